@@ -1,0 +1,99 @@
+//! What an endpoint's policies come to: entries that the kernel looks up by peer and traffic.
+
+use ciliate_types::{Direction, Identity, PortPrefix, Protocol};
+use ipnet::IpNet;
+use std::collections::BTreeMap;
+
+/// Everything that decides an endpoint's traffic. Endpoints whose rule sets are equal share one in the kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RuleSet {
+    pub ingress: DirectionRules,
+    pub egress: DirectionRules,
+}
+
+/// One direction of a rule set. Of all entries that match a packet the one with the highest precedence decides.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct DirectionRules {
+    /// What happens to traffic that no entry matches.
+    pub otherwise: Otherwise,
+    pub entries: BTreeMap<EntryKey, Entry>,
+    /// Address prefixes that entries refer to as [`Peer::Class`]. The longest prefix of a peer's address
+    /// decides its one class, so entries of a class include those of all wider prefixes.
+    pub prefixes: BTreeMap<(PeerKind, IpNet), ClassId>,
+}
+
+/// What happens to traffic that no entry matches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Otherwise {
+    /// No policy isolates this direction.
+    #[default]
+    Allow,
+    /// Isolated: what no rule allows is dropped.
+    Deny,
+}
+
+/// The kinds of peers that address prefixes can tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PeerKind {
+    /// A managed endpoint, here or on another node.
+    Endpoint,
+    /// This host or another node.
+    Node,
+    /// Everything else.
+    World,
+}
+
+/// An address class, meaningful within one direction of one rule set; starts at 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClassId(pub u32);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Peer {
+    Any,
+    Identity(Identity),
+    Class(ClassId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Traffic {
+    /// Every protocol and port, also protocols without ports.
+    Any,
+    /// A protocol with all destination ports that share a prefix; for ICMP and ICMPv6 the type stands in
+    /// place of the port.
+    Ports(Protocol, PortPrefix),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EntryKey {
+    pub peer: Peer,
+    pub traffic: Traffic,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Action {
+    Allow,
+    Deny,
+}
+
+/// Of entries with the same key only the one with the highest precedence is kept; among equals the lowest rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Entry {
+    pub action: Action,
+    /// Higher decides. Denies lie above allows.
+    pub precedence: u32,
+    pub rule: RuleId,
+}
+
+/// The number by which the kernel names a rule in its events; never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleId(pub u32);
+
+impl RuleSet {
+    #[must_use]
+    pub fn direction(&self, direction: Direction) -> &DirectionRules {
+        match direction {
+            Direction::Ingress => &self.ingress,
+            Direction::Egress => &self.egress,
+        }
+    }
+}
