@@ -1,0 +1,87 @@
+//! The table itself and the typed values that come out of it.
+
+use super::{
+    AllowLocalhost, Change, CidrMatchTarget, Count, EnforcementMode, LogFormat, LogLevel, MonitorAggregation,
+    Resolved, Seconds, Setting, SettingValue, SettingsError, Switch,
+};
+use ipnet::{Ipv4Net, Ipv6Net};
+use std::path::PathBuf;
+
+macro_rules! settings {
+    ($($field:ident: $kind:ty = $name:literal, $default:literal, $change:ident, $help:literal;)+) => {
+        /// All settings of the agent.
+        pub const SETTINGS: &[Setting] = &[$(
+            Setting {
+                name: $name,
+                form: <$kind as SettingValue>::FORM,
+                default: $default,
+                help: $help,
+                change: Change::$change,
+                check: |text| <$kind>::read(text).map(|value| value.show()),
+            },
+        )+];
+
+        /// The values, checked.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Config {
+            $(#[doc = $help] pub $field: $kind,)+
+        }
+
+        impl Config {
+            /// Fails on values that are wrong by themselves; [`resolve`](super::resolve) also checks them together.
+            pub fn new(resolved: &[Resolved]) -> Result<Self, SettingsError> {
+                let text = |name: &str, default: &str| {
+                    resolved.iter().find(|r| r.setting.name == name).map_or_else(|| default.to_owned(), |r| r.value.clone())
+                };
+                Ok(Self {
+                    $($field: {
+                        let value = text($name, $default);
+                        <$kind>::read(&value).map_err(|expected| SettingsError::value($name, &value, resolved, expected))?
+                    },)+
+                })
+            }
+        }
+    };
+}
+
+settings! {
+    state_dir: PathBuf = "state-dir", "/var/lib/ciliate", AtStart, "Folder of everything that outlives a restart of the host";
+    run_dir: PathBuf = "run-dir", "/run/ciliate", AtStart, "Folder of the socket and the hosts file";
+    bpf_root: PathBuf = "bpf-root", "/sys/fs/bpf/ciliate", AtStart, "Folder on a bpffs where programs and maps are pinned";
+    socket_group: String = "socket-group", "ciliate", AtStart, "Group that may use the socket besides root, if it exists";
+    node_name: String = "node-name", "", AtStart, "Name of this node; empty for the host's name";
+    cluster_name: String = "cluster-name", "default", AtStart, "Name of the cluster, as labels show it";
+    enable_ipv4: Switch = "enable-ipv4", "true", AtStart, "Give endpoints IPv4 addresses";
+    enable_ipv6: Switch = "enable-ipv6", "true", AtStart, "Give endpoints IPv6 addresses";
+    ipv4_pool: Ipv4Net = "ipv4-pool", "10.201.0.0/16", AtStart, "Addresses of endpoints; the first is the gateway";
+    ipv6_pool: Ipv6Net = "ipv6-pool", "fd10:201::/64", AtStart, "Addresses of endpoints; the first is the gateway";
+    mtu: Count<1280, 65535> = "mtu", "1500", AtStart, "MTU of endpoint devices";
+    masquerade: Switch = "masquerade", "true", AtStart, "Give traffic that leaves the host its address";
+    allow_localhost: AllowLocalhost = "allow-localhost", "always", Anytime, "Whether the host may always enter its endpoints or needs a policy";
+    policy_enforcement: EnforcementMode = "policy-enforcement", "default", Anytime, "Isolate endpoints that a policy selects, all, or none";
+    policy_audit_mode: Switch = "policy-audit-mode", "false", Anytime, "Report what policies deny instead of dropping it";
+    policy_cidr_match_mode: Vec<CidrMatchTarget> = "policy-cidr-match-mode", "", AtStart, "What CIDR rules match besides the world";
+    identity_release_delay: Seconds = "identity-release-delay", "10m", AtStart, "How long the number of an unused identity is kept";
+    monitor_aggregation: MonitorAggregation = "monitor-aggregation", "medium", Anytime, "How much the kernel leaves out of trace events";
+    endpoint_log_size: Count<1, 4096> = "endpoint-log-size", "64", AtStart, "Entries kept of each endpoint's log";
+    ct_tcp_timeout: Seconds = "conntrack-tcp-timeout", "8000s", Anytime, "Life of an idle established TCP connection";
+    ct_syn_timeout: Seconds = "conntrack-syn-timeout", "60s", Anytime, "Life of a TCP connection that is not established";
+    ct_close_timeout: Seconds = "conntrack-close-timeout", "10s", Anytime, "Life of a TCP connection after it was closed";
+    ct_any_timeout: Seconds = "conntrack-any-timeout", "60s", Anytime, "Life of an idle flow of any other protocol";
+    map_endpoints: Count<16, 65536> = "map-size-endpoints", "8192", AtStart, "Addresses of endpoints";
+    map_ipcache: Count<1024, 16777216> = "map-size-ipcache", "512000", AtStart, "Prefixes with an identity";
+    map_policy: Count<1024, 16777216> = "map-size-policy", "1048576", AtStart, "Entries of all rule sets together";
+    map_conntrack: Count<1024, 16777216> = "map-size-conntrack", "524288", AtStart, "Connections";
+    map_fragments: Count<256, 1048576> = "map-size-fragments", "8192", AtStart, "Fragmented packets under way";
+    map_events: Count<65536, 268435456> = "map-size-events", "4194304", AtStart, "Bytes of the ring of events; a power of two";
+    map_pressure_warning: Count<1, 100> = "map-pressure-warning", "90", Anytime, "Percentage of a map from which it is reported as near full";
+    log_level: LogLevel = "log-level", "info", Anytime, "Least important messages to log";
+    log_format: LogFormat = "log-format", "text", AtStart, "Form of the log";
+}
+
+impl Config {
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.run_dir.join(crate::SOCKET_NAME)
+    }
+}

@@ -1,0 +1,191 @@
+//! The kinds of values that settings have.
+
+use ipnet::{Ipv4Net, Ipv6Net};
+use std::{path::PathBuf, time::Duration};
+
+/// A value that is read from and shown as text.
+pub trait SettingValue: Sized {
+    /// What a value looks like.
+    const FORM: &'static str;
+
+    /// Fails with what would be right.
+    fn read(text: &str) -> Result<Self, String>;
+
+    fn show(&self) -> String;
+}
+
+macro_rules! choice {
+    ($(#[$doc:meta])* $name:ident: $form:literal { $($variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name { $($variant),+ }
+
+        impl SettingValue for $name {
+            const FORM: &'static str = $form;
+
+            fn read(text: &str) -> Result<Self, String> {
+                match text {
+                    $($text => Ok(Self::$variant),)+
+                    _ => Err(format!("one of {}", $form)),
+                }
+            }
+
+            fn show(&self) -> String {
+                match self {
+                    $(Self::$variant => $text.to_owned(),)+
+                }
+            }
+        }
+    };
+}
+
+choice! { Switch: "true|false" { On = "true", Off = "false" } }
+choice! {
+    /// When endpoints are isolated.
+    EnforcementMode: "default|always|never" { Default = "default", Always = "always", Never = "never" }
+}
+choice! {
+    /// Whether the local host may always enter its endpoints.
+    AllowLocalhost: "always|policy" { Always = "always", Policy = "policy" }
+}
+choice! {
+    /// What CIDR rules match besides the world, exactly by address.
+    CidrMatchTarget: "nodes|endpoints" { Nodes = "nodes", Endpoints = "endpoints" }
+}
+choice! {
+    /// How much the kernel leaves out of its events.
+    MonitorAggregation: "none|low|medium|maximum" {
+        None = "none", Low = "low", Medium = "medium", Maximum = "maximum",
+    }
+}
+choice! {
+    LogLevel: "error|warn|info|debug|trace" {
+        Error = "error", Warn = "warn", Info = "info", Debug = "debug", Trace = "trace",
+    }
+}
+choice! { LogFormat: "text|json" { Text = "text", Json = "json" } }
+
+impl Switch {
+    #[must_use]
+    pub fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
+
+impl SettingValue for PathBuf {
+    const FORM: &'static str = "PATH";
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text.starts_with('/') {
+            true => Ok(Self::from(text)),
+            false => Err("an absolute path".to_owned()),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.display().to_string()
+    }
+}
+
+impl SettingValue for String {
+    const FORM: &'static str = "TEXT";
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) && text.len() <= 253 {
+            true => Ok(text.to_owned()),
+            false => Err("up to 253 letters, digits, '-', '_' and '.'".to_owned()),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.clone()
+    }
+}
+
+/// A number of things between two bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count<const MIN: u32, const MAX: u32>(pub u32);
+
+impl<const MIN: u32, const MAX: u32> SettingValue for Count<MIN, MAX> {
+    const FORM: &'static str = "NUMBER";
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse()
+            .ok()
+            .filter(|n| (MIN..=MAX).contains(n))
+            .map(Self)
+            .ok_or_else(|| format!("a number from {MIN} to {MAX}"))
+    }
+
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// A time in whole seconds, at least one, at most 30 days: `60s`, `10m`, `2h`, `8000`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seconds(pub Duration);
+
+impl SettingValue for Seconds {
+    const FORM: &'static str = "DURATION";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let (number, unit) = match text.char_indices().last() {
+            Some((at, 's')) => (text.get(..at), 1),
+            Some((at, 'm')) => (text.get(..at), 60),
+            Some((at, 'h')) => (text.get(..at), 3600),
+            Some(_) | None => (Some(text), 1),
+        };
+        number
+            .and_then(|n| n.parse::<u64>().ok()?.checked_mul(unit))
+            .filter(|n| (1..=30 * 86400).contains(n))
+            .map(|n| Self(Duration::from_secs(n)))
+            .ok_or_else(|| "a time from 1s to 720h, such as 60s, 10m or 2h".to_owned())
+    }
+
+    fn show(&self) -> String {
+        format!("{}s", self.0.as_secs())
+    }
+}
+
+/// A pool whose first address is the gateway; one with host bits set is a mistake.
+macro_rules! pool {
+    ($net:ty, $longest:literal, $example:literal) => {
+        impl SettingValue for $net {
+            const FORM: &'static str = "CIDR";
+
+            fn read(text: &str) -> Result<Self, String> {
+                text.parse::<$net>()
+                    .ok()
+                    .filter(|net| net.prefix_len() <= $longest && net.addr() == net.network())
+                    .ok_or_else(|| format!("a network of at most /{} such as {}", $longest, $example))
+            }
+
+            fn show(&self) -> String {
+                self.to_string()
+            }
+        }
+    };
+}
+pool!(Ipv4Net, 29, "10.201.0.0/16");
+pool!(Ipv6Net, 125, "fd10:201::/64");
+
+/// A list, separated by commas; empty for none.
+impl<T: SettingValue + Ord> SettingValue for Vec<T> {
+    const FORM: &'static str = "LIST";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let mut list = parts
+            .map(T::read)
+            .collect::<Result<Self, _>>()
+            .map_err(|_| format!("a list of {}, separated by commas", T::FORM))?;
+        list.sort();
+        list.dedup();
+        Ok(list)
+    }
+
+    fn show(&self) -> String {
+        self.iter().map(T::show).collect::<Vec<_>>().join(",")
+    }
+}
