@@ -1,0 +1,45 @@
+//! Addresses of both families in one form.
+
+use crate::layout;
+
+/// An IPv6 address, or an IPv4 address in its mapped form `::ffff:a.b.c.d`; bytes as on the wire.
+#[repr(C, align(4))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address(pub [u8; 16]);
+
+layout!(Address = 16);
+
+impl Address {
+    /// Bits in front of an IPv4 address in its mapped form: what its prefix lengths count from.
+    pub const V4_PREFIX: u32 = 96;
+
+    #[inline(always)]
+    #[must_use]
+    pub const fn v4(octets: [u8; 4]) -> Self {
+        let [a, b, c, d] = octets;
+        Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
+    }
+
+    #[inline(always)]
+    #[must_use]
+    pub const fn v6(octets: [u8; 16]) -> Self {
+        Self(octets)
+    }
+
+    /// Some total order that is cheap to compute; the same for everybody on one machine.
+    #[inline(always)]
+    #[must_use]
+    pub fn cmp_wire(&self, other: &Self) -> core::cmp::Ordering {
+        let halves = |a: &Self| {
+            let [b0, b1, b2, b3, b4, b5, b6, b7, rest @ ..] = a.0;
+            (u64::from_ne_bytes(rest), u64::from_ne_bytes([b0, b1, b2, b3, b4, b5, b6, b7]))
+        };
+        halves(self).cmp(&halves(other))
+    }
+
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_v4(&self) -> bool {
+        matches!(self.0, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ..])
+    }
+}

@@ -1,0 +1,35 @@
+//! The tables that decisions read and write.
+
+use ciliate_abi::{
+    Address, Config, Connection, ConnectionKey, Direction, Endpoint, Event, FragmentKey, FragmentPorts, PolicyEntry,
+    PolicyKey, PrefixKey, RuleSet,
+};
+
+/// In the kernel these are BPF maps; in tests plain ordered maps.
+pub trait Tables {
+    /// Monotonic time in ticks of 2^30 ns.
+    fn now(&self) -> u32;
+    /// Monotonic time in ns.
+    fn nanoseconds(&self) -> u64;
+    fn config(&self) -> Option<&Config>;
+    fn endpoint(&self, address: &Address) -> Option<&Endpoint>;
+    /// The identity of the longest prefix that holds the address.
+    fn identity(&self, address: &Address) -> Option<u32>;
+    fn rule_set(&self, handle: u32) -> Option<&RuleSet>;
+    fn policy_entry(&self, key: &PolicyKey) -> Option<&PolicyEntry>;
+    /// The address class of the longest prefix that holds the address.
+    fn class(&self, key: &PrefixKey) -> Option<u32>;
+
+    /// Runs `change` on the connection's row in place.
+    fn with_connection<R>(&self, key: &ConnectionKey, change: impl FnOnce(&mut Connection) -> R) -> Option<R>;
+    /// Returns whether there was room.
+    fn put_connection(&self, key: &ConnectionKey, connection: &Connection) -> bool;
+
+    fn fragment(&self, key: &FragmentKey) -> Option<FragmentPorts>;
+    fn put_fragment(&self, key: &FragmentKey, ports: &FragmentPorts);
+
+    /// Adds one packet to the counter of a reason; 0 = forwarded.
+    fn count(&self, reason: u8, direction: Direction, bytes: u32);
+    /// Hands an event to user space, or counts it as lost.
+    fn emit(&self, event: &Event);
+}
