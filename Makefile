@@ -1,0 +1,72 @@
+# Every target sets up what it needs by itself (scripts/setup); `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+CNI_DIR ?= /opt/cni/bin
+LINT ?=
+export PREFIX DESTDIR CNI_DIR
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## install what building, the demonstration and the tests need
+	@scripts/setup build demo test
+
+.PHONY: build
+build: ## compile everything, optimised, into target/release
+	@scripts/setup build
+	@scripts/cargo build --release --workspace
+
+.PHONY: demo
+demo: ## the Star Wars story, isolated from this host, every outcome checked
+	@scripts/setup demo
+	@scripts/demo
+
+.PHONY: test
+test: ## every test; LINT=1 adds format and clippy
+	@scripts/setup test $(if $(LINT),format)
+	@scripts/test $(if $(LINT),--lint)
+
+.PHONY: test-kernels
+test-kernels: ## the kernel-facing tests on Debian's 6.1 kernel in QEMU
+	@scripts/setup kernels
+	@scripts/test-kernels
+
+.PHONY: bench
+bench: ## measure against veth, routing, iptables and nftables; ARGS="--rounds 3 --only rr" narrows it
+	@scripts/setup bench
+	@scripts/cargo build --release --workspace
+	@scripts/bench $(ARGS)
+
+.PHONY: lint
+lint: ## format, clippy, licences and sources of dependencies, shell scripts
+	@scripts/setup lint
+	@scripts/lint
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for a while; SECONDS_EACH=60
+	@scripts/setup fuzz
+	@scripts/fuzz $(SECONDS_EACH)
+
+.PHONY: docs
+docs: ## write the references that are made from the code
+	@scripts/setup build
+	@scripts/cargo run --quiet --package xtask -- docs
+
+.PHONY: install
+install: build ## put binary, CNI plug-in, unit, completions and man pages in place; PREFIX, DESTDIR, CNI_DIR
+	@scripts/install
+
+.PHONY: uninstall
+uninstall: ## remove what install put there
+	@scripts/install --remove
+
+.PHONY: clean
+clean: ## remove what was built
+	@scripts/cargo clean
