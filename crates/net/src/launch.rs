@@ -13,7 +13,10 @@ use crate::{Error, Netns};
 use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
-    sys::{prctl, signal::Signal},
+    sys::{
+        prctl,
+        signal::{SigSet, Signal},
+    },
     unistd,
 };
 use std::{
@@ -48,8 +51,8 @@ pub struct Launch {
 /// How the program relates to its starter.
 #[derive(Clone, Copy)]
 enum Attachment {
-    /// Ends with it, shares its terminal.
-    Attached,
+    /// Ends with it, shares its terminal. Blocks the signals that the caller blocked, not those that we catch.
+    Attached(SigSet),
     /// Lives on by itself, in its own session.
     Detached,
 }
@@ -112,11 +115,15 @@ impl Launch {
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
-        // SAFETY: between fork and exec only prctl(2) and setsid(2) are called, which allocate nothing and take no lock.
+        // SAFETY: between fork and exec only prctl(2), setsid(2) and sigprocmask(2) are called, which allocate nothing
+        // and take no lock.
         unsafe {
             command.pre_exec(move || {
                 match attachment {
-                    Attachment::Attached => prctl::set_pdeathsig(Signal::SIGTERM)?,
+                    Attachment::Attached(mask) => {
+                        prctl::set_pdeathsig(Signal::SIGTERM)?;
+                        mask.thread_set_mask()?;
+                    }
                     Attachment::Detached => {
                         unistd::setsid()?;
                     }

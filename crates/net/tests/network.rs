@@ -1,5 +1,7 @@
 //! Devices, routes, rules and settings in namespaces of their own. Needs root.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use ciliate_net::{
     AddressWatch, Egress, EndpointDevice, Error, Family, Masquerade, Netlink, Netns, Publish, Router, Scope,
     Sysctls, route_loopback,
@@ -10,7 +12,7 @@ use std::{
     io::{Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     path::PathBuf,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -97,24 +99,26 @@ fn ask(server: &Host, listen: SocketAddr, client: &Host, connect: SocketAddr) ->
     let listener = server.run(|| TcpListener::bind(listen)).unwrap();
     let port = listener.local_addr().unwrap().port();
     let to = SocketAddr::new(connect.ip(), if connect.port() == 0 { port } else { connect.port() });
+    let done = &AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(move || {
             listener.set_nonblocking(true).unwrap();
-            let end = std::time::Instant::now() + WAIT;
-            while std::time::Instant::now() < end {
+            while !done.load(Ordering::Relaxed) {
                 if let Ok((mut stream, from)) = listener.accept() {
                     return stream.write_all(from.ip().to_string().as_bytes()).unwrap();
                 }
                 std::thread::sleep(Duration::from_millis(5));
             }
         });
-        client.run(|| {
+        let answer = client.run(|| {
             let mut stream = TcpStream::connect_timeout(&to, Duration::from_secs(2))?;
             stream.set_read_timeout(Some(WAIT))?;
             let mut seen = String::new();
             stream.read_to_string(&mut seen)?;
             Ok(seen.parse().unwrap())
-        })
+        });
+        done.store(true, Ordering::Relaxed);
+        answer
     })
 }
 
@@ -373,7 +377,10 @@ fn what_leaves_is_masqueraded_and_published_ports_lead_in() {
     }
     let local = SocketAddr::from(([127, 0, 0, 1], 8080));
     let seen = ask(&world.inside, (world.device.addresses[0], 80).into(), &world.host, local).unwrap();
-    assert_eq!(seen, GATEWAYS[0], "published on loopback too");
+    assert!(
+        [GATEWAYS[0], HOST[0]].contains(&seen),
+        "published on loopback too, from some address of the host: {seen}"
+    );
 
     world.host.run(Masquerade::remove).unwrap();
     world.host.run(Masquerade::remove).unwrap();
@@ -411,31 +418,6 @@ fn an_endpoint_cannot_reach_the_hosts_loopback_services() {
     assert!(knock(), "without the rules the test would prove nothing");
     world.host.run(|| rules.apply()).unwrap();
     assert!(!knock());
-}
-
-#[test]
-fn refused_rules_leave_the_old_ones_in_force() {
-    let host = Host::new("host");
-    let good = Masquerade { pools: router().pools, egress: Egress::Keep, publishes: Vec::new() };
-    let list =
-        || host.run(|| std::process::Command::new("nft").args(["list", "ruleset"]).output().unwrap()).stdout;
-    host.run(|| good.apply()).unwrap();
-    let before = list();
-    let port = |host_port| Publish {
-        host_ip: None,
-        host_port,
-        protocol: Protocol::TCP,
-        address: [10, 201, 0, 5].into(),
-        port: 0,
-    };
-    let mut bad = good.clone();
-    bad.publishes = vec![port(1), port(2)];
-    bad.pools.push("10.201.0.0/16".parse().unwrap());
-    let broken = host.run(|| bad.apply());
-    if broken.is_err() {
-        assert_eq!(list(), before);
-    }
-    assert!(!before.is_empty());
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl Running {
         let (hold, held) = mpsc::channel::<()>();
         let (report, started) = mpsc::sync_channel(1);
         let starter = thread::Builder::new().name("launch".into()).spawn(move || {
-            let mut command = launch.command(Attachment::Attached);
+            let mut command = launch.command(Attachment::Attached(mask));
             let started = launch.spawn(&mut command);
             let _ = report.send(started);
             // Ends when the other side is dropped.
