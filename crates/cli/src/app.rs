@@ -1,0 +1,65 @@
+//! The tree of verbs.
+
+use crate::{
+    bpf, completion, config, context::Globals, db, debuginfo, endpoint, exec, exit, identity, ip, man, map,
+    metrics, monitor, run, status, version,
+};
+
+/// Network policy by identity for the processes and containers of a host
+#[derive(Debug, clap::Parser)]
+#[command(name = "ciliate", version, propagate_version = false, disable_help_subcommand = false)]
+#[command(
+    after_help = "`ciliate help VERB` says more about a verb, `ciliate help exit-codes` what the exit codes mean."
+)]
+pub struct App {
+    #[command(subcommand)]
+    pub verb: Verb,
+    #[command(flatten)]
+    pub globals: Globals,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// Show how the agent and its parts are
+    Status(status::Args),
+    /// Run a command in a network namespace of its own, under policy
+    Run(Box<run::Args>),
+    /// Run a command inside an endpoint that is there
+    Exec(exec::Args),
+    /// Network namespaces under policy
+    #[command(subcommand)]
+    Endpoint(endpoint::Command),
+    /// Numbers that stand for sets of labels
+    #[command(subcommand)]
+    Identity(identity::Command),
+    /// Addresses and their identities
+    #[command(subcommand)]
+    Ip(ip::Command),
+    /// Show what the kernel and the agent report, as it happens
+    Monitor(monitor::Args),
+    /// The kernel's maps as they are
+    #[command(subcommand)]
+    Bpf(bpf::Command),
+    /// What the agent wrote into the kernel's maps
+    #[command(subcommand)]
+    Map(map::Command),
+    /// The agent's counters
+    #[command(subcommand)]
+    Metrics(metrics::Command),
+    /// Show or change settings
+    Config(config::Args),
+    /// The agent's tables
+    #[command(subcommand)]
+    Db(db::Command),
+    /// Collect everything one needs to look into a fault
+    Debuginfo(debuginfo::Args),
+    /// Print a script that completes words in a shell
+    Completion(completion::Args),
+    /// Print or write manual pages
+    Man(man::Args),
+    /// Show the versions of this program and of the agent
+    Version(version::Args),
+    /// What the exit codes mean
+    #[command(long_about = exit::table())]
+    ExitCodes,
+}

@@ -1,0 +1,114 @@
+//! The command line of Ciliate: verbs to requests, answers to tables.
+//!
+//! Each verb has a module of its name; `ciliate endpoint` is in `endpoint.rs`.
+
+mod app;
+mod bpf;
+pub mod completion;
+mod config;
+mod context;
+mod db;
+mod debuginfo;
+mod endpoint;
+mod exec;
+mod exit;
+mod identity;
+mod ip;
+mod launched;
+pub mod man;
+mod map;
+mod metrics;
+mod monitor;
+mod output;
+mod progress;
+mod run;
+mod settings_flags;
+mod status;
+mod version;
+
+use app::{App, Verb};
+use clap::{CommandFactory, FromArgMatches};
+use context::Context;
+use exit::Code;
+use std::{ffi::OsString, path::Path, process::ExitCode};
+
+/// The tree of verbs, for documents, completion and manual pages.
+pub fn command() -> clap::Command {
+    App::command()
+}
+
+/// The exit codes in a table.
+pub fn exit_codes() -> String {
+    exit::table()
+}
+
+/// Does what the arguments say; the first is the program's own name.
+pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    let matches = match named(arguments.first()).try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => return usage(&error),
+    };
+    let app = match App::from_arg_matches(&matches) {
+        Ok(app) => app,
+        Err(error) => return usage(&error),
+    };
+    let launches = matches!(app.verb, Verb::Run(_) | Verb::Exec(_));
+    match dispatch(app.verb, &Context::new(app.globals)) {
+        Ok(code) => code.into(),
+        Err(error) => {
+            let error = context::explain(error);
+            let Some(code) = exit::code_of(&error) else { return ExitCode::SUCCESS };
+            eprintln!("error: {}", exit::message(&error));
+            if launches { launch_code(&error).into() } else { (code as u8).into() }
+        }
+    }
+}
+
+/// Called as `cilium` or `cilium-dbg` it has the same verbs and says that name.
+fn named(program: Option<&OsString>) -> clap::Command {
+    let file = program.map(Path::new).and_then(Path::file_name).and_then(|name| name.to_str());
+    match file {
+        Some("cilium") => command().name("cilium"),
+        Some("cilium-dbg") => command().name("cilium-dbg"),
+        Some(_) | None => command(),
+    }
+}
+
+/// Help and version are no mistakes; a closed pipe is not one either.
+fn usage(error: &clap::Error) -> ExitCode {
+    match (error.print(), error.use_stderr()) {
+        (_, true) => (Code::Usage as u8).into(),
+        (_, false) => ExitCode::SUCCESS,
+    }
+}
+
+/// With what `run` and `exec` end when the command could not be run.
+fn launch_code(error: &anyhow::Error) -> u8 {
+    match error.chain().find_map(|cause| cause.downcast_ref::<ciliate_net::Error>()) {
+        Some(error @ ciliate_net::Error::Start { .. }) => error.exit_code(),
+        Some(_) | None => Code::LaunchFailed as u8,
+    }
+}
+
+fn dispatch(verb: Verb, context: &Context) -> anyhow::Result<u8> {
+    match verb {
+        Verb::Run(args) => return args.run(context),
+        Verb::Exec(args) => return args.run(context),
+        Verb::Status(args) => args.run(context),
+        Verb::Endpoint(command) => command.run(context),
+        Verb::Identity(command) => command.run(context),
+        Verb::Ip(command) => command.run(context),
+        Verb::Monitor(args) => args.run(context),
+        Verb::Bpf(command) => command.run(context),
+        Verb::Map(command) => command.run(context),
+        Verb::Metrics(command) => command.run(context),
+        Verb::Config(args) => args.run(context),
+        Verb::Db(command) => command.run(context),
+        Verb::Debuginfo(args) => args.run(context),
+        Verb::Completion(args) => args.run(),
+        Verb::Man(args) => args.run(),
+        Verb::Version(args) => args.run(context),
+        Verb::ExitCodes => output::emit(&exit::table()).map_err(Into::into),
+    }?;
+    Ok(Code::Success as u8)
+}
