@@ -15,6 +15,8 @@ pub struct Config {
     /// Grows whenever an address gets another identity: connections to peers that are not endpoints here
     /// are judged again.
     pub peers_epoch: u32,
+    /// No epoch up to this one may be given out again; only user space reads it.
+    pub last_epoch: u32,
     /// [`Aggregation`] of trace events.
     pub aggregation: u32,
     /// Ticks between two trace events of one direction of a connection.
@@ -61,4 +63,4 @@ pub enum Aggregation {
     Maximum = 3,
 }
 
-layout!(Lifetimes = 16, Config = 64);
+layout!(Lifetimes = 16, Config = 68);

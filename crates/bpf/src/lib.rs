@@ -1,1 +1,62 @@
-//! bpf
+//! The node's kernel programs and maps: loading, pinning, filling, reading. The only user of `aya`.
+//!
+//! Everything is pinned below one directory of a BPF file system and outlives the process that loaded it. Opening
+//! again adopts the maps and replaces the programs in place, device by device, without a moment in which a device
+//! has none.
+
+mod batch;
+mod connections;
+mod datapath;
+mod endpoints;
+mod error;
+mod events;
+mod ipcache;
+mod links;
+mod maps;
+mod metrics;
+mod node;
+mod pins;
+mod rule_sets;
+
+pub use connections::{ConnectionRow, Sweep};
+pub use datapath::{Datapath, Settings};
+pub use endpoints::{Audit, EndpointRow};
+pub use error::Error;
+pub use events::EventReader;
+pub use maps::{MapSizes, MapUsage};
+pub use metrics::MetricRow;
+pub use node::{HostPolicing, Lifetimes, NodeSettings, Verdicts};
+pub use pins::cleanup;
+pub use rule_sets::{Extended, Handle, PolicyDump};
+
+use ciliate_abi::Address;
+use ipnet::IpNet;
+use std::net::{IpAddr, Ipv6Addr};
+
+fn address(ip: IpAddr) -> Address {
+    match ip {
+        IpAddr::V4(v4) => Address::v4(v4.octets()),
+        IpAddr::V6(v6) => Address::v6(v6.octets()),
+    }
+}
+
+fn ip(address: Address) -> IpAddr {
+    Ipv6Addr::from(address.0).to_canonical()
+}
+
+/// Significant bits of a prefix in the maps, where IPv4 lies in its mapped range.
+fn prefix_bits(net: &IpNet) -> u32 {
+    match net {
+        IpNet::V4(v4) => Address::V4_PREFIX.saturating_add(u32::from(v4.prefix_len())),
+        IpNet::V6(v6) => u32::from(v6.prefix_len()),
+    }
+}
+
+/// The prefix of a map's row; `None` if its bits make no sense.
+fn prefix(bits: u32, address: Address) -> Option<IpNet> {
+    let bits = match address.is_v4() {
+        true => bits.checked_sub(Address::V4_PREFIX)?,
+        false => bits,
+    };
+    IpNet::new(ip(address), u8::try_from(bits).ok()?).ok()
+}

@@ -2,8 +2,8 @@
 
 use crate::{
     connection::{self, Sender},
-    flow::{self, Flow, FlowKind, Packet},
-    policy::{self, Judgement, identity},
+    flow::{self, FlowKind, Packet},
+    policy::{self, identity},
     scene::Scene,
     tables::Tables,
 };
@@ -53,225 +53,274 @@ pub enum Report {
 }
 
 /// What the row of a packet's connection said.
-struct Known {
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
     sender: Sender,
-    current: bool,
-    identities: (u32, u32),
-    rules: (u32, u32),
-    report: bool,
+    report: Report,
+    source_identity: u32,
+    destination_identity: u32,
+    egress_rule: u32,
+    ingress_rule: u32,
 }
 
-/// Lets a packet pass or names the reason why not. `scene` gets identities, rule and flags.
-#[inline(always)]
-pub fn admit<P: Packet, T: Tables>(
-    packet: &P,
-    tables: &T,
-    config: &Config,
-    scene: &mut Scene,
-    source: Party<'_>,
-    destination: Party<'_>,
-) -> Result<Report, DropReason> {
-    let flow = scene.flow;
-    match flow.kind {
-        FlowKind::Single => return admit_single(tables, config, scene, &flow, source, destination),
-        FlowKind::IcmpError => {
-            return match is_related(packet, tables, config, &flow) {
-                true => {
-                    scene.set_flag(event_flags::RELATED);
-                    scene.source_identity = source.identity(tables, config, &flow.source);
-                    scene.destination_identity = destination.identity(tables, config, &flow.destination);
+impl Known {
+    pub const NOTHING: Self = Self {
+        sender: Sender::Originator,
+        report: Report::Trace,
+        source_identity: 0,
+        destination_identity: 0,
+        egress_rule: 0,
+        ingress_rule: 0,
+    };
+}
+
+/// How a packet relates to the row of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tracked {
+    /// There is none, or it is about an earlier connection.
+    New,
+    /// Nothing has changed since it was allowed.
+    Current,
+    /// Somebody's policy or identity has changed since.
+    Stale,
+}
+
+/// Epochs of the sender's and the receiver's side of a packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Epochs {
+    sender: u32,
+    receiver: u32,
+}
+
+impl Epochs {
+    pub const NONE: Self = Self { sender: 0, receiver: 0 };
+
+    #[inline(always)]
+    pub fn reverse(&mut self) {
+        core::mem::swap(&mut self.sender, &mut self.receiver);
+    }
+}
+
+/// A decision in the making: the tables it reads and the scene it fills.
+pub struct Decision<'a, T> {
+    pub tables: &'a T,
+    pub config: &'a Config,
+    pub scene: &'a mut Scene,
+}
+
+impl<T: Tables> Decision<'_, T> {
+    /// Lets a packet pass or names the reason why not.
+    #[inline(always)]
+    pub fn admit<P: Packet>(
+        &mut self,
+        packet: &P,
+        source: Party<'_>,
+        destination: Party<'_>,
+    ) -> Result<Report, DropReason> {
+        let kind = self.scene.flow.kind;
+        match kind {
+            FlowKind::Connection | FlowKind::AnswerOnly | FlowKind::LaterFragment => {}
+            FlowKind::IcmpError if self.is_related(packet) => {
+                self.identify(source, destination);
+                self.scene.set_flag(event_flags::RELATED);
+                return Ok(Report::Trace);
+            }
+            FlowKind::IcmpError | FlowKind::Single => {
+                self.identify(source, destination);
+                return self.judge_both(source, destination).map(|()| Report::Trace);
+            }
+        }
+        self.scene.epochs =
+            Epochs { sender: source.epoch(self.config), receiver: destination.epoch(self.config) };
+        match self.track() {
+            Tracked::Current => Ok(self.pass_known()),
+            Tracked::Stale => self.judge_again(source, destination),
+            // Its first fragment would have opened the connection.
+            Tracked::New if matches!(kind, FlowKind::LaterFragment) => Err(DropReason::FragmentNotFound),
+            Tracked::New => {
+                self.identify(source, destination);
+                self.judge_both(source, destination)?;
+                // An echo reply that nobody asked for opens nothing, even where policy lets it through.
+                if matches!(kind, FlowKind::AnswerOnly) || self.open() {
                     Ok(Report::Trace)
+                } else {
+                    Err(DropReason::ConnectionInsert)
                 }
-                false => admit_single(tables, config, scene, &flow, source, destination),
-            };
+            }
         }
-        FlowKind::Connection | FlowKind::AnswerOnly | FlowKind::LaterFragment => {}
     }
-    let now = tables.now();
-    let (key, end) = connection::key(&flow);
-    let epochs = (source.epoch(config), destination.epoch(config));
-    let known = tables.with_connection(&key, |row| follow(row, &flow, connection::sender(row, end), now, epochs, config));
-    if let Some(Some(known)) = known {
-        scene.set_flag(event_flags::ESTABLISHED);
-        let reply = matches!(known.sender, Sender::Responder);
-        if reply {
-            scene.set_flag(event_flags::REPLY);
-        }
-        if known.current {
-            let (originator, responder) = known.identities;
-            (scene.source_identity, scene.destination_identity) =
-                if reply { (responder, originator) } else { (originator, responder) };
-            scene.rule = match known.rules {
-                (0, ingress) => ingress,
-                (egress, _) => egress,
+
+    /// Finds the row of the packet's connection, follows the packet in it, and notes what it says.
+    #[inline(never)]
+    fn track(&mut self) -> Tracked {
+        let Scene { flow, key, known, epochs, .. } = &mut *self.scene;
+        let config = self.config;
+        let now = self.tables.now();
+        let end = connection::key(flow, key);
+        let tracked = self.tables.with_connection(key, |row| {
+            let sender = connection::sender(row, end);
+            if !connection::is_live(row, now) || connection::opens_anew(row, flow, sender) {
+                return Tracked::New;
+            }
+            known.sender = sender;
+            if !is_current(row, sender, *epochs) {
+                return Tracked::Stale;
+            }
+            let before = row.flags;
+            connection::advance(row, flow, sender, now, &config.lifetimes);
+            known.report = match connection::is_reportable(row, flow, sender, before, now, config) {
+                true => Report::Trace,
+                false => Report::Silent,
             };
-            return Ok(if known.report { Report::Trace } else { Report::Silent });
+            (known.source_identity, known.destination_identity) = (row.source_identity, row.destination_identity);
+            (known.egress_rule, known.ingress_rule) = (row.egress_rule, row.ingress_rule);
+            Tracked::Current
+        });
+        tracked.unwrap_or(Tracked::New)
+    }
+
+    /// Writes the row of a connection that was just allowed; returns whether there was room.
+    #[inline(never)]
+    fn open(&mut self) -> bool {
+        let Scene { flow, key, known, epochs, source_identity, destination_identity, .. } = &mut *self.scene;
+        let end = connection::key(flow, key);
+        let mut row = connection::open(flow, end, self.tables.now(), &self.config.lifetimes);
+        (row.source_epoch, row.destination_epoch) = (epochs.sender, epochs.receiver);
+        (row.source_identity, row.destination_identity) = (*source_identity, *destination_identity);
+        (row.egress_rule, row.ingress_rule) = (known.egress_rule, known.ingress_rule);
+        self.tables.put_connection(key, &row)
+    }
+
+    /// A packet of a connection that is still allowed.
+    #[inline(always)]
+    fn pass_known(&mut self) -> Report {
+        let known = self.scene.known;
+        self.scene.set_flag(event_flags::ESTABLISHED);
+        (self.scene.source_identity, self.scene.destination_identity) =
+            (known.source_identity, known.destination_identity);
+        if let Sender::Responder = known.sender {
+            self.scene.set_flag(event_flags::REPLY);
+            (self.scene.source_identity, self.scene.destination_identity) =
+                (known.destination_identity, known.source_identity);
         }
-        // Somebody's policy or identity changed since: judge the connection again, as its originator opened it.
-        let (opening, originator, responder) =
-            if reply { (flow.reversed(), destination, source) } else { (flow, source, destination) };
-        let admitted = judge_both(tables, config, scene, &opening.opening(), originator, responder);
-        if reply {
-            (scene.source_identity, scene.destination_identity) = (scene.destination_identity, scene.source_identity);
-        }
-        let rules = admitted?;
-        let identities = if reply {
-            (scene.destination_identity, scene.source_identity)
-        } else {
-            (scene.source_identity, scene.destination_identity)
+        self.scene.rule = if known.egress_rule == 0 { known.ingress_rule } else { known.egress_rule };
+        known.report
+    }
+
+    /// A packet of a connection that was allowed by what has changed since: judged as its originator opened it.
+    #[inline(never)]
+    fn judge_again(&mut self, source: Party<'_>, destination: Party<'_>) -> Result<Report, DropReason> {
+        self.identify(source, destination);
+        self.scene.set_flag(event_flags::ESTABLISHED);
+        let icmp_type = self.scene.flow.icmp_type;
+        self.scene.flow.icmp_type = self.scene.flow.opening_icmp_type();
+        let (originator, responder) = match self.scene.known.sender {
+            Sender::Originator => (source, destination),
+            Sender::Responder => {
+                self.scene.set_flag(event_flags::REPLY);
+                self.scene.reverse();
+                (destination, source)
+            }
         };
-        let epochs = if reply { (epochs.1, epochs.0) } else { epochs };
-        tables.with_connection(&key, |row| remember(row, epochs, identities, rules));
-        return Ok(Report::Trace);
+        let admitted = self.judge_both(originator, responder);
+        let Scene { key, known, epochs, source_identity, destination_identity, .. } = &*self.scene;
+        if admitted.is_ok() {
+            self.tables.with_connection(key, |row| {
+                (row.source_epoch, row.destination_epoch) = (epochs.sender, epochs.receiver);
+                (row.source_identity, row.destination_identity) = (*source_identity, *destination_identity);
+                (row.egress_rule, row.ingress_rule) = (known.egress_rule, known.ingress_rule);
+            });
+        }
+        if let Sender::Responder = self.scene.known.sender {
+            self.scene.reverse();
+        }
+        self.scene.flow.icmp_type = icmp_type;
+        admitted.map(|()| Report::Trace)
     }
-    if let FlowKind::LaterFragment = flow.kind {
-        // Its first fragment would have opened the connection.
-        return Err(DropReason::FragmentNotFound);
+
+    /// Whether an ICMP error quotes a packet that its receiver sent on a connection that is still allowed.
+    #[inline(never)]
+    fn is_related<P: Packet>(&mut self, packet: &P) -> bool {
+        let Scene { flow, quoted, key, .. } = &mut *self.scene;
+        if !flow::read_quoted(packet, flow, quoted) || quoted.source != flow.destination {
+            return false;
+        }
+        let now = self.tables.now();
+        let epochs = Epochs {
+            sender: Party::find(self.tables, &quoted.source).epoch(self.config),
+            receiver: Party::find(self.tables, &quoted.destination).epoch(self.config),
+        };
+        let end = connection::key(quoted, key);
+        let current = self.tables.with_connection(key, |row| {
+            connection::is_live(row, now) && is_current(row, connection::sender(row, end), epochs)
+        });
+        current.unwrap_or(false)
     }
-    let rules = judge_both(tables, config, scene, &flow, source, destination)?;
-    if let FlowKind::AnswerOnly = flow.kind {
-        return Ok(Report::Trace);
+
+    #[inline(always)]
+    fn identify(&mut self, source: Party<'_>, destination: Party<'_>) {
+        let scene = &mut *self.scene;
+        scene.source_identity = source.identity(self.tables, self.config, &scene.flow.source);
+        scene.destination_identity = destination.identity(self.tables, self.config, &scene.flow.destination);
     }
-    let mut row = connection::open(&flow, end, now, &config.lifetimes);
-    remember(&mut row, epochs, (scene.source_identity, scene.destination_identity), rules);
-    match tables.put_connection(&key, &row) {
-        true => Ok(Report::Trace),
-        false => Err(DropReason::ConnectionInsert),
+
+    /// Asks the source's egress policy, then the destination's ingress policy; notes the rules that allowed.
+    #[inline(never)]
+    fn judge_both(&mut self, source: Party<'_>, destination: Party<'_>) -> Result<(), DropReason> {
+        (self.scene.known.egress_rule, self.scene.known.ingress_rule) = (0, 0);
+        if let Party::Endpoint(endpoint) = source {
+            self.judge(endpoint, Direction::Egress)?;
+            self.scene.known.egress_rule = self.scene.rule;
+        }
+        if let Party::Endpoint(endpoint) = destination {
+            let from_host = matches!(source, Party::Elsewhere) && self.scene.source_identity == identity::HOST;
+            if !from_host || self.config.flags & config_flags::POLICE_HOST != 0 {
+                self.judge(endpoint, Direction::Ingress)?;
+                self.scene.known.ingress_rule = self.scene.rule;
+            }
+        }
+        let known = &self.scene.known;
+        self.scene.rule = if known.egress_rule == 0 { known.ingress_rule } else { known.egress_rule };
+        Ok(())
+    }
+
+    /// Asks one endpoint's policy in one direction; the rule that decided is the scene's.
+    #[inline(never)]
+    fn judge(&mut self, endpoint: &Endpoint, direction: Direction) -> Result<(), DropReason> {
+        let scene = &mut *self.scene;
+        scene.direction = direction;
+        let (peer, address) = match direction {
+            Direction::Ingress => (scene.source_identity, &scene.flow.source),
+            Direction::Egress => (scene.destination_identity, &scene.flow.destination),
+        };
+        let mut judgement =
+            policy::judge(self.tables, &mut scene.search, endpoint.rule_set, direction, peer, address, &scene.flow)
+                .ok_or(DropReason::NoRuleSet)?;
+        let refusal = match judgement.outcome {
+            Outcome::Allowed | Outcome::Audited => None,
+            Outcome::Denied => Some(DropReason::PolicyDeny),
+            Outcome::Unmatched => Some(DropReason::Policy),
+        };
+        let audit = self.config.flags & config_flags::AUDIT != 0 || endpoint.flags & endpoint_flags::AUDIT != 0;
+        scene.rule = judgement.rule;
+        if refusal.is_some() && audit {
+            judgement.outcome = Outcome::Audited;
+            scene.set_flag(event_flags::AUDIT);
+        }
+        scene.report_verdict(self.tables, self.config, endpoint.id, &judgement);
+        match refusal {
+            Some(reason) if !audit => Err(reason),
+            Some(_) | None => Ok(()),
+        }
     }
 }
 
-/// Follows the packet if the row is about its connection; `None` if it opens another one.
+/// Whether nothing that decided about the connection has changed since.
 #[inline(always)]
-fn follow(
-    row: &mut Connection,
-    flow: &Flow,
-    sender: Sender,
-    now: u32,
-    epochs: (u32, u32),
-    config: &Config,
-) -> Option<Known> {
-    if !connection::is_live(row, now) || connection::opens_anew(row, flow, sender) {
-        return None;
-    }
+fn is_current(row: &Connection, sender: Sender, epochs: Epochs) -> bool {
     let (source, destination) = match sender {
-        Sender::Originator => epochs,
-        Sender::Responder => (epochs.1, epochs.0),
+        Sender::Originator => (epochs.sender, epochs.receiver),
+        Sender::Responder => (epochs.receiver, epochs.sender),
     };
-    let current = row.source_epoch == source && row.destination_epoch == destination;
-    let before = row.flags;
-    let mut report = true;
-    if current {
-        connection::advance(row, flow, sender, now, &config.lifetimes);
-        report = connection::is_reportable(row, flow, sender, before, now, config);
-    }
-    Some(Known {
-        sender,
-        current,
-        identities: (row.source_identity, row.destination_identity),
-        rules: (row.egress_rule, row.ingress_rule),
-        report,
-    })
-}
-
-#[inline(always)]
-fn remember(row: &mut Connection, epochs: (u32, u32), identities: (u32, u32), rules: (u32, u32)) {
-    (row.source_epoch, row.destination_epoch) = epochs;
-    (row.source_identity, row.destination_identity) = identities;
-    (row.egress_rule, row.ingress_rule) = rules;
-}
-
-/// ICMP that opens nothing: judged each time.
-#[inline(always)]
-fn admit_single<T: Tables>(
-    tables: &T,
-    config: &Config,
-    scene: &mut Scene,
-    flow: &Flow,
-    source: Party<'_>,
-    destination: Party<'_>,
-) -> Result<Report, DropReason> {
-    judge_both(tables, config, scene, flow, source, destination).map(|_| Report::Trace)
-}
-
-/// Whether an ICMP error quotes a packet that its receiver sent on a connection that is still allowed.
-#[inline(always)]
-fn is_related<P: Packet, T: Tables>(packet: &P, tables: &T, config: &Config, error: &Flow) -> bool {
-    let Some(quoted) = flow::read_quoted(packet, error) else { return false };
-    if quoted.source != error.destination {
-        return false;
-    }
-    let now = tables.now();
-    let epochs = (
-        Party::find(tables, &quoted.source).epoch(config),
-        Party::find(tables, &quoted.destination).epoch(config),
-    );
-    let (key, end) = connection::key(&quoted);
-    let current = tables.with_connection(&key, |row| {
-        let (source, destination) = match connection::sender(row, end) {
-            Sender::Originator => epochs,
-            Sender::Responder => (epochs.1, epochs.0),
-        };
-        connection::is_live(row, now) && row.source_epoch == source && row.destination_epoch == destination
-    });
-    current.unwrap_or(false)
-}
-
-/// Asks the source's egress policy, then the destination's ingress policy; returns the rules that allowed.
-#[inline(always)]
-fn judge_both<T: Tables>(
-    tables: &T,
-    config: &Config,
-    scene: &mut Scene,
-    flow: &Flow,
-    source: Party<'_>,
-    destination: Party<'_>,
-) -> Result<(u32, u32), DropReason> {
-    scene.source_identity = source.identity(tables, config, &flow.source);
-    scene.destination_identity = destination.identity(tables, config, &flow.destination);
-    let mut egress = 0;
-    if let Party::Endpoint(endpoint) = source {
-        let peer = (scene.destination_identity, &flow.destination);
-        egress = judge_one(tables, config, scene, flow, endpoint, Direction::Egress, peer)?;
-    }
-    let mut ingress = 0;
-    if let Party::Endpoint(endpoint) = destination {
-        let from_host = matches!(source, Party::Elsewhere) && scene.source_identity == identity::HOST;
-        if !from_host || config.flags & config_flags::POLICE_HOST != 0 {
-            let peer = (scene.source_identity, &flow.source);
-            ingress = judge_one(tables, config, scene, flow, endpoint, Direction::Ingress, peer)?;
-        }
-    }
-    scene.rule = if egress == 0 { ingress } else { egress };
-    Ok((egress, ingress))
-}
-
-#[inline(always)]
-fn judge_one<T: Tables>(
-    tables: &T,
-    config: &Config,
-    scene: &mut Scene,
-    flow: &Flow,
-    endpoint: &Endpoint,
-    direction: Direction,
-    (peer, peer_address): (u32, &Address),
-) -> Result<u32, DropReason> {
-    scene.direction = direction;
-    let mut judgement =
-        policy::judge(tables, endpoint.rule_set, direction, peer, peer_address, flow).ok_or(DropReason::NoRuleSet)?;
-    let audit = config.flags & config_flags::AUDIT != 0 || endpoint.flags & endpoint_flags::AUDIT != 0;
-    let refusal = match judgement.outcome {
-        Outcome::Allowed | Outcome::Audited => None,
-        Outcome::Denied => Some(DropReason::PolicyDeny),
-        Outcome::Unmatched => Some(DropReason::Policy),
-    };
-    scene.rule = judgement.rule;
-    if refusal.is_some() && audit {
-        judgement.outcome = Outcome::Audited;
-        scene.set_flag(event_flags::AUDIT);
-    }
-    scene.report_verdict(tables, config, endpoint.id, &judgement);
-    match (refusal, judgement) {
-        (Some(reason), Judgement { outcome: Outcome::Denied | Outcome::Unmatched, .. }) => Err(reason),
-        (_, Judgement { rule, .. }) => Ok(rule),
-    }
+    row.source_epoch == source && row.destination_epoch == destination
 }

@@ -2,6 +2,7 @@
 
 use crate::flow::{Flow, TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN};
 use ciliate_abi::{Aggregation, Config, Connection, ConnectionKey, Lifetimes, connection_flags as flags};
+use core::cmp::Ordering;
 
 /// Flags whose first appearance is worth an event.
 const REPORTED_TCP_FLAGS: u8 = TCP_FIN | TCP_SYN | TCP_RST;
@@ -20,20 +21,25 @@ pub enum End {
     High,
 }
 
+/// Writes the key of the flow's connection and says which end of it sent the packet.
 #[inline(always)]
-#[must_use]
-pub fn key(flow: &Flow) -> (ConnectionKey, End) {
+pub fn key(flow: &Flow, key: &mut ConnectionKey) -> End {
     let source_is_low = match flow.source.cmp_wire(&flow.destination) {
-        core::cmp::Ordering::Less => true,
-        core::cmp::Ordering::Equal => flow.source_port <= flow.destination_port,
-        core::cmp::Ordering::Greater => false,
+        Ordering::Less => true,
+        Ordering::Equal => flow.source_port <= flow.destination_port,
+        Ordering::Greater => false,
     };
-    let (low, high, low_port, high_port, end) = if source_is_low {
-        (flow.source, flow.destination, flow.source_port, flow.destination_port, End::Low)
+    key.protocol = flow.protocol;
+    key.pad = [0; 3];
+    if source_is_low {
+        (key.low, key.high) = (flow.source, flow.destination);
+        (key.low_port, key.high_port) = (flow.source_port, flow.destination_port);
+        End::Low
     } else {
-        (flow.destination, flow.source, flow.destination_port, flow.source_port, End::High)
-    };
-    (ConnectionKey { low, high, low_port, high_port, protocol: flow.protocol, pad: [0; 3] }, end)
+        (key.low, key.high) = (flow.destination, flow.source);
+        (key.low_port, key.high_port) = (flow.destination_port, flow.source_port);
+        End::High
+    }
 }
 
 #[inline(always)]

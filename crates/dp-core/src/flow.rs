@@ -32,6 +32,8 @@ pub trait Packet {
     fn length(&self) -> u32;
     /// Network protocol by its Ethernet number.
     fn ethertype(&self) -> u16;
+    /// Whether a VLAN tag was taken off it.
+    fn is_tagged(&self) -> bool;
 }
 
 /// What decides about a packet, read from its network and transport headers.
@@ -69,6 +71,25 @@ pub enum FlowKind {
 }
 
 impl Flow {
+    /// A packet of which only the length is known.
+    #[inline(always)]
+    #[must_use]
+    pub fn empty(length: u32) -> Self {
+        Self {
+            source: Address([0; 16]),
+            destination: Address([0; 16]),
+            length,
+            transport: 0,
+            source_port: 0,
+            destination_port: 0,
+            protocol: 0,
+            tcp_flags: 0,
+            icmp_type: 0,
+            icmp_code: 0,
+            kind: FlowKind::Connection,
+        }
+    }
+
     /// What policy calls the port: the destination port, or the ICMP type.
     #[inline(always)]
     #[must_use]
@@ -80,38 +101,28 @@ impl Flow {
         }
     }
 
-    /// As the packet that opened its connection: with ICMP that was an echo request.
-    #[inline(always)]
-    #[must_use]
-    pub fn opening(&self) -> Self {
-        let icmp_type = match self.protocol {
-            ICMP => ICMP_ECHO,
-            ICMPV6 => ICMPV6_ECHO,
-            _ => self.icmp_type,
-        };
-        Self { icmp_type, ..*self }
-    }
-
     /// The same connection seen from the other side.
     #[inline(always)]
+    pub fn reverse(&mut self) {
+        core::mem::swap(&mut self.source, &mut self.destination);
+        core::mem::swap(&mut self.source_port, &mut self.destination_port);
+    }
+
+    /// The ICMP type that opens connections of this protocol.
+    #[inline(always)]
     #[must_use]
-    pub fn reversed(&self) -> Self {
-        Self {
-            source: self.destination,
-            destination: self.source,
-            source_port: self.destination_port,
-            destination_port: self.source_port,
-            ..*self
+    pub fn opening_icmp_type(&self) -> u8 {
+        match self.protocol {
+            ICMP => ICMP_ECHO,
+            ICMPV6 => ICMPV6_ECHO,
+            _ => 0,
         }
     }
 }
 
+/// What of the network header matters only while reading.
+#[derive(Clone, Copy)]
 struct Network {
-    source: Address,
-    destination: Address,
-    protocol: u8,
-    /// Where the transport header starts.
-    transport: u32,
     fragment: Fragment,
     identification: u32,
 }
@@ -123,77 +134,52 @@ enum Fragment {
     Later,
 }
 
-/// Reads an IP packet; ports of later fragments come from the first one's row.
-#[inline(always)]
-pub fn read<P: Packet, T: Tables>(packet: &P, tables: &T) -> Result<Flow, DropReason> {
-    let network = read_network(packet, ETH_LENGTH, packet.ethertype())?;
-    let length = packet.length().wrapping_sub(ETH_LENGTH);
-    let mut flow = Flow {
-        source: network.source,
-        destination: network.destination,
-        length,
-        transport: network.transport,
-        source_port: 0,
-        destination_port: 0,
-        protocol: network.protocol,
-        tcp_flags: 0,
-        icmp_type: 0,
-        icmp_code: 0,
-        kind: FlowKind::Connection,
-    };
-    if let Fragment::Later = network.fragment {
-        if has_transport(network.protocol) {
-            let ports = tables.fragment(&fragment_key(&network)).ok_or(DropReason::FragmentNotFound)?;
+/// Reads an IP packet into `flow`; ports of later fragments come from the first one's row.
+///
+/// A function of its own in the kernel, like the other stages: the verifier then checks what follows once, and not
+/// once for every kind of packet.
+#[inline(never)]
+pub fn read<P: Packet, T: Tables>(packet: &P, tables: &T, flow: &mut Flow) -> Result<(), DropReason> {
+    let network = read_network(packet, ETH_LENGTH, packet.ethertype(), flow)?;
+    match network.fragment {
+        Fragment::Whole => read_transport(packet, flow),
+        Fragment::First => {
+            read_transport(packet, flow)?;
+            let ports = FragmentPorts { source: flow.source_port, destination: flow.destination_port };
+            tables.put_fragment(&fragment_key(flow, network), &ports);
+            Ok(())
+        }
+        Fragment::Later if has_transport(flow.protocol) => {
+            let ports = tables.fragment(&fragment_key(flow, network)).ok_or(DropReason::FragmentNotFound)?;
             flow.source_port = ports.source;
             flow.destination_port = ports.destination;
-            if is_icmp(network.protocol) {
+            if is_icmp(flow.protocol) {
                 flow.kind = FlowKind::LaterFragment;
             }
+            Ok(())
         }
-        return Ok(flow);
+        Fragment::Later => Ok(()),
     }
-    read_transport(packet, &mut flow)?;
-    if let Fragment::First = network.fragment {
-        let ports = FragmentPorts { source: flow.source_port, destination: flow.destination_port };
-        tables.put_fragment(&fragment_key(&network), &ports);
-    }
-    Ok(flow)
 }
 
-/// Reads the packet that an ICMP error quotes: addresses, protocol and ports only.
+/// Reads the packet that an ICMP error quotes: addresses, protocol and ports only. Returns whether that packet
+/// can belong to a connection.
 #[inline(always)]
-pub fn read_quoted<P: Packet>(packet: &P, error: &Flow) -> Option<Flow> {
+pub fn read_quoted<P: Packet>(packet: &P, error: &Flow, quoted: &mut Flow) -> bool {
     let ethertype = if error.protocol == ICMP { ETHERTYPE_IPV4 } else { ETHERTYPE_IPV6 };
-    let network = read_network(packet, error.transport.wrapping_add(8), ethertype).ok()?;
-    if let Fragment::Later = network.fragment {
-        return None;
+    *quoted = Flow::empty(error.length);
+    match read_network(packet, error.transport.wrapping_add(8), ethertype, quoted) {
+        Ok(Network { fragment: Fragment::Whole | Fragment::First, .. }) => {}
+        Ok(Network { fragment: Fragment::Later, .. }) | Err(_) => return false,
     }
-    let mut quoted = Flow {
-        source: network.source,
-        destination: network.destination,
-        transport: network.transport,
-        protocol: network.protocol,
-        source_port: 0,
-        destination_port: 0,
-        tcp_flags: 0,
-        icmp_type: 0,
-        icmp_code: 0,
-        kind: FlowKind::Connection,
-        length: error.length,
-    };
     match quoted.protocol {
-        TCP | UDP | SCTP => read_ports(packet, &mut quoted).ok()?,
+        TCP | UDP | SCTP => read_ports(packet, quoted).is_ok(),
+        // An error about an error, or about what is never tracked, relates to nothing.
         ICMP | ICMPV6 => {
-            read_icmp(packet, &mut quoted).ok()?;
-            // An error about an error, or about what is never tracked, relates to nothing.
-            match quoted.kind {
-                FlowKind::Connection | FlowKind::AnswerOnly => {}
-                FlowKind::IcmpError | FlowKind::Single | FlowKind::LaterFragment => return None,
-            }
+            read_icmp(packet, quoted).is_ok() && matches!(quoted.kind, FlowKind::Connection | FlowKind::AnswerOnly)
         }
-        _ => {}
+        _ => true,
     }
-    Some(quoted)
 }
 
 #[inline(always)]
@@ -207,26 +193,31 @@ fn is_icmp(protocol: u8) -> bool {
 }
 
 #[inline(always)]
-fn fragment_key(network: &Network) -> FragmentKey {
+fn fragment_key(flow: &Flow, network: Network) -> FragmentKey {
     FragmentKey {
-        source: network.source,
-        destination: network.destination,
+        source: flow.source,
+        destination: flow.destination,
         identification: network.identification,
-        protocol: network.protocol as u32,
+        protocol: u32::from(flow.protocol),
     }
 }
 
 #[inline(always)]
-fn read_network<P: Packet>(packet: &P, offset: u32, ethertype: u16) -> Result<Network, DropReason> {
+fn read_network<P: Packet>(
+    packet: &P,
+    offset: u32,
+    ethertype: u16,
+    flow: &mut Flow,
+) -> Result<Network, DropReason> {
     match ethertype {
-        ETHERTYPE_IPV4 => read_ipv4(packet, offset),
-        ETHERTYPE_IPV6 => read_ipv6(packet, offset),
+        ETHERTYPE_IPV4 => read_ipv4(packet, offset, flow),
+        ETHERTYPE_IPV6 => read_ipv6(packet, offset, flow),
         _ => Err(DropReason::UnsupportedL3),
     }
 }
 
 #[inline(always)]
-fn read_ipv4<P: Packet>(packet: &P, offset: u32) -> Result<Network, DropReason> {
+fn read_ipv4<P: Packet>(packet: &P, offset: u32, flow: &mut Flow) -> Result<Network, DropReason> {
     let header: [u8; 20] = packet.load(offset).ok_or(DropReason::TruncatedHeader)?;
     let [version_length, _, total_high, total_low, id_high, id_low, fragment_high, fragment_low, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] =
         header;
@@ -236,11 +227,11 @@ fn read_ipv4<P: Packet>(packet: &P, offset: u32) -> Result<Network, DropReason> 
         return Err(DropReason::InvalidPacket);
     }
     let fragment = u16::from_be_bytes([fragment_high, fragment_low]);
+    flow.source = Address::v4([s0, s1, s2, s3]);
+    flow.destination = Address::v4([d0, d1, d2, d3]);
+    flow.protocol = protocol;
+    flow.transport = offset.wrapping_add(header_length);
     Ok(Network {
-        source: Address::v4([s0, s1, s2, s3]),
-        destination: Address::v4([d0, d1, d2, d3]),
-        protocol,
-        transport: offset.wrapping_add(header_length),
         fragment: fragment_position(fragment & 0x1fff, fragment & 0x2000 != 0),
         identification: u32::from(u16::from_be_bytes([id_high, id_low])),
     })
@@ -264,34 +255,31 @@ const DESTINATION_OPTIONS: u8 = 60;
 const MAX_EXTENSION_HEADERS: u32 = 6;
 
 #[inline(always)]
-fn read_ipv6<P: Packet>(packet: &P, offset: u32) -> Result<Network, DropReason> {
+fn read_ipv6<P: Packet>(packet: &P, offset: u32, flow: &mut Flow) -> Result<Network, DropReason> {
     let header: [u8; 40] = packet.load(offset).ok_or(DropReason::TruncatedHeader)?;
     let [version, _, _, _, _, _, next, _, addresses @ ..] = header;
     if version >> 4 != 6 {
         return Err(DropReason::InvalidPacket);
     }
     let (source, destination) = split_addresses(addresses);
-    let mut network = Network {
-        source: Address::v6(source),
-        destination: Address::v6(destination),
-        protocol: next,
-        transport: offset.wrapping_add(40),
-        fragment: Fragment::Whole,
-        identification: 0,
-    };
+    flow.source = Address::v6(source);
+    flow.destination = Address::v6(destination);
+    let mut network = Network { fragment: Fragment::Whole, identification: 0 };
+    let mut protocol = next;
+    let mut transport = offset.wrapping_add(40);
     // A mapped address on the wire would pass for an IPv4 one in every table.
-    if network.source.is_v4() || network.destination.is_v4() {
+    if flow.source.is_v4() || flow.destination.is_v4() {
         return Err(DropReason::InvalidPacket);
     }
     let mut count = 0;
-    while matches!(network.protocol, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS) {
+    while matches!(protocol, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS) {
         if count == MAX_EXTENSION_HEADERS {
             return Err(DropReason::ExtensionHeader);
         }
         count = count.wrapping_add(1);
         let [next, length, fragment_high, fragment_low, i0, i1, i2, i3]: [u8; 8] =
-            packet.load(network.transport).ok_or(DropReason::ExtensionHeader)?;
-        let bytes = match network.protocol {
+            packet.load(transport).ok_or(DropReason::ExtensionHeader)?;
+        let bytes = match protocol {
             FRAGMENT => {
                 let fragment = u16::from_be_bytes([fragment_high, fragment_low]);
                 network.fragment = fragment_position(fragment >> 3, fragment & 1 != 0);
@@ -301,12 +289,14 @@ fn read_ipv6<P: Packet>(packet: &P, offset: u32) -> Result<Network, DropReason> 
             AUTHENTICATION => u32::from(length).wrapping_add(2).wrapping_mul(4),
             _ => u32::from(length).wrapping_add(1).wrapping_mul(8),
         };
-        network.protocol = next;
-        network.transport = network.transport.wrapping_add(bytes);
+        protocol = next;
+        transport = transport.wrapping_add(bytes);
         if let Fragment::Later = network.fragment {
             break;
         }
     }
+    flow.protocol = protocol;
+    flow.transport = transport;
     Ok(network)
 }
 

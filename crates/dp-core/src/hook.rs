@@ -1,41 +1,48 @@
 //! The two places where a packet meets the programs: coming out of an endpoint's device, and going into it.
 
 use crate::{
-    admission::{self, Party, Report},
-    flow::{self, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETH_LENGTH, Packet},
-    neighbor::{self, Answer},
+    admission::{Decision, Party, Report},
+    flow::{self, ETH_LENGTH, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Packet},
+    neighbor,
     scene::Scene,
     tables::Tables,
 };
-use ciliate_abi::{Address, Aggregation, Config, Direction, DropReason, Endpoint, TracePoint};
+use ciliate_abi::{Address, Aggregation, Direction, DropReason, Endpoint, TracePoint};
 
 /// What to do with a packet.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Into the namespace behind this device, from the router's address to the endpoint's.
+    /// Into the namespace behind this device, from the router's link-layer address to the endpoint's.
     Deliver { ifindex: u32, mac: [u8; 6], gateway_mac: [u8; 6] },
     /// On through the host's network stack, or into the device it was about to enter.
     Pass,
-    /// Back out of where it came from, as this frame.
-    Answer(Answer),
+    /// Tell the endpoint that sent it, `scene.flow.source`, the router's link-layer address.
+    Answer(Question),
     Drop(DropReason),
+}
+
+/// How an endpoint asks for the router's link-layer address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    Arp,
+    Solicitation,
 }
 
 /// A packet that came out of the device of an endpoint.
 #[inline(always)]
-pub fn from_endpoint<P: Packet, T: Tables>(packet: &P, tables: &T, ifindex: u32) -> Action {
-    let mut scene = Scene::new(ifindex, packet.length().wrapping_sub(ETH_LENGTH), Direction::Egress);
-    let result = route_from_endpoint(packet, tables, &mut scene);
-    conclude(tables, &scene, result)
+pub fn from_endpoint<P: Packet, T: Tables>(packet: &P, tables: &T, scene: &mut Scene, ifindex: u32) -> Action {
+    *scene = Scene::new(ifindex, packet.length().wrapping_sub(ETH_LENGTH), Direction::Egress);
+    let result = route_from_endpoint(packet, tables, scene);
+    conclude(tables, scene, result)
 }
 
 /// A packet that the host's stack sends into the device of an endpoint.
 #[inline(always)]
-pub fn to_endpoint<P: Packet, T: Tables>(packet: &P, tables: &T, ifindex: u32) -> Action {
-    let mut scene = Scene::new(ifindex, packet.length().wrapping_sub(ETH_LENGTH), Direction::Ingress);
-    let result = enter_endpoint(packet, tables, &mut scene);
-    conclude(tables, &scene, result)
+pub fn to_endpoint<P: Packet, T: Tables>(packet: &P, tables: &T, scene: &mut Scene, ifindex: u32) -> Action {
+    *scene = Scene::new(ifindex, packet.length().wrapping_sub(ETH_LENGTH), Direction::Ingress);
+    let result = enter_endpoint(packet, tables, scene);
+    conclude(tables, scene, result)
 }
 
 /// The one place where a decision becomes a counter and, if it is a drop, an event.
@@ -61,29 +68,27 @@ fn route_from_endpoint<P: Packet, T: Tables>(
     scene: &mut Scene,
 ) -> Result<Action, DropReason> {
     let config = tables.config().ok_or(DropReason::NoConfig)?;
+    if packet.is_tagged() {
+        return Err(DropReason::UnsupportedL3);
+    }
     match packet.ethertype() {
         ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => {}
         ETHERTYPE_ARP => {
-            let sender = arp_sender(packet)?;
-            let endpoint = sender_row(packet, tables, scene, &sender)?;
-            return neighbor::answer_arp(packet, config, endpoint).map(Action::Answer);
+            scene.flow.source = arp_sender(packet)?;
+            sender_row(packet, tables, scene)?;
+            return neighbor::check_arp(packet, config).map(|()| Action::Answer(Question::Arp));
         }
         _ => return Err(DropReason::UnsupportedL3),
     }
-    scene.flow = flow::read(packet, tables)?;
-    let endpoint = sender_row(packet, tables, scene, &scene.flow.source.clone())?;
+    flow::read(packet, tables, &mut scene.flow)?;
+    let endpoint = sender_row(packet, tables, scene)?;
     scene.source_identity = endpoint.identity;
-    if is_multicast(&scene.flow.destination) {
-        return match neighbor::answer_solicitation(packet, config, endpoint) {
-            Some(answer) => answer.map(Action::Answer),
-            None => Err(DropReason::Multicast),
-        };
+    if neighbor::is_discovery(&scene.flow) {
+        return neighbor::check_solicitation(packet, config, &scene.flow)
+            .map(|()| Action::Answer(Question::Solicitation));
     }
-    if packet.ethertype() == ETHERTYPE_IPV6
-        && scene.flow.destination == config.gateway_v6
-        && let Some(answer) = neighbor::answer_solicitation(packet, config, endpoint)
-    {
-        return answer.map(Action::Answer);
+    if is_multicast(&scene.flow.destination) {
+        return Err(DropReason::Multicast);
     }
     if config.aggregation == Aggregation::None as u32 {
         scene.report_trace(tables, TracePoint::FromEndpoint);
@@ -92,7 +97,9 @@ fn route_from_endpoint<P: Packet, T: Tables>(
     if let Party::Endpoint(peer) = destination {
         scene.peer_endpoint = peer.id;
     }
-    let report = admission::admit(packet, tables, config, scene, Party::Endpoint(endpoint), destination)?;
+    let mut decision = Decision { tables, config, scene };
+    let report = decision.admit(packet, Party::Endpoint(endpoint), destination)?;
+    let scene = decision.scene;
     scene.direction = Direction::Egress;
     let (point, action) = match destination {
         Party::Endpoint(peer) => (
@@ -114,7 +121,7 @@ fn enter_endpoint<P: Packet, T: Tables>(packet: &P, tables: &T, scene: &mut Scen
         ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => {}
         _ => return Err(DropReason::UnsupportedL3),
     }
-    scene.flow = flow::read(packet, tables)?;
+    flow::read(packet, tables, &mut scene.flow)?;
     let endpoint = tables.endpoint(&scene.flow.destination).ok_or(DropReason::NoEndpoint)?;
     if endpoint.ifindex != scene.ifindex {
         return Err(DropReason::NoEndpoint);
@@ -125,7 +132,9 @@ fn enter_endpoint<P: Packet, T: Tables>(packet: &P, tables: &T, scene: &mut Scen
         scene.report_trace(tables, TracePoint::FromStack);
     }
     let source = Party::find(tables, &scene.flow.source);
-    let report = admission::admit(packet, tables, config, scene, source, Party::Endpoint(endpoint))?;
+    let mut decision = Decision { tables, config, scene };
+    let report = decision.admit(packet, source, Party::Endpoint(endpoint))?;
+    let scene = decision.scene;
     scene.direction = Direction::Ingress;
     if let Report::Trace = report {
         scene.report_trace(tables, TracePoint::ToEndpoint);
@@ -139,9 +148,8 @@ fn sender_row<'a, P: Packet, T: Tables>(
     packet: &P,
     tables: &'a T,
     scene: &mut Scene,
-    address: &Address,
 ) -> Result<&'a Endpoint, DropReason> {
-    let endpoint = tables.endpoint(address).ok_or(DropReason::InvalidSourceIp)?;
+    let endpoint = tables.endpoint(&scene.flow.source).ok_or(DropReason::InvalidSourceIp)?;
     if endpoint.ifindex != scene.ifindex {
         return Err(DropReason::InvalidSourceIp);
     }

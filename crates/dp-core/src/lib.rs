@@ -1,7 +1,7 @@
 //! What happens to a packet, as functions of plain values.
 //!
 //! The kernel programs and the tests run this same code; they differ in what stands behind [`Packet`] and [`Tables`].
-//! A packet is read into a [`Flow`], [`admit`](admission) finds or judges its connection, and
+//! A packet is read into a [`Flow`], [`Decision::admit`](admission::Decision::admit) finds or judges its connection, and
 //! [`from_endpoint`]/[`to_endpoint`] say where it goes. Everything that can go wrong is a [`DropReason`].
 #![no_std]
 #![forbid(unsafe_code)]
@@ -22,7 +22,6 @@ pub mod tables;
 
 pub use ciliate_abi::DropReason;
 pub use flow::{Flow, Packet};
-pub use hook::{Action, from_endpoint, to_endpoint};
-pub use neighbor::Answer;
+pub use hook::{Action, Question, from_endpoint, to_endpoint};
 pub use scene::Scene;
 pub use tables::Tables;

@@ -1,96 +1,135 @@
 //! Answers for the router's address: ARP (RFC 826) and neighbour discovery (RFC 4861).
 
-use crate::flow::{ETH_LENGTH, ICMPV6, Packet};
+use crate::flow::{ETH_LENGTH, Flow, ICMPV6, Packet};
 use ciliate_abi::{Address, Config, DropReason, Endpoint};
 
-/// A frame to send back to where the question came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    Arp([u8; ARP_LENGTH]),
-    Advertisement([u8; ADVERTISEMENT_LENGTH]),
-}
-
-pub const ARP_LENGTH: usize = 42;
-/// Ethernet, IPv6, neighbour advertisement with the target's link-layer address.
-pub const ADVERTISEMENT_LENGTH: usize = 86;
-
+const ROUTER_SOLICITATION: u8 = 133;
 const SOLICITATION: u8 = 135;
 const ADVERTISEMENT: u8 = 136;
+const REDIRECT: u8 = 137;
 
+/// Whether a packet is neighbour discovery of any kind.
 #[inline(always)]
-pub fn answer_arp<P: Packet>(packet: &P, config: &Config, endpoint: &Endpoint) -> Result<Answer, DropReason> {
-    let body: [u8; 28] = packet.load(ETH_LENGTH).ok_or(DropReason::TruncatedHeader)?;
-    let [h0, h1, p0, p1, hl, pl, o0, o1, _, _, _, _, _, _, s0, s1, s2, s3, _, _, _, _, _, _, t0, t1, t2, t3] = body;
+#[must_use]
+pub fn is_discovery(flow: &Flow) -> bool {
+    flow.protocol == ICMPV6 && (ROUTER_SOLICITATION..=REDIRECT).contains(&flow.icmp_type)
+}
+
+/// Accepts an ARP request for the router's address.
+#[inline(always)]
+pub fn check_arp<P: Packet>(packet: &P, config: &Config) -> Result<(), DropReason> {
+    let [h0, h1, p0, p1, hl, pl, o0, o1]: [u8; 8] = packet.load(ETH_LENGTH).ok_or(DropReason::TruncatedHeader)?;
     // Ethernet, IPv4, request.
     if [h0, h1, p0, p1, hl, pl, o0, o1] != [0, 1, 8, 0, 6, 4, 0, 1] {
         return Err(DropReason::InvalidPacket);
     }
-    let target = Address::v4([t0, t1, t2, t3]);
-    if target != config.gateway_v4 {
-        return Err(DropReason::FibLookup);
-    }
-    let [g0, g1, g2, g3, g4, g5] = endpoint.gateway_mac;
-    let [m0, m1, m2, m3, m4, m5] = endpoint.mac;
-    Ok(Answer::Arp([
-        m0, m1, m2, m3, m4, m5, g0, g1, g2, g3, g4, g5, 8, 6, //
-        0, 1, 8, 0, 6, 4, 0, 2, //
-        g0, g1, g2, g3, g4, g5, t0, t1, t2, t3, //
-        m0, m1, m2, m3, m4, m5, s0, s1, s2, s3,
-    ]))
+    let target = packet.load(ETH_LENGTH.wrapping_add(24)).map(Address::v4).ok_or(DropReason::TruncatedHeader)?;
+    if target == config.gateway_v4 { Ok(()) } else { Err(DropReason::FibLookup) }
 }
 
-/// Answers a solicitation for the router; `None` if the packet is no neighbour discovery at all.
+/// Accepts a neighbour solicitation for the router's address.
 #[inline(always)]
-pub fn answer_solicitation<P: Packet>(
-    packet: &P,
-    config: &Config,
-    endpoint: &Endpoint,
-) -> Option<Result<Answer, DropReason>> {
-    // Neighbour discovery has no extension headers: RFC 6980 and the hop limit check of RFC 4861, 7.1.1.
-    let header: [u8; 64] = packet.load(ETH_LENGTH)?;
-    let [_, _, _, _, _, _, next, hops, rest @ ..] = header;
-    let [source @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, kind, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = rest;
-    if next != ICMPV6 || !(133..=137).contains(&kind) {
-        return None;
+pub fn check_solicitation<P: Packet>(packet: &P, config: &Config, flow: &Flow) -> Result<(), DropReason> {
+    // A router in between would have lowered the hop limit: RFC 4861, 7.1.1.
+    let [hops]: [u8; 1] = packet.load(ETH_LENGTH.wrapping_add(7)).ok_or(DropReason::TruncatedHeader)?;
+    if flow.icmp_type != SOLICITATION || hops != 255 {
+        return Err(DropReason::UnknownIcmp6);
     }
-    let [.., t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15] = rest;
-    let target = [t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15];
-    if kind != SOLICITATION || hops != 255 {
-        return Some(Err(DropReason::UnknownIcmp6));
+    let target =
+        packet.load(flow.transport.wrapping_add(8)).map(Address::v6).ok_or(DropReason::TruncatedHeader)?;
+    if target == config.gateway_v6 { Ok(()) } else { Err(DropReason::FibLookup) }
+}
+
+/// The frame that tells an endpoint the router's link-layer address (RFC 826).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArpReply {
+    to: [u8; 6],
+    from: [u8; 6],
+    /// Ethertype, then hardware and protocol with their address lengths, then the operation.
+    header: [u8; 10],
+    router_mac: [u8; 6],
+    router: [u8; 4],
+    asker_mac: [u8; 6],
+    asker: [u8; 4],
+}
+
+const _: () = assert!(size_of::<ArpReply>() == 42);
+
+impl ArpReply {
+    #[inline(always)]
+    #[must_use]
+    pub fn new(config: &Config, endpoint: &Endpoint, asker: &Address) -> Self {
+        Self {
+            to: endpoint.mac,
+            from: endpoint.gateway_mac,
+            header: [0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 2],
+            router_mac: endpoint.gateway_mac,
+            router: v4(&config.gateway_v4),
+            asker_mac: endpoint.mac,
+            asker: v4(asker),
+        }
     }
-    // An all-zero source is duplicate address detection: nobody else has its address.
-    if source == [0; 16] || Address::v6(target) != config.gateway_v6 {
-        return Some(Err(DropReason::FibLookup));
-    }
-    Some(Ok(Answer::Advertisement(advertisement(endpoint, &target, &source))))
 }
 
 #[inline(always)]
-fn advertisement(endpoint: &Endpoint, target: &[u8; 16], asker: &[u8; 16]) -> [u8; ADVERTISEMENT_LENGTH] {
-    const LENGTH: u8 = 32;
-    // Router, solicited, override.
-    const FLAGS: u8 = 0xe0;
-    let [g0, g1, g2, g3, g4, g5] = endpoint.gateway_mac;
-    let [m0, m1, m2, m3, m4, m5] = endpoint.mac;
-    let [t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15] = *target;
-    let [a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15] = *asker;
-    let mut sum = Checksum(0);
-    sum.add(target).add(asker);
-    sum.word(u16::from(LENGTH)).word(u16::from(ICMPV6));
-    sum.word(u16::from_be_bytes([ADVERTISEMENT, 0])).word(u16::from_be_bytes([FLAGS, 0]));
-    sum.add(target);
-    sum.word(u16::from_be_bytes([2, 1]));
-    sum.word(u16::from_be_bytes([g0, g1])).word(u16::from_be_bytes([g2, g3])).word(u16::from_be_bytes([g4, g5]));
-    let [c0, c1] = sum.finish().to_be_bytes();
-    [
-        m0, m1, m2, m3, m4, m5, g0, g1, g2, g3, g4, g5, 0x86, 0xdd, //
-        0x60, 0, 0, 0, 0, LENGTH, ICMPV6, 255, //
-        t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15, //
-        a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, //
-        ADVERTISEMENT, 0, c0, c1, FLAGS, 0, 0, 0, //
-        t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15, //
-        2, 1, g0, g1, g2, g3, g4, g5,
-    ]
+fn v4(address: &Address) -> [u8; 4] {
+    let [.., a, b, c, d] = address.0;
+    [a, b, c, d]
+}
+
+/// The same for IPv6: a neighbour advertisement with the target's link-layer address (RFC 4861, 4.4).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Advertisement {
+    to: [u8; 6],
+    from: [u8; 6],
+    /// Ethertype, then the IPv6 header up to its addresses.
+    header: [u8; 10],
+    router: [u8; 16],
+    asker: [u8; 16],
+    /// Type and code.
+    kind: [u8; 2],
+    checksum: [u8; 2],
+    flags: [u8; 4],
+    target: [u8; 16],
+    /// Target link-layer address, one unit of eight bytes.
+    option: [u8; 2],
+    router_mac: [u8; 6],
+}
+
+const _: () = assert!(size_of::<Advertisement>() == 86);
+
+impl Advertisement {
+    #[inline(always)]
+    #[must_use]
+    pub fn new(config: &Config, endpoint: &Endpoint, asker: &Address) -> Self {
+        const LENGTH: u8 = 32;
+        // Router, solicited, override.
+        const FLAGS: [u8; 4] = [0xe0, 0, 0, 0];
+        const KIND: [u8; 2] = [ADVERTISEMENT, 0];
+        const OPTION: [u8; 2] = [2, 1];
+        let router = &config.gateway_v6.0;
+        let mut sum = Checksum(0);
+        // The pseudo-header, then the message; the target is the router once more.
+        sum.add(router).add(&asker.0).word([0, LENGTH]).word([0, ICMPV6]);
+        sum.word(KIND).word([FLAGS[0], 0]).add(router).word(OPTION);
+        let [g0, g1, g2, g3, g4, g5] = endpoint.gateway_mac;
+        sum.word([g0, g1]).word([g2, g3]).word([g4, g5]);
+        Self {
+            to: endpoint.mac,
+            from: endpoint.gateway_mac,
+            header: [0x86, 0xdd, 0x60, 0, 0, 0, 0, LENGTH, ICMPV6, 255],
+            router: *router,
+            asker: asker.0,
+            kind: KIND,
+            checksum: sum.finish(),
+            flags: FLAGS,
+            target: *router,
+            option: OPTION,
+            router_mac: endpoint.gateway_mac,
+        }
+    }
 }
 
 /// The Internet checksum (RFC 1071).
@@ -98,24 +137,22 @@ struct Checksum(u32);
 
 impl Checksum {
     #[inline(always)]
-    fn word(&mut self, word: u16) -> &mut Self {
-        self.0 = self.0.wrapping_add(u32::from(word));
+    fn word(&mut self, bytes: [u8; 2]) -> &mut Self {
+        self.0 = self.0.wrapping_add(u32::from(u16::from_be_bytes(bytes)));
         self
     }
 
     #[inline(always)]
     fn add(&mut self, bytes: &[u8; 16]) -> &mut Self {
-        let [b0, b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15] = *bytes;
-        self.word(u16::from_be_bytes([b0, b1])).word(u16::from_be_bytes([b2, b3]));
-        self.word(u16::from_be_bytes([b4, b5])).word(u16::from_be_bytes([b6, b7]));
-        self.word(u16::from_be_bytes([b8, b9])).word(u16::from_be_bytes([b10, b11]));
-        self.word(u16::from_be_bytes([b12, b13])).word(u16::from_be_bytes([b14, b15]))
+        let (words, _) = bytes.as_chunks::<2>();
+        let [a, b, c, d, e, f, g, h] = words else { return self };
+        self.word(*a).word(*b).word(*c).word(*d).word(*e).word(*f).word(*g).word(*h)
     }
 
     #[inline(always)]
-    fn finish(&self) -> u16 {
+    fn finish(&self) -> [u8; 2] {
         let folded = (self.0 & 0xffff).wrapping_add(self.0 >> 16);
         let folded = (folded & 0xffff).wrapping_add(folded >> 16);
-        !(folded as u16)
+        (!(folded as u16)).to_be_bytes()
     }
 }

@@ -62,10 +62,36 @@ pub fn peer_kind(identity: u32) -> PeerKind {
     }
 }
 
+/// A look-up under way. It lies in the scene, not on the stack: what the verifier cannot follow cannot multiply the
+/// states that it has to check.
+#[derive(Clone, Copy, Debug)]
+pub struct Search {
+    key: PolicyKey,
+    /// The packet's own protocol and port.
+    protocol: u8,
+    port: u16,
+    /// Shapes of the entries that the peer may have.
+    shapes: u32,
+    found: bool,
+    best: PolicyEntry,
+}
+
+impl Search {
+    pub const IDLE: Self = Self {
+        key: PolicyKey { rule_set: 0, peer: 0, port: 0, port_bits: 0, protocol: 0, direction: 0, pad: [0; 3] },
+        protocol: 0,
+        port: 0,
+        shapes: 0,
+        found: false,
+        best: PolicyEntry { precedence: 0, rule: 0, action: 0 },
+    };
+}
+
 /// Judges a packet by one direction of a rule set. `None` if there is no such rule set.
 #[inline(always)]
 pub fn judge<T: Tables>(
     tables: &T,
+    search: &mut Search,
     handle: u32,
     direction: Direction,
     peer: u32,
@@ -77,9 +103,13 @@ pub fn judge<T: Tables>(
         Direction::Ingress => (&set.ingress, set.flags & rule_set_flags::ISOLATE_INGRESS != 0),
         Direction::Egress => (&set.egress, set.flags & rule_set_flags::ISOLATE_EGRESS != 0),
     };
-    let mut search = Search { handle, direction, protocol: flow.protocol, port: flow.policy_port(), best: None };
-    search.peer(tables, 0, shapes.any);
-    search.peer(tables, peer, shapes.identity);
+    search.found = false;
+    search.key.rule_set = handle;
+    search.key.direction = direction as u8;
+    search.protocol = flow.protocol;
+    search.port = flow.policy_port();
+    look_up_peer(tables, search, 0, shapes.any);
+    look_up_peer(tables, search, peer, shapes.identity);
     let kind = peer_kind(peer);
     let class_shapes = class_shapes(shapes, kind);
     if class_shapes != 0 {
@@ -91,16 +121,16 @@ pub fn judge<T: Tables>(
             address: *peer_address,
         };
         if let Some(class) = tables.class(&key) {
-            search.peer(tables, CLASS_BIT | class, class_shapes);
+            look_up_peer(tables, search, CLASS_BIT | class, class_shapes);
         }
     }
-    Some(match search.best {
-        Some(entry) if entry.action == ENTRY_ALLOW => {
+    Some(match (search.found, search.best) {
+        (true, entry) if entry.action == ENTRY_ALLOW => {
             Judgement { outcome: Outcome::Allowed, rule: entry.rule, enforced: true }
         }
-        Some(entry) => Judgement { outcome: Outcome::Denied, rule: entry.rule, enforced: true },
-        None if isolated => Judgement { outcome: Outcome::Unmatched, rule: 0, enforced: true },
-        None => Judgement::OPEN,
+        (true, entry) => Judgement { outcome: Outcome::Denied, rule: entry.rule, enforced: true },
+        (false, _) if isolated => Judgement { outcome: Outcome::Unmatched, rule: 0, enforced: true },
+        (false, _) => Judgement::OPEN,
     })
 }
 
@@ -114,50 +144,39 @@ fn class_shapes(shapes: &DirectionShapes, kind: PeerKind) -> u32 {
     }
 }
 
-struct Search {
-    handle: u32,
-    direction: Direction,
-    protocol: u8,
-    port: u16,
-    best: Option<PolicyEntry>,
+/// Looks a peer up once per shape that its entries have.
+#[inline(never)]
+fn look_up_peer<T: Tables>(tables: &T, search: &mut Search, peer: u32, shapes: u32) {
+    search.key.peer = peer;
+    search.shapes = shapes;
+    let mut bits = 0;
+    while bits <= ANY_PROTOCOL_SHAPE {
+        if search.shapes >> bits == 0 {
+            return;
+        }
+        look_up_shape(tables, search, bits);
+        bits = bits.wrapping_add(1);
+    }
 }
 
-impl Search {
-    /// Looks a peer up once per shape that its entries have.
-    #[inline(always)]
-    fn peer<T: Tables>(&mut self, tables: &T, peer: u32, shapes: u32) {
-        let mut left = shapes;
-        let mut bits = 0;
-        while bits <= ANY_PROTOCOL_SHAPE && left != 0 {
-            if left & 1 != 0 {
-                self.shape(tables, peer, bits);
-            }
-            left >>= 1;
-            bits = bits.wrapping_add(1);
-        }
+#[inline(never)]
+fn look_up_shape<T: Tables>(tables: &T, search: &mut Search, bits: u32) {
+    if search.shapes >> (bits & 31) & 1 == 0 {
+        return;
     }
-
-    #[inline(always)]
-    fn shape<T: Tables>(&mut self, tables: &T, peer: u32, bits: u32) {
-        let (protocol, port) = if bits == ANY_PROTOCOL_SHAPE {
-            (0, 0)
-        } else {
-            // 0xffff0000 keeps no bit of the port for 0 significant ones and all for 16.
-            (self.protocol, self.port & (0xffff_0000_u32 >> (bits & 31)) as u16)
-        };
-        let key = PolicyKey {
-            rule_set: self.handle,
-            peer,
-            port,
-            port_bits: bits as u8,
-            protocol,
-            direction: self.direction as u8,
-            pad: [0; 3],
-        };
-        if let Some(entry) = tables.policy_entry(&key)
-            && self.best.is_none_or(|best| entry.precedence > best.precedence)
-        {
-            self.best = Some(*entry);
-        }
+    search.key.port_bits = bits as u8;
+    (search.key.protocol, search.key.port) = if bits == ANY_PROTOCOL_SHAPE {
+        (0, 0)
+    } else {
+        // 0xffff0000 keeps no bit of the port for 0 significant ones and all for 16.
+        (search.protocol, search.port & (0xffff_0000_u32 >> (bits & 31)) as u16)
+    };
+    if let Some(entry) = tables.policy_entry(&search.key)
+        && (!search.found || entry.precedence > search.best.precedence)
+    {
+        search.found = true;
+        search.best.precedence = entry.precedence;
+        search.best.rule = entry.rule;
+        search.best.action = entry.action;
     }
 }

@@ -1,0 +1,115 @@
+//! Many map entries in one system call, which `aya` does not offer.
+
+use aya::maps::MapData;
+use std::{
+    io,
+    mem::MaybeUninit,
+    os::fd::{AsFd as _, AsRawFd as _},
+};
+
+/// `union bpf_attr` as the batch commands read it.
+#[repr(C)]
+#[derive(Default)]
+struct BatchAttr {
+    in_batch: u64,
+    out_batch: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map_fd: u32,
+    elem_flags: u64,
+    flags: u64,
+}
+
+const LOOKUP: libc::c_long = 24;
+const UPDATE: libc::c_long = 26;
+const DELETE: libc::c_long = 27;
+
+fn call(command: libc::c_long, attr: &mut BatchAttr) -> io::Result<()> {
+    // SAFETY: the kernel reads and writes what the attribute points to; callers keep those buffers alive and
+    // large enough for `count` entries.
+    let result = unsafe {
+        libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attr), std::mem::size_of::<BatchAttr>())
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn attr(map: &MapData, count: usize) -> io::Result<BatchAttr> {
+    let too_many = |_| io::Error::from(io::ErrorKind::InvalidInput);
+    Ok(BatchAttr {
+        map_fd: u32::try_from(map.fd().as_fd().as_raw_fd()).map_err(too_many)?,
+        count: u32::try_from(count).map_err(too_many)?,
+        ..BatchAttr::default()
+    })
+}
+
+/// Writes all entries. On failure the first `Err.0` of them are written.
+pub fn update<K: aya::Pod, V: aya::Pod>(map: &MapData, keys: &[K], values: &[V]) -> Result<(), (usize, io::Error)> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let mut attr = attr(map, keys.len().min(values.len())).map_err(|e| (0, e))?;
+    attr.keys = keys.as_ptr() as u64;
+    attr.values = values.as_ptr() as u64;
+    call(UPDATE, &mut attr).map_err(|e| (attr.count as usize, e))
+}
+
+/// Deletes all entries; absent ones are skipped.
+pub fn delete<K: aya::Pod>(map: &MapData, keys: &[K]) -> io::Result<()> {
+    let mut rest = keys;
+    while !rest.is_empty() {
+        let mut attr = attr(map, rest.len())?;
+        attr.keys = rest.as_ptr() as u64;
+        match call(DELETE, &mut attr) {
+            Ok(()) => return Ok(()),
+            // The entry behind those that were deleted is absent.
+            Err(e) if e.raw_os_error() == Some(libc::ENOENT) => {
+                rest = rest.get((attr.count as usize).saturating_add(1)..).unwrap_or_default();
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Reads every entry of a map. Entries that come or go meanwhile may be missed or seen.
+pub fn entries<K: aya::Pod, V: aya::Pod>(map: &MapData) -> io::Result<Vec<(K, V)>> {
+    let mut chunk = 4096_usize;
+    let mut position = [0_u8; 64];
+    let mut started = false;
+    let mut all = Vec::new();
+    loop {
+        let mut keys = Vec::<MaybeUninit<K>>::with_capacity(chunk);
+        let mut values = Vec::<MaybeUninit<V>>::with_capacity(chunk);
+        let mut next = [0_u8; 64];
+        let mut attr = attr(map, chunk)?;
+        attr.in_batch = if started { position.as_ptr() as u64 } else { 0 };
+        attr.out_batch = next.as_mut_ptr() as u64;
+        attr.keys = keys.as_mut_ptr() as u64;
+        attr.values = values.as_mut_ptr() as u64;
+        let result = call(LOOKUP, &mut attr);
+        let done = match result {
+            Ok(()) => false,
+            Err(e) if e.raw_os_error() == Some(libc::ENOENT) => true,
+            // A bucket holds more than the buffer.
+            Err(e) if e.raw_os_error() == Some(libc::ENOSPC) => {
+                chunk = chunk.saturating_mul(2);
+                continue;
+            }
+            Err(e) => return Err(e),
+        };
+        let count = (attr.count as usize).min(chunk);
+        // SAFETY: the kernel filled `count` entries of both buffers, which have that capacity; both are plain data.
+        let (keys, values) = unsafe {
+            keys.set_len(count);
+            values.set_len(count);
+            (keys.into_iter().map(|k| k.assume_init()), values.into_iter().map(|v| v.assume_init()))
+        };
+        all.extend(keys.zip(values));
+        if done {
+            return Ok(all);
+        }
+        position = next;
+        started = true;
+    }
+}

@@ -1,0 +1,116 @@
+//! Reading and clearing connection tracking.
+
+use crate::{Datapath, Error, Handle, batch, ip, maps::call};
+use ciliate_abi::{Connection, ConnectionKey, TICK_SHIFT, connection_flags as flags};
+use ciliate_types::{Identity, Protocol};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+/// One connection, seen from its originator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionRow {
+    pub protocol: Protocol,
+    pub source: IpAddr,
+    pub destination: IpAddr,
+    /// For ICMP echo the identifier is the source port.
+    pub source_port: u16,
+    pub destination_port: u16,
+    pub source_identity: Identity,
+    pub destination_identity: Identity,
+    /// Rules that allowed it; 0 = no policy applied.
+    pub egress_rule: u32,
+    pub ingress_rule: u32,
+    pub answered: bool,
+    pub source_closed: bool,
+    pub destination_closed: bool,
+    pub reset: bool,
+    /// Zero = expired, waiting to be swept.
+    pub remaining: Duration,
+}
+
+/// What housekeeping found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sweep {
+    /// Connections that live, as of the last time they were counted.
+    pub connections: u32,
+    pub rule_sets_freed: u32,
+}
+
+/// Time between two counts of all connections.
+const COUNT_INTERVAL: Duration = Duration::from_secs(15);
+
+fn now_ticks() -> u32 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes one timespec.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    let nanoseconds = i128::from(now.tv_sec).saturating_mul(1_000_000_000).saturating_add(i128::from(now.tv_nsec));
+    u32::try_from((nanoseconds >> TICK_SHIFT) & 0xffff_ffff).unwrap_or_default()
+}
+
+/// Ticks until a row expires; negative = past.
+fn remaining(row: &Connection, now: u32) -> i32 {
+    row.expires.wrapping_sub(now).cast_signed()
+}
+
+fn row((key, value): &(ConnectionKey, Connection), now: u32) -> ConnectionRow {
+    let low = (ip(key.low), key.low_port);
+    let high = (ip(key.high), key.high_port);
+    let (source, destination) = if value.flags & flags::FROM_HIGH == 0 { (low, high) } else { (high, low) };
+    let has = |flag| value.flags & flag != 0;
+    let ticks = u64::try_from(remaining(value, now)).unwrap_or_default();
+    ConnectionRow {
+        protocol: Protocol::new(key.protocol),
+        source: source.0,
+        destination: destination.0,
+        source_port: source.1,
+        destination_port: destination.1,
+        source_identity: Identity::new(value.source_identity),
+        destination_identity: Identity::new(value.destination_identity),
+        egress_rule: value.egress_rule,
+        ingress_rule: value.ingress_rule,
+        answered: has(flags::ANSWERED),
+        source_closed: has(flags::SOURCE_CLOSED),
+        destination_closed: has(flags::DESTINATION_CLOSED),
+        reset: has(flags::RESET),
+        remaining: Duration::from_nanos(ticks << TICK_SHIFT),
+    }
+}
+
+impl Datapath {
+    pub fn connections(&self) -> Result<Vec<ConnectionRow>, Error> {
+        let now = now_ticks();
+        Ok(self.maps.connection_entries()?.iter().map(|entry| row(entry, now)).collect())
+    }
+
+    /// Forgets the connections that `select` names; returns how many.
+    pub fn flush_connections(&mut self, select: impl Fn(&ConnectionRow) -> bool) -> Result<usize, Error> {
+        let now = now_ticks();
+        let keys: Vec<_> =
+            self.maps.connection_entries()?.iter().filter(|e| select(&row(e, now))).map(|(key, _)| *key).collect();
+        batch::delete(&self.maps.connections, &keys).map_err(call("delete from", "CONNECTIONS"))?;
+        Ok(keys.len())
+    }
+
+    /// Housekeeping, to be called about once a second: frees released rule sets and counts connections.
+    ///
+    /// Expired connections stay until the map evicts them: deleting one could hit a row that a packet has just
+    /// revived, and its answers would be judged as if they opened a connection.
+    pub fn sweep(&mut self) -> Result<Sweep, Error> {
+        let rule_sets_freed = self.free_rule_sets()?;
+        if self.counted.is_none_or(|at| at.elapsed() >= COUNT_INTERVAL) {
+            self.counted = Some(Instant::now());
+            let now = now_ticks();
+            let live = self.maps.connection_entries()?.iter().filter(|(_, c)| remaining(c, now) > 0).count();
+            self.connection_count = u32::try_from(live).unwrap_or(u32::MAX);
+        }
+        Ok(Sweep { connections: self.connection_count, rule_sets_freed })
+    }
+
+    /// The handle of a rule set that was dumped by number.
+    #[must_use]
+    pub fn handle(&self, number: u32) -> Option<Handle> {
+        self.rule_sets.contains(number).then(|| Handle::new(number))
+    }
+}

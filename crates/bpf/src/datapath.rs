@@ -1,0 +1,264 @@
+//! Opening, adopting and leaving the node's programs and maps.
+
+use crate::{
+    Error, EventReader, MapSizes, MapUsage, NodeSettings, batch,
+    links::{Attachment, Hook},
+    maps::{self, Maps, operation},
+    node::HostPolicing,
+    pins::{self, Pins},
+    rule_sets::Registry,
+};
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{MapData, RingBuf},
+    programs::SchedClassifier,
+    util::KernelVersion,
+};
+use ciliate_abi::{Address, Connection, ConnectionKey, Endpoint, FragmentKey, FragmentPorts, PolicyEntry, PolicyKey};
+use ciliate_types::Identity;
+use ipnet::IpNet;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ciliate-datapath"));
+
+/// What decides how the kernel side is set up.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Directory on a BPF file system; created if absent.
+    pub root: PathBuf,
+    pub sizes: MapSizes,
+    pub node: NodeSettings,
+}
+
+/// The node's datapath. Dropping it leaves everything in place; [`Datapath::unload`] removes it.
+pub struct Datapath {
+    pub(crate) ebpf: Ebpf,
+    pub(crate) maps: Maps,
+    pub(crate) pins: Pins,
+    pub(crate) sizes: MapSizes,
+    pub(crate) attachment: Attachment,
+    pub(crate) rule_sets: Registry,
+    /// What the kernel's map of the same name holds.
+    pub(crate) ipcache: BTreeMap<IpNet, Identity>,
+    pub(crate) counted: Option<Instant>,
+    pub(crate) connection_count: u32,
+    root: PathBuf,
+    node: NodeSettings,
+    peers_epoch: u32,
+    last_epoch: u32,
+    reserved_epoch: u32,
+    events: Option<RingBuf<MapData>>,
+}
+
+/// Epochs are reserved in blocks, so that most changes write one row.
+const EPOCH_BLOCK: u32 = 1024;
+
+impl Datapath {
+    /// Loads the programs. Maps of an earlier process are adopted, programs on devices replaced in place.
+    ///
+    /// # Errors
+    /// No BPF file system, missing rights, a kernel that is too old, a map that would shrink below its contents.
+    pub fn open(settings: &Settings) -> Result<Self, Error> {
+        let version = KernelVersion::current().map_err(|_| Error::OldKernel("unknown".into()))?;
+        if version < KernelVersion::new(5, 15, 0) {
+            return Err(Error::OldKernel(format!("{version:?}")));
+        }
+        pins::check_bpffs(&settings.root)?;
+        let pins = Pins::new(&settings.root);
+        pins.create()?;
+        let outgrown = pins::set_aside_outgrown(&pins, &settings.sizes)?;
+        let mut ebpf = load(&pins, &settings.sizes)?;
+        for name in &outgrown {
+            carry_over(&pins, name, &settings.sizes)?;
+        }
+        let events = ebpf.take_map("EVENTS").ok_or(Error::Missing("EVENTS"))?;
+        let events = RingBuf::try_from(events).map_err(operation("use", "EVENTS"))?;
+        let maps = Maps::take(&mut ebpf)?;
+        let old = maps.config.get(&0, 0).map_err(operation("read", "CONFIG"))?;
+        let mut datapath = Self {
+            ebpf,
+            maps,
+            pins,
+            sizes: settings.sizes,
+            attachment: if version < KernelVersion::new(6, 6, 0) { Attachment::Clsact } else { Attachment::Tcx },
+            rule_sets: Registry::default(),
+            ipcache: BTreeMap::new(),
+            counted: None,
+            connection_count: 0,
+            root: settings.root.clone(),
+            node: settings.node.clone(),
+            peers_epoch: old.peers_epoch,
+            last_epoch: old.last_epoch,
+            reserved_epoch: old.last_epoch,
+            events: Some(events),
+        };
+        datapath.adopt_rule_sets()?;
+        datapath.read_ipcache()?;
+        datapath.apply_node(&settings.node, old.flags)?;
+        datapath.load_programs()?;
+        datapath.replace_programs()?;
+        for name in outgrown {
+            let path = datapath.pins.outgrown(name);
+            fs::remove_file(&path).map_err(|source| Error::Pin { what: "remove", path, source })?;
+        }
+        Ok(datapath)
+    }
+
+    /// Changes the node's settings while the programs run.
+    pub fn set_node(&mut self, node: &NodeSettings) -> Result<(), Error> {
+        let old = self.node.config(0, 0).flags;
+        self.apply_node(node, old)
+    }
+
+    #[must_use]
+    pub fn node(&self) -> &NodeSettings {
+        &self.node
+    }
+
+    /// How full the maps are that can fill up.
+    #[must_use]
+    pub fn usage(&self) -> Vec<MapUsage> {
+        let (policy, prefixes) = self.rule_sets.usage();
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let entries = |name: &str| match name {
+            "ENDPOINTS" => Some(count(self.maps.endpoints.keys().count())),
+            "IPCACHE" => Some(count(self.ipcache.len())),
+            "RULE_SETS" => Some(self.rule_sets.len()),
+            "POLICY" => Some(policy),
+            "PREFIXES" => Some(prefixes),
+            "CONNECTIONS" => Some(self.connection_count),
+            _ => None,
+        };
+        let by_name = self.sizes.by_name();
+        by_name.into_iter().filter_map(|(name, max)| Some(MapUsage { name, entries: entries(name)?, max })).collect()
+    }
+
+    /// The events of all programs; can be taken once.
+    pub fn events(&mut self) -> Result<EventReader, Error> {
+        self.events.take().map(EventReader::new).ok_or(Error::EventsTaken)
+    }
+
+    /// Takes the programs off all devices and removes every pin.
+    pub fn unload(mut self) -> Result<(), Error> {
+        for device in self.attached()? {
+            self.detach(&device)?;
+        }
+        pins::cleanup(&self.root)
+    }
+
+    /// An epoch that no connection remembers.
+    pub(crate) fn next_epoch(&mut self) -> Result<u32, Error> {
+        if self.last_epoch == self.reserved_epoch {
+            self.reserved_epoch = self.reserved_epoch.wrapping_add(EPOCH_BLOCK);
+            self.write_config()?;
+        }
+        self.last_epoch = self.last_epoch.wrapping_add(1);
+        Ok(self.last_epoch)
+    }
+
+    /// Has connections with peers outside of this node judged again.
+    pub(crate) fn renew_peers_epoch(&mut self) -> Result<(), Error> {
+        self.peers_epoch = self.next_epoch()?;
+        self.write_config()
+    }
+
+    fn apply_node(&mut self, node: &NodeSettings, old_flags: u32) -> Result<(), Error> {
+        use ciliate_abi::config_flags::{AUDIT, POLICE_HOST};
+        self.node = node.clone();
+        self.write_config()?;
+        let flags = node.config(0, 0).flags;
+        match (flags ^ old_flags) & (AUDIT | POLICE_HOST) {
+            0 => Ok(()),
+            _ => self.renew_all_epochs(),
+        }
+    }
+
+    fn write_config(&mut self) -> Result<(), Error> {
+        let config = self.node.config(self.peers_epoch, self.reserved_epoch);
+        self.maps.config.set(0, config, 0).map_err(operation("write", "CONFIG"))
+    }
+
+    fn load_programs(&mut self) -> Result<(), Error> {
+        for hook in Hook::ALL {
+            let name = hook.program();
+            let program = self.ebpf.program_mut(name).ok_or(Error::Missing(name))?;
+            let program: &mut SchedClassifier =
+                program.try_into().map_err(|source| Error::Program { name, source })?;
+            program.load().map_err(|source| Error::Program { name, source })?;
+        }
+        Ok(())
+    }
+}
+
+fn load(pins: &Pins, sizes: &MapSizes) -> Result<Ebpf, Error> {
+    let mut loader = EbpfLoader::new();
+    // The programs use no types of the running kernel; reading them would cost most of the start.
+    loader.btf(None);
+    for (name, max) in sizes.by_name() {
+        loader.map_max_entries(name, max);
+    }
+    for name in maps::NAMES {
+        loader.map_pin_path(name, pins.map(name));
+    }
+    loader.load(OBJECT).map_err(|error| match permission(&error) {
+        true => Error::NotPermitted,
+        false => Error::Load(error),
+    })
+}
+
+/// Whether a chain of errors ends in "not permitted".
+fn permission(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return io.kind() == std::io::ErrorKind::PermissionDenied;
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// Copies the entries of a map that has another size now.
+fn carry_over(pins: &Pins, name: &'static str, sizes: &MapSizes) -> Result<(), Error> {
+    let old = pins.outgrown(name);
+    let new = pins.map(name);
+    match name {
+        "ENDPOINTS" => copy::<Address, Endpoint>(&old, &new, name, sizes.endpoints),
+        "RULE_SETS" => copy::<u32, ciliate_abi::RuleSet>(&old, &new, name, sizes.rule_sets),
+        "POLICY" => copy::<PolicyKey, PolicyEntry>(&old, &new, name, sizes.policy),
+        "CONNECTIONS" => copy::<ConnectionKey, Connection>(&old, &new, name, u32::MAX),
+        "FRAGMENTS" => copy::<FragmentKey, FragmentPorts>(&old, &new, name, u32::MAX),
+        "IPCACHE" => copy::<[u8; 20], u32>(&old, &new, name, sizes.ipcache),
+        "PREFIXES" => copy::<[u8; 28], u32>(&old, &new, name, sizes.prefixes),
+        // Events that nobody has read yet are not worth more than a note.
+        _ => Ok(()),
+    }
+}
+
+/// `max` = [`u32::MAX`] for maps that evict what does not fit.
+fn copy<K: aya::Pod, V: aya::Pod>(old: &Path, new: &Path, name: &'static str, max: u32) -> Result<(), Error> {
+    let from = MapData::from_pin(old).map_err(operation("open", name))?;
+    let into = MapData::from_pin(new).map_err(operation("open", name))?;
+    let entries: Vec<(K, V)> = batch::entries(&from).map_err(maps::call("read", name))?;
+    if u32::try_from(entries.len()).is_ok_and(|count| count > max) {
+        fs::remove_file(new)
+            .and_then(|()| fs::rename(old, new))
+            .map_err(|source| Error::Pin { what: "put back", path: new.to_owned(), source })?;
+        return Err(Error::TooSmall { map: name, setting: "its map size", entries: entries.len(), max });
+    }
+    let (keys, values): (Vec<K>, Vec<V>) = entries.into_iter().unzip();
+    batch::update(&into, &keys, &values).map_err(|(_, source)| maps::call("write", name)(source))
+}
+
+impl Datapath {
+    /// Whether host traffic is policed now.
+    #[must_use]
+    pub fn host_policing(&self) -> HostPolicing {
+        self.node.host
+    }
+}

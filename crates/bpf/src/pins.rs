@@ -1,0 +1,110 @@
+//! Where things are pinned, and whether this machine can do it at all.
+
+use crate::{Error, maps};
+use aya::maps::{MapInfo, MapType};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// `BPF_FS_MAGIC` of linux/magic.h.
+const BPF_FS_MAGIC: libc::__fsword_t = 0xcafe_4a11;
+
+/// The directories of one layout version below the root.
+pub struct Pins {
+    root: PathBuf,
+}
+
+impl Pins {
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.join(format!("v{}", ciliate_abi::VERSION)) }
+    }
+
+    pub fn map(&self, name: &str) -> PathBuf {
+        self.root.join("maps").join(name)
+    }
+
+    /// A map of another size that is being replaced; its entries still have to be carried over.
+    pub fn outgrown(&self, name: &str) -> PathBuf {
+        self.root.join("maps").join(format!("{name}-outgrown"))
+    }
+
+    pub fn links(&self) -> PathBuf {
+        self.root.join("links")
+    }
+
+    pub fn create(&self) -> Result<(), Error> {
+        for path in [self.root.join("maps"), self.links()] {
+            fs::create_dir_all(&path).map_err(|source| match source.kind() {
+                io::ErrorKind::PermissionDenied => Error::NotPermitted,
+                _ => Error::Pin { what: "create", path, source },
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Checks that the root lies on a BPF file system.
+pub fn check_bpffs(root: &Path) -> Result<(), Error> {
+    let existing = root.ancestors().find(|path| path.exists()).unwrap_or(root);
+    let path = std::ffi::CString::new(existing.as_os_str().as_encoded_bytes())
+        .map_err(|_| Error::NoBpffs(root.to_owned()))?;
+    let mut found = std::mem::MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: `path` ends in NUL and `found` is written before it is read.
+    let magic = unsafe {
+        match libc::statfs(path.as_ptr(), found.as_mut_ptr()) {
+            0 => found.assume_init().f_type,
+            _ => return Err(Error::NoBpffs(root.to_owned())),
+        }
+    };
+    if magic == BPF_FS_MAGIC { Ok(()) } else { Err(Error::NoBpffs(root.to_owned())) }
+}
+
+/// Sets aside pinned maps whose size is not what the settings say. Returns their names.
+pub fn set_aside_outgrown(pins: &Pins, sizes: &maps::MapSizes) -> Result<Vec<&'static str>, Error> {
+    let mut outgrown = Vec::new();
+    for (name, max) in sizes.by_name() {
+        let (path, aside) = (pins.map(name), pins.outgrown(name));
+        if aside.exists() {
+            outgrown.push(name);
+            continue;
+        }
+        if !path.exists() {
+            continue;
+        }
+        let info = MapInfo::from_pin(&path).map_err(maps::operation("inspect", name))?;
+        let round = match info.map_type() {
+            // The kernel rounds the size of LRU maps up to its per-processor lists only in its accounting.
+            Ok(MapType::RingBuf | MapType::LruHash) | Ok(_) | Err(_) => info.max_entries(),
+        };
+        if round != max {
+            fs::rename(&path, &aside).map_err(|source| Error::Pin { what: "set aside", path, source })?;
+            outgrown.push(name);
+        }
+    }
+    Ok(outgrown)
+}
+
+/// Removes everything below a root: links first, so that devices are let go before their tables.
+pub fn cleanup(root: &Path) -> Result<(), Error> {
+    let versions = match fs::read_dir(root) {
+        Ok(versions) => versions,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(Error::Pin { what: "list", path: root.to_owned(), source }),
+    };
+    for version in versions.flatten() {
+        for part in ["links", "maps"] {
+            remove_tree(&version.path().join(part))?;
+        }
+        remove_tree(&version.path())?;
+    }
+    remove_tree(root)
+}
+
+fn remove_tree(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(Error::Pin { what: "remove", path: path.to_owned(), source }),
+    }
+}

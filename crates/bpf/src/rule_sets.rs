@@ -1,0 +1,446 @@
+//! Rule sets in the kernel: written whole, shared when equal, freed when nobody can look at them any more.
+
+use crate::{Datapath, Error, address, batch, maps::call, maps::operation, prefix_bits};
+use aya::maps::lpm_trie::Key;
+use ciliate_abi::{
+    ANY_PROTOCOL_SHAPE, CLASS_BIT, DirectionShapes, ENTRY_ALLOW, ENTRY_DENY, PolicyEntry, PolicyKey, PrefixKey, RuleSet,
+    rule_set_flags,
+};
+use ciliate_policy::rule_set::{self as policy, Action, DirectionRules, Otherwise, Peer, PeerKind, Traffic};
+use ciliate_types::Direction;
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    time::{Duration, Instant},
+};
+
+/// The number of a rule set in the kernel; never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Handle(u32);
+
+impl Handle {
+    pub(crate) fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    #[must_use]
+    pub fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Whether a rule set could grow in place.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extended {
+    InPlace,
+    /// More changed than new peers that are allowed: write it anew and switch.
+    NotPossible,
+}
+
+/// A rule set as it lies in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyDump {
+    pub shapes: RuleSet,
+    pub entries: Vec<(PolicyKey, PolicyEntry)>,
+    /// Significant bits behind the scope, where to, and the class.
+    pub prefixes: Vec<(u32, PrefixKey, u32)>,
+}
+
+/// Handles are below this: the prefix map and the class bit share their numbers with nothing.
+const MAX_HANDLE: u32 = 1 << 31;
+/// Longer than any program run: nobody still reads a rule set that no row has named for so long.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What the kernel will hold for a rule set. The rule set's number is filled in when it is known.
+struct Compiled {
+    shapes: RuleSet,
+    entries: BTreeMap<PolicyKey, PolicyEntry>,
+    prefixes: BTreeMap<(u32, PrefixKey), u32>,
+}
+
+impl PartialEq for Compiled {
+    fn eq(&self, other: &Self) -> bool {
+        self.shapes == other.shapes && self.entries == other.entries && self.prefixes == other.prefixes
+    }
+}
+
+type Digest = [u64; 2];
+
+struct Known {
+    digest: Digest,
+    references: u32,
+    entries: u32,
+    prefixes: u32,
+    released: Option<Instant>,
+}
+
+/// Which rule sets the kernel holds.
+#[derive(Default)]
+pub(crate) struct Registry {
+    known: HashMap<u32, Known>,
+    by_digest: HashMap<Digest, u32>,
+    last: u32,
+}
+
+impl Registry {
+    pub(crate) fn contains(&self, number: u32) -> bool {
+        self.known.contains_key(&number)
+    }
+
+    /// Entries and prefixes in use.
+    pub(crate) fn usage(&self) -> (u32, u32) {
+        let sum = |count: fn(&Known) -> u32| self.known.values().map(count).fold(0, u32::saturating_add);
+        (sum(|k| k.entries), sum(|k| k.prefixes))
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        u32::try_from(self.known.len()).unwrap_or(u32::MAX)
+    }
+
+    fn next(&mut self) -> u32 {
+        loop {
+            self.last = self.last.wrapping_add(1) % MAX_HANDLE;
+            if self.last != 0 && !self.known.contains_key(&self.last) {
+                return self.last;
+            }
+        }
+    }
+}
+
+impl Datapath {
+    /// Writes a rule set and takes a reference on it; one that is there already is shared. All of it is in place
+    /// when this returns; on failure nothing is.
+    pub fn write_rule_set(&mut self, set: &policy::RuleSet) -> Result<Handle, Error> {
+        let compiled = compile(set);
+        let digest = digest(&compiled);
+        if let Some(&number) = self.rule_sets.by_digest.get(&digest)
+            && let Some(known) = self.rule_sets.known.get_mut(&number)
+        {
+            known.references = known.references.saturating_add(1);
+            known.released = None;
+            return Ok(Handle(number));
+        }
+        self.check_room(&compiled)?;
+        let number = self.rule_sets.next();
+        if let Err(error) = self.write_compiled(number, &compiled) {
+            self.erase(number, &compiled)?;
+            return Err(error);
+        }
+        self.remember(number, &compiled, digest, 1);
+        Ok(Handle(number))
+    }
+
+    /// Adds what `new` has over `old` to a rule set in place, if that is only allowing more peers: half of such a
+    /// change is no wrong verdict, just an early or a late one.
+    ///
+    /// Everybody who shares the handle must be meant.
+    pub fn extend_rule_set(
+        &mut self,
+        handle: Handle,
+        old: &policy::RuleSet,
+        new: &policy::RuleSet,
+    ) -> Result<Extended, Error> {
+        let (old, new) = (compile(old), compile(new));
+        let known = self.rule_sets.known.get(&handle.0).ok_or(Error::UnknownRuleSet(handle.0))?;
+        if known.digest != digest(&old) || !only_allows_more(&old, &new) {
+            return Ok(Extended::NotPossible);
+        }
+        let added = Compiled {
+            shapes: new.shapes,
+            entries: new.entries.iter().filter(|(k, _)| !old.entries.contains_key(k)).map(|(k, v)| (*k, *v)).collect(),
+            prefixes: BTreeMap::new(),
+        };
+        self.check_room(&added)?;
+        if let Err(error) = self.write_compiled(handle.0, &added) {
+            self.maps.rule_sets.insert(handle.0, old.shapes, 0).map_err(operation("write", "RULE_SETS"))?;
+            self.erase_entries(handle.0, &added)?;
+            return Err(error);
+        }
+        let (references, gone) = (known_references(&self.rule_sets, handle), self.rule_sets.known.remove(&handle.0));
+        if let Some(gone) = gone {
+            self.rule_sets.by_digest.remove(&gone.digest);
+        }
+        self.remember(handle.0, &new, digest(&new), references);
+        Ok(Extended::InPlace)
+    }
+
+    /// Gives a reference back. After the last one the rule set is freed by a later [`Datapath::sweep`].
+    pub fn release_rule_set(&mut self, handle: Handle) {
+        if let Some(known) = self.rule_sets.known.get_mut(&handle.0) {
+            known.references = known.references.saturating_sub(1);
+            if known.references == 0 {
+                known.released = Some(Instant::now());
+            }
+        }
+    }
+
+    /// What the kernel holds for a rule set.
+    pub fn policy_entries(&self, handle: Handle) -> Result<PolicyDump, Error> {
+        let shapes = self.maps.rule_sets.get(&handle.0, 0).map_err(|_| Error::UnknownRuleSet(handle.0))?;
+        let mut entries = self.maps.policy_entries()?;
+        entries.retain(|(key, _)| key.rule_set == handle.0);
+        entries.sort_by_key(|(key, _)| *key);
+        let mut prefixes: Vec<_> = self
+            .maps
+            .prefix_entries()?
+            .into_iter()
+            .filter(|(key, _)| key.data().rule_set == handle.0)
+            .map(|(key, class)| (key.prefix_len().saturating_sub(PrefixKey::SCOPE_BITS), key.data(), class))
+            .collect();
+        prefixes.sort();
+        Ok(PolicyDump { shapes, entries, prefixes })
+    }
+
+    /// Learns what an earlier process left, so that equal rule sets are shared with it and the rest is freed.
+    pub(crate) fn adopt_rule_sets(&mut self) -> Result<(), Error> {
+        let mut found: HashMap<u32, Compiled> = HashMap::new();
+        for row in self.maps.rule_sets.iter() {
+            let (number, shapes) = row.map_err(operation("read", "RULE_SETS"))?;
+            found.insert(number, Compiled { shapes, entries: BTreeMap::new(), prefixes: BTreeMap::new() });
+        }
+        let mut orphans = Vec::new();
+        for (key, entry) in self.maps.policy_entries()? {
+            match found.get_mut(&key.rule_set) {
+                Some(compiled) => {
+                    compiled.entries.insert(PolicyKey { rule_set: 0, ..key }, entry);
+                }
+                None => orphans.push(key),
+            }
+        }
+        for (key, class) in self.maps.prefix_entries()? {
+            let data = key.data();
+            match found.get_mut(&data.rule_set) {
+                Some(compiled) => {
+                    compiled.prefixes.insert((key.prefix_len(), PrefixKey { rule_set: 0, ..data }), class);
+                }
+                None => drop(self.maps.prefixes.remove(&key)),
+            }
+        }
+        // Half-written by a process that was killed; no row names them.
+        batch::delete(&self.maps.policy, &orphans).map_err(call("delete from", "POLICY"))?;
+        for (number, compiled) in found {
+            let digest = digest(&compiled);
+            self.remember(number, &compiled, digest, 0);
+            self.rule_sets.last = self.rule_sets.last.max(number);
+        }
+        Ok(())
+    }
+
+    /// Frees every adopted rule set that nobody has taken a reference on since. To be called once all endpoints
+    /// have their rows.
+    pub fn release_unreferenced_rule_sets(&mut self) {
+        let now = Instant::now();
+        for known in self.rule_sets.known.values_mut().filter(|known| known.references == 0) {
+            known.released.get_or_insert(now);
+        }
+    }
+
+    pub(crate) fn free_rule_sets(&mut self) -> Result<u32, Error> {
+        let due: Vec<u32> = self
+            .rule_sets
+            .known
+            .iter()
+            .filter(|(_, known)| known.released.is_some_and(|at| at.elapsed() >= GRACE))
+            .map(|(number, _)| *number)
+            .collect();
+        if due.is_empty() {
+            return Ok(0);
+        }
+        for number in &due {
+            if let Some(known) = self.rule_sets.known.remove(number)
+                && self.rule_sets.by_digest.get(&known.digest) == Some(number)
+            {
+                self.rule_sets.by_digest.remove(&known.digest);
+            }
+            self.maps.rule_sets.remove(number).map_err(operation("delete from", "RULE_SETS"))?;
+        }
+        let mut keys: Vec<_> = self.maps.policy_entries()?.into_iter().map(|(key, _)| key).collect();
+        keys.retain(|key| due.contains(&key.rule_set));
+        batch::delete(&self.maps.policy, &keys).map_err(call("delete from", "POLICY"))?;
+        for (key, _) in self.maps.prefix_entries()? {
+            if due.contains(&key.data().rule_set) {
+                self.maps.prefixes.remove(&key).map_err(operation("delete from", "PREFIXES"))?;
+            }
+        }
+        Ok(u32::try_from(due.len()).unwrap_or(u32::MAX))
+    }
+
+    fn remember(&mut self, number: u32, compiled: &Compiled, digest: Digest, references: u32) {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        self.rule_sets.by_digest.insert(digest, number);
+        self.rule_sets.known.insert(
+            number,
+            Known {
+                digest,
+                references,
+                entries: count(compiled.entries.len()),
+                prefixes: count(compiled.prefixes.len()),
+                released: None,
+            },
+        );
+    }
+
+    /// Refuses a change as a whole where it would not fit.
+    fn check_room(&self, compiled: &Compiled) -> Result<(), Error> {
+        let (entries, prefixes) = self.rule_sets.usage();
+        let check = |map, setting, used: u32, needed: usize, max: u32| {
+            let needed = u32::try_from(needed).unwrap_or(u32::MAX);
+            match used.checked_add(needed) {
+                Some(total) if total <= max => Ok(()),
+                Some(_) | None => Err(Error::Full { map, setting, used, needed, max }),
+            }
+        };
+        check("POLICY", "policy-map-max", entries, compiled.entries.len(), self.sizes.policy)?;
+        check("PREFIXES", "prefix-map-max", prefixes, compiled.prefixes.len(), self.sizes.prefixes)?;
+        check("RULE_SETS", "rule-set-map-max", self.rule_sets.len(), 1, self.sizes.rule_sets)
+    }
+
+    /// Entries first, then the row that leads to them.
+    fn write_compiled(&mut self, number: u32, compiled: &Compiled) -> Result<(), Error> {
+        let keys: Vec<_> = compiled.entries.keys().map(|key| PolicyKey { rule_set: number, ..*key }).collect();
+        let values: Vec<_> = compiled.entries.values().copied().collect();
+        batch::update(&self.maps.policy, &keys, &values).map_err(|(_, e)| call("write", "POLICY")(e))?;
+        for ((bits, key), class) in &compiled.prefixes {
+            let key = Key::new(*bits, PrefixKey { rule_set: number, ..*key });
+            self.maps.prefixes.insert(&key, class, 0).map_err(operation("write", "PREFIXES"))?;
+        }
+        self.maps.rule_sets.insert(number, compiled.shapes, 0).map_err(operation("write", "RULE_SETS"))
+    }
+
+    fn erase(&mut self, number: u32, compiled: &Compiled) -> Result<(), Error> {
+        // Either may be absent: the write failed somewhere on the way.
+        drop(self.maps.rule_sets.remove(&number));
+        for (bits, key) in compiled.prefixes.keys() {
+            drop(self.maps.prefixes.remove(&Key::new(*bits, PrefixKey { rule_set: number, ..*key })));
+        }
+        self.erase_entries(number, compiled)
+    }
+
+    fn erase_entries(&mut self, number: u32, compiled: &Compiled) -> Result<(), Error> {
+        let keys: Vec<_> = compiled.entries.keys().map(|key| PolicyKey { rule_set: number, ..*key }).collect();
+        batch::delete(&self.maps.policy, &keys).map_err(call("delete from", "POLICY"))
+    }
+}
+
+fn known_references(registry: &Registry, handle: Handle) -> u32 {
+    registry.known.get(&handle.0).map_or(0, |known| known.references)
+}
+
+fn only_allows_more(old: &Compiled, new: &Compiled) -> bool {
+    old.shapes.flags == new.shapes.flags
+        && old.prefixes == new.prefixes
+        && old.entries.iter().all(|(key, entry)| new.entries.get(key) == Some(entry))
+        && new.entries.iter().all(|(key, entry)| {
+            old.entries.contains_key(key) || (entry.action == ENTRY_ALLOW && key.peer & CLASS_BIT == 0 && key.peer != 0)
+        })
+}
+
+/// Two independent 64-bit hashes of everything.
+fn digest(compiled: &Compiled) -> Digest {
+    [1_u64, 2].map(|seed| {
+        let mut hasher = DefaultHasher::new();
+        seed.hash(&mut hasher);
+        let shapes = &compiled.shapes;
+        shapes.flags.hash(&mut hasher);
+        for direction in [&shapes.ingress, &shapes.egress] {
+            (direction.any, direction.identity, direction.class).hash(&mut hasher);
+        }
+        for (key, entry) in &compiled.entries {
+            (key.peer, key.port, key.port_bits, key.protocol, key.direction).hash(&mut hasher);
+            (entry.precedence, entry.rule, entry.action).hash(&mut hasher);
+        }
+        compiled.prefixes.len().hash(&mut hasher);
+        for ((bits, key), class) in &compiled.prefixes {
+            (bits, key.direction, key.kind, key.address.0, class).hash(&mut hasher);
+        }
+        hasher.finish()
+    })
+}
+
+fn compile(set: &policy::RuleSet) -> Compiled {
+    let mut compiled =
+        Compiled { shapes: RuleSet::default(), entries: BTreeMap::new(), prefixes: BTreeMap::new() };
+    for direction in Direction::BOTH {
+        let rules = set.direction(direction);
+        let (kernel, isolate) = match direction {
+            Direction::Ingress => (ciliate_abi::Direction::Ingress, rule_set_flags::ISOLATE_INGRESS),
+            Direction::Egress => (ciliate_abi::Direction::Egress, rule_set_flags::ISOLATE_EGRESS),
+        };
+        if let Otherwise::Deny = rules.otherwise {
+            compiled.shapes.flags |= isolate;
+        }
+        let shapes = compile_direction(kernel, rules, &mut compiled);
+        match direction {
+            Direction::Ingress => compiled.shapes.ingress = shapes,
+            Direction::Egress => compiled.shapes.egress = shapes,
+        }
+    }
+    compiled
+}
+
+fn compile_direction(direction: ciliate_abi::Direction, rules: &DirectionRules, into: &mut Compiled) -> DirectionShapes {
+    let mut shapes = DirectionShapes::default();
+    let mut class_shapes = 0;
+    for (key, entry) in &rules.entries {
+        let (protocol, port, port_bits) = match key.traffic {
+            Traffic::Any => (0, 0, ANY_PROTOCOL_SHAPE),
+            Traffic::Ports(protocol, prefix) => (protocol.number(), prefix.value, u32::from(prefix.len)),
+        };
+        let shape = 1_u32.wrapping_shl(port_bits);
+        let peer = match key.peer {
+            Peer::Any => {
+                shapes.any |= shape;
+                0
+            }
+            Peer::Identity(identity) => {
+                shapes.identity |= shape;
+                identity.get()
+            }
+            Peer::Class(class) => {
+                class_shapes |= shape;
+                CLASS_BIT | class.0
+            }
+        };
+        let key = PolicyKey {
+            rule_set: 0,
+            peer,
+            port,
+            port_bits: u8::try_from(port_bits).unwrap_or_default(),
+            protocol,
+            direction: direction as u8,
+            pad: [0; 3],
+        };
+        let action = match entry.action {
+            Action::Allow => ENTRY_ALLOW,
+            Action::Deny => ENTRY_DENY,
+        };
+        into.entries.insert(key, PolicyEntry { precedence: entry.precedence, rule: entry.rule.0, action });
+    }
+    for ((kind, net), class) in &rules.prefixes {
+        let kind = match kind {
+            PeerKind::Endpoint => ciliate_abi::PeerKind::Endpoint,
+            PeerKind::Node => ciliate_abi::PeerKind::Node,
+            PeerKind::World => ciliate_abi::PeerKind::World,
+        };
+        if let Some(mask) = shapes.class.get_mut(kind as usize) {
+            *mask = class_shapes;
+        }
+        let key = PrefixKey {
+            rule_set: 0,
+            direction: direction as u8,
+            kind: kind as u8,
+            pad: [0; 2],
+            address: address(net.network()),
+        };
+        into.prefixes.insert((PrefixKey::SCOPE_BITS.saturating_add(prefix_bits(net)), key), class.0);
+    }
+    shapes
+}

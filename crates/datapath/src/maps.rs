@@ -1,0 +1,144 @@
+//! The maps, and how decisions read and write them. Sizes here are defaults; the agent sets them when it loads.
+
+use aya_ebpf::{
+    bindings::{BPF_ANY, BPF_F_NO_PREALLOC},
+    helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
+    macros::map,
+    maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie::Key},
+};
+use ciliate_abi::{
+    Address, Config, Connection, ConnectionKey, Direction, Endpoint, Event, FragmentKey, FragmentPorts, METRIC_SLOTS,
+    Metric, PolicyEntry, PolicyKey, PrefixKey, RuleSet, TICK_SHIFT, metric_slot,
+};
+use ciliate_dp_core::{Scene, Tables};
+use core::mem::MaybeUninit;
+
+#[map]
+static CONFIG: Array<Config> = Array::with_max_entries(1, 0);
+#[map]
+static ENDPOINTS: HashMap<Address, Endpoint> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+#[map]
+static IPCACHE: LpmTrie<Address, u32> = LpmTrie::with_max_entries(512_000, BPF_F_NO_PREALLOC);
+#[map]
+static RULE_SETS: HashMap<u32, RuleSet> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+#[map]
+static POLICY: HashMap<PolicyKey, PolicyEntry> = HashMap::with_max_entries(1_048_576, BPF_F_NO_PREALLOC);
+#[map]
+static PREFIXES: LpmTrie<PrefixKey, u32> = LpmTrie::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+#[map]
+static CONNECTIONS: LruHashMap<ConnectionKey, Connection> = LruHashMap::with_max_entries(262_144, 0);
+#[map]
+static FRAGMENTS: LruHashMap<FragmentKey, FragmentPorts> = LruHashMap::with_max_entries(8_192, 0);
+#[map]
+static METRICS: PerCpuArray<Metric> = PerCpuArray::with_max_entries(METRIC_SLOTS, 0);
+#[map]
+static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+/// Events that found the ring full.
+#[map]
+static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
+#[map]
+static SCENE: PerCpuArray<MaybeUninit<Scene>> = PerCpuArray::with_max_entries(1, 0);
+
+pub struct KernelTables;
+
+impl Tables for KernelTables {
+    #[inline(always)]
+    fn now(&self) -> u32 {
+        // SAFETY: a helper without arguments.
+        (unsafe { bpf_ktime_get_coarse_ns() } >> TICK_SHIFT) as u32
+    }
+
+    #[inline(always)]
+    fn nanoseconds(&self) -> u64 {
+        // SAFETY: a helper without arguments.
+        unsafe { bpf_ktime_get_ns() }
+    }
+
+    #[inline(always)]
+    fn config(&self) -> Option<&Config> {
+        CONFIG.get(0)
+    }
+
+    #[inline(always)]
+    fn endpoint(&self, address: &Address) -> Option<&Endpoint> {
+        // SAFETY: rows are replaced whole and freed after a grace period (no preallocation).
+        unsafe { ENDPOINTS.get(address) }
+    }
+
+    #[inline(always)]
+    fn identity(&self, address: &Address) -> Option<u32> {
+        IPCACHE.get(Key::new(128, *address)).copied()
+    }
+
+    #[inline(always)]
+    fn rule_set(&self, handle: u32) -> Option<&RuleSet> {
+        // SAFETY: as for endpoints.
+        unsafe { RULE_SETS.get(handle) }
+    }
+
+    #[inline(always)]
+    fn policy_entry(&self, key: &PolicyKey) -> Option<&PolicyEntry> {
+        // SAFETY: as for endpoints.
+        unsafe { POLICY.get(key) }
+    }
+
+    #[inline(always)]
+    fn class(&self, key: &PrefixKey) -> Option<u32> {
+        PREFIXES.get(Key::new(PrefixKey::SCOPE_BITS + 128, *key)).copied()
+    }
+
+    #[inline(always)]
+    fn with_connection<R>(&self, key: &ConnectionKey, change: impl FnOnce(&mut Connection) -> R) -> Option<R> {
+        // SAFETY: rows are shared with other processors, which may mix fields of two packets of the same
+        // connection; each field is written whole and means the same whichever packet wrote it.
+        CONNECTIONS.get_ptr_mut(key).map(|row| change(unsafe { &mut *row }))
+    }
+
+    #[inline(always)]
+    fn put_connection(&self, key: &ConnectionKey, connection: &Connection) -> bool {
+        CONNECTIONS.insert(key, connection, u64::from(BPF_ANY)).is_ok()
+    }
+
+    #[inline(always)]
+    fn fragment(&self, key: &FragmentKey) -> Option<FragmentPorts> {
+        // SAFETY: a copy; a row recycled meanwhile belongs to another datagram and fails its look-up by policy.
+        unsafe { FRAGMENTS.get(key) }.copied()
+    }
+
+    #[inline(always)]
+    fn put_fragment(&self, key: &FragmentKey, ports: &FragmentPorts) {
+        // A full map evicts; a failure means that later fragments are dropped, by name.
+        let _evicted = FRAGMENTS.insert(key, ports, u64::from(BPF_ANY));
+    }
+
+    #[inline(always)]
+    fn count(&self, reason: u8, direction: Direction, bytes: u32) {
+        if let Some(metric) = METRICS.get_ptr_mut(metric_slot(reason, direction)) {
+            // SAFETY: a row of this processor; programs on it do not nest.
+            unsafe {
+                (*metric).packets += 1;
+                (*metric).bytes += u64::from(bytes);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn emit(&self, write: impl FnOnce(&mut MaybeUninit<Event>)) {
+        if let Some(mut entry) = EVENTS.reserve::<Event>(0) {
+            write(&mut entry);
+            entry.submit(0);
+        } else if let Some(lost) = LOST.get_ptr_mut(0) {
+            // SAFETY: a row of this processor.
+            unsafe { *lost += 1 };
+        }
+    }
+}
+
+/// This processor's scene; a packet's program runs to its end before the next one's starts.
+#[inline(always)]
+pub fn scene<'a>() -> Option<&'a mut Scene> {
+    // SAFETY: tc programs on one processor do not nest (`bpf_redirect*` takes effect after the return), so there
+    // is one reference at a time; every bit pattern the program leaves is one it wrote.
+    SCENE.get_ptr_mut(0).map(|scene| unsafe { (*scene).assume_init_mut() })
+}
