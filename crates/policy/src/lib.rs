@@ -1,3 +1,22 @@
 //! Network policies to rule sets, and the reasons for every verdict. Pure: no clock, no sockets, no kernel.
 
+mod endpoint_labels;
+mod engine;
+mod icmp;
+mod identities;
+mod lower;
+pub mod object;
+mod parse;
+mod policies;
+pub mod rule;
 pub mod rule_set;
+pub mod selector;
+mod selectors;
+mod settings;
+
+pub use endpoint_labels::{endpoint_labels, prefix_labels};
+pub use engine::{Change, Effect, Enforcement, Engine, RuleRef, SelectorRow, Subject, SubjectKind};
+pub use identities::{IdentityInfo, NamedPorts};
+pub use object::{Kind, KindError, Object, ObjectKey};
+pub use parse::{InputError, Parsed, parse};
+pub use settings::{AllowLocalhost, CidrMatchMode, EnforcementMode, SettingError, Settings};

@@ -1,8 +1,11 @@
 //! What an endpoint's policies come to: entries that the kernel looks up by peer and traffic.
 
-use ciliate_types::{Direction, Identity, PortPrefix, Protocol};
+use ciliate_types::{
+    Direction, Identity, IdentityScope, Labels, PortPrefix, Protocol, ReservedIdentity, source,
+};
 use ipnet::IpNet;
-use std::collections::BTreeMap;
+use serde::Serialize;
+use std::{collections::BTreeMap, fmt};
 
 /// Everything that decides an endpoint's traffic. Endpoints whose rule sets are equal share one in the kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -69,11 +72,26 @@ pub struct EntryKey {
     pub traffic: Traffic,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Action {
     Allow,
     Deny,
 }
+
+impl Action {
+    /// How entries of the action are ranked. The distance between levels leaves room for tiers and priorities.
+    #[must_use]
+    pub const fn precedence(self) -> u32 {
+        match self {
+            Self::Allow => 0x4000_0000,
+            Self::Deny => 0x4000_8000,
+        }
+    }
+}
+
+/// The rank of what a setting of the node decides, whatever the policies say.
+pub const SETTING_PRECEDENCE: u32 = 0xffff_0000;
 
 /// Of entries with the same key only the one with the highest precedence is kept; among equals the lowest rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,6 +105,57 @@ pub struct Entry {
 /// The number by which the kernel names a rule in its events; never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RuleId(pub u32);
+
+impl RuleId {
+    /// The setting that lets the local host reach its endpoints.
+    pub const LOCALHOST: Self = Self(1);
+    /// Rules of policies start here; smaller numbers name settings.
+    pub const FIRST: Self = Self(16);
+}
+
+impl fmt::Display for RuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl PeerKind {
+    pub const ALL: [Self; 3] = [Self::Endpoint, Self::Node, Self::World];
+
+    /// The kind of peers with this identity.
+    #[must_use]
+    pub fn of_identity(identity: Identity) -> Self {
+        use ReservedIdentity as R;
+        match identity.scope() {
+            IdentityScope::Global => Self::Endpoint,
+            IdentityScope::Local => Self::World,
+            IdentityScope::RemoteNode => Self::Node,
+            IdentityScope::Reserved => match identity.reserved() {
+                Some(R::Host | R::RemoteNode | R::KubeApiserver) => Self::Node,
+                Some(R::World | R::WorldIpv4 | R::WorldIpv6) | None => Self::World,
+                Some(R::Unmanaged | R::Health | R::Init | R::Ingress | R::EncryptedOverlay) => Self::Endpoint,
+            },
+        }
+    }
+
+    /// The kind of peers with these labels.
+    #[must_use]
+    pub fn of_labels(labels: &Labels) -> Self {
+        use ReservedIdentity as R;
+        let has = |reserved: R| labels.has(source::RESERVED, reserved.key());
+        if has(R::Host) || has(R::RemoteNode) {
+            Self::Node
+        } else if labels.iter().any(|l| l.source() == source::CIDR)
+            || [R::World, R::WorldIpv4, R::WorldIpv6].into_iter().any(has)
+        {
+            Self::World
+        } else if has(R::KubeApiserver) {
+            Self::Node
+        } else {
+            Self::Endpoint
+        }
+    }
+}
 
 impl RuleSet {
     #[must_use]

@@ -124,7 +124,9 @@ impl Labels {
     /// The value of a key. Source [`source::ANY`] finds the first label with that key.
     #[must_use]
     pub fn get(&self, source: &str, key: &str) -> Option<&str> {
-        self.iter().find(|l| l.key() == key && (source == source::ANY || l.source() == source)).map(Label::value)
+        self.iter()
+            .find(|l| l.key() == key && (source == source::ANY || l.source() == source))
+            .map(Label::value)
     }
 
     #[must_use]
@@ -132,7 +134,7 @@ impl Labels {
         self.get(source, key).is_some()
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Label> {
+    pub fn iter(&self) -> impl Iterator<Item = &Label> + Clone {
         self.0.iter()
     }
 
@@ -188,7 +190,8 @@ mod tests {
 
     #[test]
     fn the_last_label_of_a_key_wins() {
-        let labels: Labels = ["k8s:a=1", "k8s:a=2", "any:a=3"].map(|l| l.parse().unwrap()).into_iter().collect();
+        let labels: Labels =
+            ["k8s:a=1", "k8s:a=2", "any:a=3"].map(|l| l.parse().unwrap()).into_iter().collect();
         assert_eq!(labels.to_string(), "any:a=3,k8s:a=2");
         assert_eq!(labels.get(source::K8S, "a"), Some("2"));
     }

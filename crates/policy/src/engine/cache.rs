@@ -1,0 +1,118 @@
+//! Rule sets that were built, by who asked for them.
+
+use super::Subject;
+use crate::{identities::NamedPorts, rule_set::RuleSet, selectors::SpecId};
+use ciliate_types::Labels;
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Arc, Weak},
+};
+
+/// Forgotten rule sets are swept from the table when it has grown by this much.
+const SWEEP_AFTER: usize = 256;
+
+#[derive(Debug)]
+struct Row {
+    specs: Arc<[SpecId]>,
+    /// By the port names of the subject.
+    rule_sets: Vec<(NamedPorts, Arc<RuleSet>)>,
+}
+
+#[derive(Debug, Default)]
+pub struct Cache {
+    subjects: HashMap<Arc<Labels>, Row>,
+    /// What a list of specs comes to, with the port names that its rules use.
+    built: HashMap<Arc<[SpecId]>, Vec<(NamedPorts, Arc<RuleSet>)>>,
+    /// Every rule set that somebody holds, by hash.
+    shared: HashMap<u64, Vec<Weak<RuleSet>>>,
+    sweep_at: usize,
+}
+
+impl Cache {
+    pub fn is_empty(&self) -> bool {
+        self.subjects.is_empty()
+    }
+
+    pub fn get(&self, labels: &Labels, ports: &NamedPorts) -> Option<Arc<RuleSet>> {
+        let row = self.subjects.get(labels)?;
+        row.rule_sets.iter().find(|(p, _)| p == ports).map(|(_, set)| Arc::clone(set))
+    }
+
+    pub fn specs(&self, labels: &Labels) -> Option<Arc<[SpecId]>> {
+        self.subjects.get(labels).map(|row| Arc::clone(&row.specs))
+    }
+
+    pub fn keep(&mut self, subject: &Subject<'_>, specs: &Arc<[SpecId]>, built: &Arc<RuleSet>) {
+        let entry = (subject.named_ports.clone(), Arc::clone(built));
+        match self.subjects.get_mut(subject.labels) {
+            Some(row) => row.rule_sets.push(entry),
+            None => {
+                let row = Row { specs: Arc::clone(specs), rule_sets: vec![entry] };
+                self.subjects.insert(Arc::new(subject.labels.clone()), row);
+            }
+        }
+    }
+
+    /// The one allocation of a list of specs, so that it is known how many subjects have it.
+    pub fn one(&self, specs: Arc<[SpecId]>) -> Arc<[SpecId]> {
+        self.built.get_key_value(&specs).map_or(specs, |(one, _)| Arc::clone(one))
+    }
+
+    pub fn built(&self, specs: &Arc<[SpecId]>, names: &NamedPorts) -> Option<Arc<RuleSet>> {
+        self.built.get(specs)?.iter().find(|(n, _)| n == names).map(|(_, set)| Arc::clone(set))
+    }
+
+    pub fn keep_built(&mut self, specs: &Arc<[SpecId]>, names: NamedPorts, built: &Arc<RuleSet>) {
+        self.built.entry(Arc::clone(specs)).or_default().push((names, Arc::clone(built)));
+    }
+
+    /// The one allocation of a rule set.
+    pub fn share(&mut self, rule_set: RuleSet) -> Arc<RuleSet> {
+        let mut hasher = DefaultHasher::new();
+        rule_set.hash(&mut hasher);
+        let alike = self.shared.entry(hasher.finish()).or_default();
+        alike.retain(|weak| weak.strong_count() > 0);
+        if let Some(same) = alike.iter().filter_map(Weak::upgrade).find(|held| **held == rule_set) {
+            return same;
+        }
+        let rule_set = Arc::new(rule_set);
+        alike.push(Arc::downgrade(&rule_set));
+        if self.shared.len() > self.sweep_at {
+            self.shared.retain(|_, alike| alike.iter().any(|weak| weak.strong_count() > 0));
+            self.sweep_at = self.shared.len().saturating_add(SWEEP_AFTER);
+        }
+        rule_set
+    }
+
+    /// Drops what is kept for subjects by their specs or their labels, and says for whom.
+    pub fn drop_rows(
+        &mut self,
+        mut by_specs: impl FnMut(&[SpecId]) -> bool,
+        mut by_labels: impl FnMut(&Labels) -> bool,
+    ) -> Vec<Arc<Labels>> {
+        // Subjects share lists of specs, so each list is looked at once.
+        self.built.retain(|specs, _| !by_specs(specs));
+        let built = &self.built;
+        let stale: Vec<_> = self
+            .subjects
+            .extract_if(|labels, row| !built.contains_key(&row.specs) || by_labels(labels))
+            .map(|(labels, _)| labels)
+            .collect();
+        if !stale.is_empty() {
+            // A list that nobody but this table holds belongs to no subject.
+            self.built.retain(|specs, _| Arc::strong_count(specs) > 1);
+        }
+        stale
+    }
+
+    pub fn clear(&mut self) -> Vec<Arc<Labels>> {
+        self.built.clear();
+        self.subjects.drain().map(|(labels, _)| labels).collect()
+    }
+
+    pub fn forget(&mut self, labels: &Labels) {
+        self.subjects.remove(labels);
+        self.built.retain(|specs, _| Arc::strong_count(specs) > 1);
+    }
+}
