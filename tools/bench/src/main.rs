@@ -1,1 +1,69 @@
-fn main() {}
+//! Load generators of our own, and the runner that measures Ciliate beside its references in one go.
+
+mod compare;
+mod lab;
+mod load;
+mod place;
+mod report;
+mod statistics;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use serde::Serialize;
+use std::{ffi::OsString, os::unix::process::CommandExt, path::PathBuf, process::Command};
+
+#[derive(Debug, Parser)]
+#[command(name = "ciliate-bench", version, about = "Measures packet paths: tools, and the paired comparison")]
+struct Arguments {
+    /// Network namespace to work in
+    #[arg(long, global = true, value_name = "FILE")]
+    netns: Option<PathBuf>,
+    /// Processor to work on
+    #[arg(long, global = true)]
+    core: Option<usize>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Answer the other tools: bytes back on a TCP port, datagrams counted on a UDP port
+    Serve(load::serve::Args),
+    /// One byte there and back, again and again on one connection
+    Rr(load::Args),
+    /// Connect, one byte there and back, close; again and again
+    Crr(load::Args),
+    /// Small datagrams as fast as they go
+    Udp(load::Args),
+    /// Run another program in the namespace and on the processor given
+    Exec {
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
+    /// Compare Ciliate with a bare veth pair, host routing, iptables and nftables
+    Compare(compare::Args),
+}
+
+fn main() -> Result<()> {
+    let Arguments { netns, core, verb } = Arguments::parse();
+    place::enter(netns.as_deref(), core)?;
+    match verb {
+        Verb::Serve(args) => load::serve::run(&args),
+        Verb::Rr(args) => print(&load::rr::run(&args)?),
+        Verb::Crr(args) => print(&load::crr::run(&args)?),
+        Verb::Udp(args) => print(&load::udp::run(&args)?),
+        Verb::Exec { command } => exec(&command),
+        Verb::Compare(args) => compare::run(&args),
+    }
+}
+
+fn print(result: &impl Serialize) -> Result<()> {
+    println!("{}", serde_json::to_string(result)?);
+    Ok(())
+}
+
+fn exec(command: &[OsString]) -> Result<()> {
+    let (program, arguments) = command.split_first().context("the command is missing")?;
+    Err(Command::new(program).args(arguments).exec())
+        .with_context(|| format!("cannot run {}", program.display()))
+}
