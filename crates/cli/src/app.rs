@@ -2,7 +2,7 @@
 
 use crate::{
     bpf, completion, config, context::Globals, db, debuginfo, endpoint, exec, exit, identity, ip, man, map,
-    metrics, monitor, run, status, version,
+    metrics, monitor, objects, policy, run, status, version,
 };
 
 /// Network policy by identity for the processes and containers of a host
@@ -26,6 +26,14 @@ pub enum Verb {
     Run(Box<run::Args>),
     /// Run a command inside an endpoint that is there
     Exec(exec::Args),
+    /// Apply policies and other objects, all or none
+    Apply(objects::apply::Args),
+    /// Show policies and other objects
+    Get(objects::get::Args),
+    /// Delete policies and other objects, all or none
+    Delete(objects::delete::Args),
+    /// Check policies and other objects strictly; needs no agent
+    Validate(objects::validate::Args),
     /// Network namespaces under policy
     #[command(subcommand)]
     Endpoint(endpoint::Command),
@@ -35,6 +43,9 @@ pub enum Verb {
     /// Addresses and their identities
     #[command(subcommand)]
     Ip(ip::Command),
+    /// What the policies come to
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Show what the kernel and the agent report, as it happens
     Monitor(monitor::Args),
     /// The kernel's maps as they are

@@ -20,7 +20,7 @@ impl Args {
 
 /// The script for one shell.
 pub fn script(shell: Shell) -> anyhow::Result<String> {
-    let mut command = crate::command();
+    let mut command = crate::command().bin_name("ciliate");
     command.build();
     let mut script = Vec::new();
     shell.try_generate(&command, &mut script)?;

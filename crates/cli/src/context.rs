@@ -21,7 +21,7 @@ pub struct Globals {
     /// Folder of the agent's socket [default: /run/ciliate] [env: CILIATE_RUN_DIR]
     #[arg(long, global = true, value_name = "PATH", help_heading = "Everywhere")]
     pub run_dir: Option<PathBuf>,
-    /// When to use colours; NO_COLOR is respected
+    /// When to use colours; auto: on a terminal, unless NO_COLOR is set
     #[arg(
         long,
         global = true,
@@ -105,8 +105,15 @@ impl Context {
 
 /// Says what to do about an agent that cannot be reached; leaves other errors alone.
 pub fn explain(error: anyhow::Error) -> anyhow::Error {
-    let Some(ClientError::Connect { path, source }) = error.chain().find_map(|e| e.downcast_ref()) else {
-        return error;
+    let (path, source) = match error.chain().find_map(|e| e.downcast_ref()) {
+        Some(ClientError::Connect { path, source }) => (path, source),
+        Some(ClientError::Io(source)) if source.kind() == io::ErrorKind::WouldBlock => {
+            let message = "the agent did not answer in time: `ciliate status --wait` waits for it";
+            return Failure::new(Code::TimedOut, message).into();
+        }
+        Some(ClientError::Io(_) | ClientError::Answer { .. } | ClientError::Refused(_)) | None => {
+            return error;
+        }
     };
     let path = path.display();
     let failure = match source.kind() {

@@ -19,7 +19,9 @@ pub mod man;
 mod map;
 mod metrics;
 mod monitor;
+mod objects;
 mod output;
+mod policy;
 mod progress;
 mod run;
 mod settings_flags;
@@ -95,9 +97,14 @@ fn dispatch(verb: Verb, context: &Context) -> anyhow::Result<u8> {
         Verb::Run(args) => return args.run(context),
         Verb::Exec(args) => return args.run(context),
         Verb::Status(args) => args.run(context),
+        Verb::Apply(args) => args.run(context),
+        Verb::Get(args) => args.run(context),
+        Verb::Delete(args) => args.run(context),
+        Verb::Validate(args) => args.run(context),
         Verb::Endpoint(command) => command.run(context),
         Verb::Identity(command) => command.run(context),
         Verb::Ip(command) => command.run(context),
+        Verb::Policy(command) => command.run(context),
         Verb::Monitor(args) => args.run(context),
         Verb::Bpf(command) => command.run(context),
         Verb::Map(command) => command.run(context),

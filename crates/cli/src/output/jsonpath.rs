@@ -100,6 +100,7 @@ impl Template {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn render(template: &str, document: &Value) -> String {
@@ -178,6 +179,25 @@ mod tests {
         assert_eq!(render("{[*].id}", &list), "65 66");
         assert_eq!(render("{[0].up}", &list), "true");
         assert_eq!(render("{range [*]}{.id}={.none},{end}", &list), "65=null,66=,");
+    }
+
+    proptest! {
+        /// Whatever is typed is a template or a mistake, never a crash; half of it is made of the grammar's own signs.
+        #[test]
+        fn any_text_is_a_template_or_a_mistake(text in r#"([{}\[\]().@$*'",:?=!<> ]|range|end|a|[0-9]|\PC){0,40}"#) {
+            if let Ok(template) = Template::parse(&text) {
+                let document = json!({"a": [{"a": 1}, {"a": "b"}], "range": null});
+                template.render(&document).ok();
+            }
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let ranges = "{range .a}".repeat(10_000);
+        assert!(Template::parse(&ranges).is_err_and(|e| e.to_string().contains("deeply")));
+        let filters = format!("{{{}", ".a[?(@".repeat(10_000));
+        assert!(Template::parse(&filters).is_err_and(|e| e.to_string().contains("deeply")));
     }
 
     #[test]

@@ -38,7 +38,6 @@ pub enum Tone {
 /// `--color`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColourChoice {
-    /// On a terminal, unless NO_COLOR is set
     #[default]
     Auto,
     Always,

@@ -4,7 +4,11 @@ use crate::{context::Context, endpoint::Wanted, launched::Held};
 use anyhow::Context as _;
 use ciliate_api::{Client, ClientError, Endpoint, EndpointRef, NetnsRef};
 use ciliate_net::{Launch, Netns, Running};
-use std::path::Path;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 pub struct Place {
     client: Client,
@@ -60,6 +64,7 @@ impl Place {
     fn clear_once(&mut self) -> anyhow::Result<()> {
         let Some(held) = self.held.take() else { return Ok(()) };
         let removed = remove_endpoint(&self.client, &self.endpoint.id.into());
+        end_rest(&self.netns);
         Netns::delete(&held.netns())?;
         held.remove().context("cannot remove the folder of the command")?;
         removed
@@ -70,6 +75,21 @@ impl Drop for Place {
     fn drop(&mut self) {
         if let Err(error) = self.clear_once() {
             eprintln!("Warning: {error:#}");
+        }
+    }
+}
+
+/// Ends what the command left running in its namespace: it has no network any more.
+fn end_rest(netns: &Netns) {
+    let Ok(ours) = netns.id() else { return };
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    for process in processes {
+        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let inside = fs::metadata(process.path().join("ns/net"))
+            .is_ok_and(|at| (at.dev(), at.ino()) == (ours.dev, ours.ino));
+        if inside {
+            // It may end by itself at this moment.
+            kill(Pid::from_raw(pid), Signal::SIGKILL).ok();
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 pub(super) fn template(text: &str) -> Result<Vec<Node>, JsonPathError> {
     let is_bare_path = !text.contains('{') && text.starts_with(['.', '$', '@', '[']);
     let text = if is_bare_path { format!("{{{text}}}") } else { text.to_owned() };
-    let mut parser = Parser { template: &text, at: 0 };
+    let mut parser = Parser { template: &text, at: 0, depth: 0 };
     let nodes = parser.nodes(Body::Template)?;
     Ok(nodes)
 }
@@ -21,7 +21,12 @@ struct Parser<'a> {
     template: &'a str,
     /// Byte offset of what comes next.
     at: usize,
+    /// Ranges and filters around it.
+    depth: usize,
 }
+
+/// More ranges and filters inside each other than this are a mistake.
+const DEEPEST: usize = 32;
 
 impl<'a> Parser<'a> {
     fn rest(&self) -> &'a str {
@@ -61,6 +66,20 @@ impl<'a> Parser<'a> {
         Err(JsonPathError::Syntax { template: self.template.to_owned(), at, message: message.into() })
     }
 
+    /// Parses something that may hold its own kind again.
+    fn nested<T>(
+        &mut self,
+        parse: impl FnOnce(&mut Self) -> Result<T, JsonPathError>,
+    ) -> Result<T, JsonPathError> {
+        if self.depth >= DEEPEST {
+            return self.fail("ranges and filters are nested too deeply");
+        }
+        self.depth = self.depth.saturating_add(1);
+        let parsed = parse(self);
+        self.depth = self.depth.saturating_sub(1);
+        parsed
+    }
+
     fn nodes(&mut self, body: Body) -> Result<Vec<Node>, JsonPathError> {
         let mut nodes = Vec::new();
         loop {
@@ -81,7 +100,8 @@ impl<'a> Parser<'a> {
                 self.space();
                 let path = self.path()?;
                 self.close()?;
-                nodes.push(Node::Range(path, self.nodes(Body::Range)?));
+                let body = self.nested(|parser| parser.nodes(Body::Range))?;
+                nodes.push(Node::Range(path, body));
                 continue;
             }
             match self.peek() {
@@ -181,7 +201,7 @@ impl<'a> Parser<'a> {
 
     fn item(&mut self) -> Result<Step, JsonPathError> {
         if self.eat("?(") {
-            let filter = self.filter()?;
+            let filter = self.nested(Self::filter)?;
             return if self.eat(")") {
                 Ok(Step::Filter(filter))
             } else {
@@ -233,7 +253,7 @@ impl<'a> Parser<'a> {
             return self.fail("the string is not closed");
         }
         let spelled = format!(".{inner}");
-        let path = Parser { template: &spelled, at: 0 }.steps()?;
+        let path = Parser { template: &spelled, at: 0, depth: self.depth }.steps()?;
         Ok(Step::Quoted { key: inner.replace('\\', ""), path })
     }
 

@@ -1,0 +1,303 @@
+//! `ciliate policy trace`: the question and its answer.
+
+use crate::{
+    context::Context,
+    endpoint::label,
+    exit::{Code, Failure},
+    output::{OutputArgs, Page, Tone, View},
+};
+use anyhow::{Context as _, bail};
+use ciliate_api::{DirectionTrace, RuleOutcome, TracePeer, TraceReply, TraceRequest, TraceSide, Verdict};
+use ciliate_types::{Direction, Identity, Protocol};
+use serde::Serialize;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where the packet comes from: endpoint (number, NAME, NAMESPACE/NAME), address or labels (a=b,c=d)
+    #[arg(value_name = "SOURCE")]
+    from: Option<String>,
+    /// Where it goes to, in the same forms
+    #[arg(value_name = "DESTINATION")]
+    to: Option<String>,
+    /// Label of the source. May be repeated
+    #[arg(short = 's', long = "src", value_name = "LABEL", value_delimiter = ',', value_parser = label)]
+    src: Vec<String>,
+    /// Label of the destination. May be repeated
+    #[arg(short = 'd', long = "dst", value_name = "LABEL", value_delimiter = ',', value_parser = label)]
+    dst: Vec<String>,
+    /// Endpoint that is the source
+    #[arg(long, value_name = "ENDPOINT")]
+    src_endpoint: Option<String>,
+    /// Endpoint that is the destination
+    #[arg(long, value_name = "ENDPOINT")]
+    dst_endpoint: Option<String>,
+    /// Identity of the source
+    #[arg(long, value_name = "NUMBER", value_parser = crate::identity::number)]
+    src_identity: Option<Identity>,
+    /// Identity of the destination
+    #[arg(long, value_name = "NUMBER", value_parser = crate::identity::number)]
+    dst_identity: Option<Identity>,
+    /// Source, as NAMESPACE:NAME
+    #[arg(long, value_name = "NAMESPACE:NAME")]
+    src_k8s_pod: Option<String>,
+    /// Destination, as NAMESPACE:NAME
+    #[arg(long, value_name = "NAMESPACE:NAME")]
+    dst_k8s_pod: Option<String>,
+    /// Port and protocol, or the type of an ICMP message: 80/TCP, 53 (any protocol), ICMP:8, ICMPv6:128
+    #[arg(short = 'p', long = "dport", visible_alias = "port", value_name = "PORT[/PROTOCOL]", value_parser = traffic)]
+    dport: String,
+    /// Fail unless the verdict is this one
+    #[arg(long, value_name = "VERDICT", value_parser = ["allowed", "denied", "audit"])]
+    expect: Option<String>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Brings the forms that people write to the one of the API.
+fn traffic(text: &str) -> Result<String, String> {
+    let wrong = || format!("{text:?} is no traffic: write 80/TCP, 53, ICMP:8 or ICMPv6:128");
+    if let Some((protocol, kind)) = text.split_once(':') {
+        let protocol: Protocol = protocol.parse().map_err(|_| wrong())?;
+        let kind: u8 = kind.parse().map_err(|_| wrong())?;
+        return match protocol {
+            Protocol::ICMP | Protocol::ICMPV6 => Ok(format!("{protocol}:{kind}")),
+            _ => Err(wrong()),
+        };
+    }
+    let (port, protocol) = text.split_once('/').unwrap_or((text, "ANY"));
+    let port: u16 = port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?;
+    match protocol.eq_ignore_ascii_case("any") {
+        true => Ok(format!("{port}/ANY")),
+        false => match protocol.parse::<Protocol>() {
+            Ok(protocol) if protocol.has_ports() => Ok(format!("{port}/{protocol}")),
+            Ok(_) | Err(_) => Err(wrong()),
+        },
+    }
+}
+
+/// One side, from whichever flag names it.
+struct Side<'a> {
+    name: &'a str,
+    plain: Option<&'a String>,
+    labels: &'a [String],
+    endpoint: Option<&'a String>,
+    identity: Option<Identity>,
+    pod: Option<&'a String>,
+}
+
+impl Side<'_> {
+    fn peer(&self) -> anyhow::Result<TracePeer> {
+        let labels = Some(self.labels).filter(|l| !l.is_empty()).map(|l| TracePeer::Labels(l.to_vec()));
+        let pod = self.pod.map(|pod| TracePeer::Endpoint(pod.replacen(':', "/", 1)));
+        let named = [
+            self.plain.map(|text| plain(text)),
+            labels,
+            self.endpoint.cloned().map(TracePeer::Endpoint),
+            self.identity.map(TracePeer::Identity),
+            pod,
+        ];
+        let mut named = named.into_iter().flatten();
+        let first = named.next().with_context(|| {
+            format!(
+                "the {} is missing: name it by endpoint, address or labels, as in \
+                 `ciliate policy trace xwing deathstar --dport 80/TCP`",
+                self.name
+            )
+        })?;
+        if named.next().is_some() {
+            bail!("the {} is given in more than one way", self.name);
+        }
+        Ok(first)
+    }
+}
+
+fn plain(text: &str) -> TracePeer {
+    if let Ok(address) = text.parse() {
+        return TracePeer::Address(address);
+    }
+    // A label with an empty value, such as reserved:world, has a colon; names of endpoints have none.
+    let is_container = text.starts_with("container-id:");
+    match (text.contains('=') || text.contains(':')) && !is_container {
+        true => TracePeer::Labels(text.split(',').map(str::to_owned).collect()),
+        false => TracePeer::Endpoint(text.to_owned()),
+    }
+}
+
+impl Args {
+    pub fn run(self, context: &Context) -> anyhow::Result<()> {
+        let source = Side {
+            name: "source",
+            plain: self.from.as_ref(),
+            labels: &self.src,
+            endpoint: self.src_endpoint.as_ref(),
+            identity: self.src_identity,
+            pod: self.src_k8s_pod.as_ref(),
+        };
+        let destination = Side {
+            name: "destination",
+            plain: self.to.as_ref(),
+            labels: &self.dst,
+            endpoint: self.dst_endpoint.as_ref(),
+            identity: self.dst_identity,
+            pod: self.dst_k8s_pod.as_ref(),
+        };
+        let request =
+            TraceRequest { source: source.peer()?, destination: destination.peer()?, traffic: self.dport };
+        let reply = context.client()?.trace(&request)?;
+        let verdict = reply.verdict;
+        self.output.print(&context.page, &Answer(reply))?;
+        match self.expect {
+            Some(expected) if expected != verdict.to_string().to_lowercase() => {
+                let verdict = verdict.to_string().to_lowercase();
+                Err(Failure::new(Code::Failure, format!("the verdict is {verdict}, not {expected}")).into())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct Answer(TraceReply);
+
+impl View for Answer {
+    fn text(&self, page: &Page) -> String {
+        let reply = &self.0;
+        let mut text = format!("{}\n", "-".repeat(64));
+        text.push_str(&format!(
+            "Tracing From: {} => To: {} Ports: [{}]\n",
+            side(&reply.source),
+            side(&reply.destination),
+            reply.traffic
+        ));
+        for direction in &reply.directions {
+            text.push_str(&judgement(direction, reply, page));
+        }
+        let verdict = reply.verdict.to_string();
+        text.push_str(&format!("\nFinal verdict: {}\n", page.paint(&verdict, tone(reply.verdict))));
+        text
+    }
+}
+
+/// `[k8s:org=empire] (endpoint 65)`
+fn side(side: &TraceSide) -> String {
+    let mut text = format!("[{}]", side.labels);
+    if let Some(endpoint) = side.endpoint {
+        text.push_str(&format!(" (endpoint {endpoint})"));
+    }
+    if let Some(address) = side.address {
+        text.push_str(&format!(" ({address})"));
+    }
+    text
+}
+
+/// What one direction says and every rule that it weighed.
+fn judgement(direction: &DirectionTrace, reply: &TraceReply, page: &Page) -> String {
+    let (name, subject) = match direction.direction {
+        Direction::Ingress => ("Ingress", &reply.destination),
+        Direction::Egress => ("Egress", &reply.source),
+    };
+    let mut text = format!("\nResolving {} policy for [{}]\n", direction.direction, subject.labels);
+    match direction.isolated_by.as_slice() {
+        [] => text.push_str("  Not isolated\n"),
+        policies => text.push_str(&format!("  Isolated by {}\n", policies.join(", "))),
+    }
+    for considered in &direction.considered {
+        let tone = match considered.outcome {
+            RuleOutcome::Decides => Tone::Title,
+            RuleOutcome::Overruled => Tone::Doubtful,
+            RuleOutcome::NoMatch => Tone::Faint,
+        };
+        let outcome = page.paint(&considered.outcome.to_string(), tone);
+        text.push_str(&format!("  * Rule {}: {outcome}\n      {}\n", considered.rule, considered.why));
+    }
+    let verdict = direction.verdict.to_string().to_lowercase();
+    text.push_str(&format!("{name} verdict: {}", page.paint(&verdict, tone(direction.verdict))));
+    if let Some(rule) = &direction.decided_by {
+        text.push_str(&format!(", by rule {rule}"));
+        if !rule.description.is_empty() {
+            text.push_str(&format!(" ({})", rule.description));
+        }
+    } else if !direction.why.is_empty() {
+        text.push_str(&format!(", {}", direction.why));
+    }
+    text.push('\n');
+    text
+}
+
+fn tone(verdict: Verdict) -> Tone {
+    match verdict {
+        Verdict::Allowed => Tone::Good,
+        Verdict::Denied => Tone::Bad,
+        Verdict::Audit => Tone::Doubtful,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn traffic_is_read_in_the_forms_that_people_write() {
+        for (text, expected) in [
+            ("80/tcp", "80/TCP"),
+            ("80", "80/ANY"),
+            ("53/any", "53/ANY"),
+            ("icmp:8", "ICMP:8"),
+            ("ICMPV6:128", "ICMPv6:128"),
+        ] {
+            assert_eq!(traffic(text), Ok(expected.to_owned()));
+        }
+        for text in ["", "http", "0/TCP", "80/ICMP", "tcp:80", "70000"] {
+            assert!(traffic(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_side_is_an_address_an_endpoint_or_labels() {
+        for (text, expected) in [
+            ("10.0.0.1", TracePeer::Address("10.0.0.1".parse().unwrap())),
+            ("xwing", TracePeer::Endpoint("xwing".to_owned())),
+            ("demo/xwing", TracePeer::Endpoint("demo/xwing".to_owned())),
+            ("a=b,c=d", TracePeer::Labels(vec!["a=b".to_owned(), "c=d".to_owned()])),
+            ("reserved:world", TracePeer::Labels(vec!["reserved:world".to_owned()])),
+            ("fd00::1", TracePeer::Address("fd00::1".parse().unwrap())),
+        ] {
+            assert_eq!(plain(text), expected);
+        }
+    }
+
+    #[test]
+    fn the_answer_names_the_rule_that_decided_and_those_that_did_not() {
+        let rule = json!({"id": 16, "object": "cnp/default/rule1", "section": "spec.ingress[0]", "description": "empire only"});
+        let reply: TraceReply = serde_json::from_value(json!({
+            "source": {"endpoint": 66, "labels": ["k8s:org=alliance"]},
+            "destination": {"endpoint": 65, "labels": ["k8s:org=empire"]},
+            "traffic": "80/TCP", "verdict": "denied", "text": "",
+            "directions": [
+                {"direction": "egress", "isolatedBy": [], "considered": [], "verdict": "allowed", "why": "no policy selects it"},
+                {"direction": "ingress", "isolatedBy": ["cnp/default/rule1"], "verdict": "denied", "why": "no rule allows it",
+                 "considered": [{"rule": rule, "outcome": "no-match", "why": "the source lacks org=empire"}]},
+            ],
+        }))
+        .unwrap();
+        let expected = "\
+----------------------------------------------------------------
+Tracing From: [k8s:org=alliance] (endpoint 66) => To: [k8s:org=empire] (endpoint 65) Ports: [80/TCP]
+
+Resolving egress policy for [k8s:org=alliance]
+  Not isolated
+Egress verdict: allowed, no policy selects it
+
+Resolving ingress policy for [k8s:org=empire]
+  Isolated by cnp/default/rule1
+  * Rule cnp/default/rule1 spec.ingress[0]: no match
+      the source lacks org=empire
+Ingress verdict: denied, no rule allows it
+
+Final verdict: DENIED
+";
+        assert_eq!(Answer(reply).text(&Page::plain()), expected);
+    }
+}
