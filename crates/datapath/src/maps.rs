@@ -124,9 +124,9 @@ impl Tables for KernelTables {
     }
 
     #[inline(always)]
-    fn emit(&self, write: impl FnOnce(&mut MaybeUninit<Event>)) {
+    fn emit(&self, event: impl FnOnce() -> Event) {
         if let Some(mut entry) = EVENTS.reserve::<Event>(0) {
-            write(&mut entry);
+            entry.write(event());
             entry.submit(0);
         } else if let Some(lost) = LOST.get_ptr_mut(0) {
             // SAFETY: a row of this processor.

@@ -1,1 +1,170 @@
+//! Tables and packets in memory: the same decisions without a kernel.
 
+use crate::{flow::Packet, hook, hook::Action, scene::Scene, tables::Tables};
+use ciliate_abi::{
+    Address, Aggregation, Config, Connection, ConnectionKey, Direction, Endpoint, Event, FragmentKey, FragmentPorts,
+    Lifetimes, PolicyEntry, PolicyKey, PrefixKey, RuleSet, config_flags,
+};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    vec::Vec,
+};
+
+/// A packet as bytes from its Ethernet header on.
+pub struct Bytes<'a> {
+    pub bytes: &'a [u8],
+    pub tagged: bool,
+}
+
+impl Packet for Bytes<'_> {
+    fn load<const N: usize>(&self, offset: u32) -> Option<[u8; N]> {
+        let start = usize::try_from(offset).ok()?;
+        self.bytes.get(start..start.checked_add(N)?)?.try_into().ok()
+    }
+
+    fn length(&self) -> u32 {
+        u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)
+    }
+
+    fn ethertype(&self) -> u16 {
+        self.load(12).map_or(0, u16::from_be_bytes)
+    }
+
+    fn is_tagged(&self) -> bool {
+        self.tagged
+    }
+}
+
+/// A prefix in a longest-prefix table: significant bits and what follows.
+pub type Prefix<K> = (u32, K);
+
+/// What BPF maps hold in the kernel.
+pub struct Memory {
+    pub config: Config,
+    pub endpoints: BTreeMap<Address, Endpoint>,
+    pub ipcache: BTreeMap<Prefix<Address>, u32>,
+    pub rule_sets: BTreeMap<u32, RuleSet>,
+    pub policy: BTreeMap<PolicyKey, PolicyEntry>,
+    /// The bits count those of the address only.
+    pub prefixes: BTreeMap<Prefix<PrefixKey>, u32>,
+    pub connections: RefCell<BTreeMap<ConnectionKey, Connection>>,
+    pub fragments: RefCell<BTreeMap<FragmentKey, FragmentPorts>>,
+    pub counters: RefCell<BTreeMap<(u8, u8), (u64, u64)>>,
+    pub events: RefCell<Vec<Event>>,
+    pub now: Cell<u32>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            config: Config {
+                gateway_v4: Address::v4([10, 0, 0, 1]),
+                gateway_v6: Address::v6([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
+                lifetimes: Lifetimes { tcp: 7451, tcp_syn: 56, tcp_close: 10, other: 56 },
+                peers_epoch: 1,
+                last_epoch: 1,
+                aggregation: Aggregation::Medium as u32,
+                report_interval: 5,
+                flags: config_flags::VERDICT_EVENTS | config_flags::DUAL_STACK,
+            },
+            endpoints: BTreeMap::new(),
+            ipcache: BTreeMap::new(),
+            rule_sets: BTreeMap::new(),
+            policy: BTreeMap::new(),
+            prefixes: BTreeMap::new(),
+            connections: RefCell::default(),
+            fragments: RefCell::default(),
+            counters: RefCell::default(),
+            events: RefCell::default(),
+            now: Cell::new(1000),
+        }
+    }
+}
+
+impl Memory {
+    /// A packet that comes out of the device of an endpoint.
+    pub fn from_endpoint(&self, bytes: &[u8], ifindex: u32) -> Action {
+        let mut scene = Scene::new(0, 0, Direction::Egress);
+        hook::from_endpoint(&Bytes { bytes, tagged: false }, self, &mut scene, ifindex)
+    }
+
+    /// A packet that the host sends into the device of an endpoint.
+    pub fn to_endpoint(&self, bytes: &[u8], ifindex: u32) -> Action {
+        let mut scene = Scene::new(0, 0, Direction::Ingress);
+        hook::to_endpoint(&Bytes { bytes, tagged: false }, self, &mut scene, ifindex)
+    }
+}
+
+/// Whether the leading bits of two addresses are the same.
+fn shares(bits: u32, a: &Address, b: &Address) -> bool {
+    let difference = u128::from_be_bytes(a.0) ^ u128::from_be_bytes(b.0);
+    difference.leading_zeros() >= bits
+}
+
+impl Tables for Memory {
+    fn now(&self) -> u32 {
+        self.now.get()
+    }
+
+    fn nanoseconds(&self) -> u64 {
+        u64::from(self.now.get()) << ciliate_abi::TICK_SHIFT
+    }
+
+    fn config(&self) -> Option<&Config> {
+        Some(&self.config)
+    }
+
+    fn endpoint(&self, address: &Address) -> Option<&Endpoint> {
+        self.endpoints.get(address)
+    }
+
+    fn identity(&self, address: &Address) -> Option<u32> {
+        let matching = self.ipcache.iter().filter(|((bits, net), _)| shares(*bits, net, address));
+        matching.max_by_key(|((bits, _), _)| *bits).map(|(_, identity)| *identity)
+    }
+
+    fn rule_set(&self, handle: u32) -> Option<&RuleSet> {
+        self.rule_sets.get(&handle)
+    }
+
+    fn policy_entry(&self, key: &PolicyKey) -> Option<&PolicyEntry> {
+        self.policy.get(key)
+    }
+
+    fn class(&self, key: &PrefixKey) -> Option<u32> {
+        let matching = self.prefixes.iter().filter(|((bits, net), _)| {
+            (net.rule_set, net.direction, net.kind) == (key.rule_set, key.direction, key.kind)
+                && shares(*bits, &net.address, &key.address)
+        });
+        matching.max_by_key(|((bits, _), _)| *bits).map(|(_, class)| *class)
+    }
+
+    fn with_connection<R>(&self, key: &ConnectionKey, change: impl FnOnce(&mut Connection) -> R) -> Option<R> {
+        self.connections.borrow_mut().get_mut(key).map(change)
+    }
+
+    fn put_connection(&self, key: &ConnectionKey, connection: &Connection) -> bool {
+        self.connections.borrow_mut().insert(*key, *connection);
+        true
+    }
+
+    fn fragment(&self, key: &FragmentKey) -> Option<FragmentPorts> {
+        self.fragments.borrow().get(key).copied()
+    }
+
+    fn put_fragment(&self, key: &FragmentKey, ports: &FragmentPorts) {
+        self.fragments.borrow_mut().insert(*key, *ports);
+    }
+
+    fn count(&self, reason: u8, direction: Direction, bytes: u32) {
+        let mut counters = self.counters.borrow_mut();
+        let (packets, sum) = counters.entry((reason, direction as u8)).or_default();
+        *packets = packets.saturating_add(1);
+        *sum = sum.saturating_add(u64::from(bytes));
+    }
+
+    fn emit(&self, event: impl FnOnce() -> Event) {
+        self.events.borrow_mut().push(event());
+    }
+}

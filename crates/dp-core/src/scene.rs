@@ -90,13 +90,13 @@ impl Scene {
     #[inline(never)]
     fn report<T: Tables>(&self, tables: &T, kind: EventKind, detail: u8, endpoint: u16) {
         let time = tables.nanoseconds();
-        tables.emit(|event| {
+        tables.emit(|| {
             let flow = &self.flow;
             let (source_port, destination_port) = match flow.protocol {
                 ICMP | ICMPV6 => (u16::from(flow.icmp_type), u16::from(flow.icmp_code)),
                 _ => (flow.source_port, flow.destination_port),
             };
-            event.write(Event {
+            Event {
                 time,
                 source: flow.source,
                 destination: flow.destination,
@@ -116,7 +116,7 @@ impl Scene {
                 flags: self.flags,
                 peer_endpoint: self.peer_endpoint,
                 pad: [0; 2],
-            });
+            }
         });
     }
 

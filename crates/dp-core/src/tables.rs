@@ -4,7 +4,6 @@ use ciliate_abi::{
     Address, Config, Connection, ConnectionKey, Direction, Endpoint, Event, FragmentKey, FragmentPorts, PolicyEntry,
     PolicyKey, PrefixKey, RuleSet,
 };
-use core::mem::MaybeUninit;
 
 /// In the kernel these are BPF maps; in tests plain ordered maps.
 pub trait Tables {
@@ -31,6 +30,6 @@ pub trait Tables {
 
     /// Adds one packet to the counter of a reason; 0 = forwarded.
     fn count(&self, reason: u8, direction: Direction, bytes: u32);
-    /// Hands an event to user space, or counts it as lost. `write` must write it.
-    fn emit(&self, write: impl FnOnce(&mut MaybeUninit<Event>));
+    /// Hands an event to user space, or counts it as lost.
+    fn emit(&self, event: impl FnOnce() -> Event);
 }

@@ -1,0 +1,330 @@
+//! Packets in, actions out, without a kernel.
+
+#[path = "support/frame.rs"]
+mod frame;
+
+use ciliate_abi::{
+    ANY_PROTOCOL_SHAPE, Address, DirectionShapes, DropReason, ENTRY_ALLOW, ENTRY_DENY, Endpoint, EventKind, Outcome,
+    PolicyEntry, PolicyKey, RuleSet, rule_set_flags,
+};
+use ciliate_dp_core::{Action, Question, model::Memory};
+use frame::{Frame, GATEWAY_MAC, mac};
+use proptest::prelude::*;
+
+const OPEN: u32 = 1;
+const CLOSED: u32 = 2;
+const SYN: u8 = 2;
+const ACK: u8 = 16;
+const FIN: u8 = 1;
+const RST: u8 = 4;
+
+fn v4(last: u8) -> Address {
+    Address::v4([10, 0, 0, last])
+}
+
+fn v6(last: u8) -> Address {
+    Address::v6([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last])
+}
+
+/// Endpoints 2 and 3 that nothing isolates, and 4, where all ingress is closed.
+fn memory() -> Memory {
+    let mut memory = Memory::default();
+    memory.rule_sets.insert(OPEN, RuleSet::default());
+    memory.rule_sets.insert(CLOSED, RuleSet { flags: rule_set_flags::ISOLATE_INGRESS, ..RuleSet::default() });
+    for (last, rule_set) in [(2, OPEN), (3, OPEN), (4, CLOSED)] {
+        for address in [v4(last), v6(last)] {
+            let row = Endpoint {
+                identity: 1000 + u32::from(last),
+                rule_set,
+                epoch: 100 + u32::from(last),
+                ifindex: u32::from(last),
+                mac: mac(last),
+                id: u16::from(last),
+                gateway_mac: GATEWAY_MAC,
+                flags: 0,
+            };
+            memory.endpoints.insert(address, row);
+        }
+    }
+    memory.ipcache.insert((128, memory.config.gateway_v4), 1);
+    memory
+}
+
+/// Opens endpoint 4 for a protocol and port (or ICMP type).
+fn allow(memory: &mut Memory, protocol: u8, port: u16) {
+    entry(memory, 0, protocol, (port, 16), ENTRY_ALLOW, 10, 7);
+}
+
+fn entry(memory: &mut Memory, peer: u32, protocol: u8, (port, bits): (u16, u8), action: u32, precedence: u32, rule: u32) {
+    let shape = 1 << bits;
+    let set = memory.rule_sets.get_mut(&CLOSED).unwrap();
+    match peer {
+        0 => set.ingress.any |= shape,
+        _ => set.ingress.identity |= shape,
+    }
+    let key = PolicyKey { rule_set: CLOSED, peer, port, port_bits: bits, protocol, direction: 0, pad: [0; 3] };
+    memory.policy.insert(key, PolicyEntry { precedence, rule, action });
+}
+
+fn delivered(action: Action) -> bool {
+    matches!(action, Action::Deliver { .. })
+}
+
+#[test]
+fn an_answer_passes_where_a_new_connection_would_not() {
+    let memory = memory();
+    for address in [v4, v6] {
+        let out = Frame::tcp(address(4), 40000, address(2), 80, SYN);
+        let back = Frame::tcp(address(2), 80, address(4), 40000, SYN | ACK);
+        assert!(delivered(memory.from_endpoint(&out.bytes(), 4)));
+        assert!(delivered(memory.from_endpoint(&back.bytes(), 2)));
+        let unasked = Frame::tcp(address(2), 81, address(4), 40000, SYN | ACK);
+        assert_eq!(memory.from_endpoint(&unasked.bytes(), 2), Action::Drop(DropReason::Policy));
+    }
+}
+
+/// Whoever was once connected to must not be able to connect back from the same port.
+#[test]
+fn a_syn_in_answer_direction_is_a_new_connection() {
+    let memory = memory();
+    let out = Frame::tcp(v4(4), 40000, v4(2), 80, SYN);
+    assert!(delivered(memory.from_endpoint(&out.bytes(), 4)));
+    let back = Frame::tcp(v4(2), 80, v4(4), 40000, SYN);
+    assert_eq!(memory.from_endpoint(&back.bytes(), 2), Action::Drop(DropReason::Policy));
+}
+
+#[test]
+fn a_connection_ends_with_its_lifetime_and_with_fin_and_rst() {
+    for (flags, lifetime) in [(ACK, 7451), (RST, 10)] {
+        let memory = memory();
+        assert!(delivered(memory.from_endpoint(&Frame::tcp(v4(4), 1, v4(2), 80, SYN).bytes(), 4)));
+        let back = |flags| Frame::tcp(v4(2), 80, v4(4), 1, flags).bytes();
+        assert!(delivered(memory.from_endpoint(&back(flags), 2)));
+        memory.now.set(1000 + lifetime - 1);
+        assert!(memory.connections.borrow().values().all(|c| c.expires == 1000 + lifetime));
+        memory.now.set(1000 + lifetime);
+        assert_eq!(memory.from_endpoint(&back(ACK), 2), Action::Drop(DropReason::Policy));
+    }
+    let memory = memory();
+    for (from, flags) in [(4, SYN), (2, SYN | ACK), (4, FIN | ACK)] {
+        let frame = match from {
+            4 => Frame::tcp(v4(4), 1, v4(2), 80, flags),
+            _ => Frame::tcp(v4(2), 80, v4(4), 1, flags),
+        };
+        assert!(delivered(memory.from_endpoint(&frame.bytes(), from)));
+    }
+    let expires = |memory: &Memory| memory.connections.borrow().values().next().unwrap().expires;
+    assert_eq!(expires(&memory), 1000 + 7451, "half closed");
+    assert!(delivered(memory.from_endpoint(&Frame::tcp(v4(2), 80, v4(4), 1, FIN | ACK).bytes(), 2)));
+    assert_eq!(expires(&memory), 1000 + 10, "closed");
+}
+
+#[test]
+fn udp_and_sctp_have_ports_and_other_protocols_go_by_rules_without_ports() {
+    for protocol in [17, 132] {
+        let mut memory = memory();
+        allow(&mut memory, protocol, 53);
+        let to = |port| Frame::ports(protocol, v4(2), 999, v4(4), port).bytes();
+        assert!(delivered(memory.from_endpoint(&to(53), 2)));
+        assert_eq!(memory.from_endpoint(&to(54), 2), Action::Drop(DropReason::Policy));
+        assert_eq!(memory.connections.borrow().values().next().unwrap().expires, 1000 + 56);
+    }
+    let mut memory = memory();
+    let gre = Frame::raw(47, v4(2), v4(4), vec![0; 8]).bytes();
+    assert_eq!(memory.from_endpoint(&gre, 2), Action::Drop(DropReason::Policy));
+    entry(&mut memory, 0, 0, (0, ANY_PROTOCOL_SHAPE as u8), ENTRY_ALLOW, 10, 7);
+    assert!(delivered(memory.from_endpoint(&gre, 2)));
+}
+
+#[test]
+fn the_highest_precedence_decides_whatever_is_more_specific() {
+    let mut memory = memory();
+    entry(&mut memory, 0, 6, (80, 16), ENTRY_ALLOW, 10, 1);
+    entry(&mut memory, 1002, 0, (0, ANY_PROTOCOL_SHAPE as u8), ENTRY_DENY, 20, 2);
+    entry(&mut memory, 1003, 6, (64, 10), ENTRY_ALLOW, 30, 3);
+    entry(&mut memory, 0, 6, (80, 16), ENTRY_DENY, 25, 4);
+    let to = |from, port| Frame::tcp(v4(from), 5, v4(4), port, SYN).bytes();
+    assert_eq!(memory.from_endpoint(&to(2, 80), 2), Action::Drop(DropReason::PolicyDeny));
+    assert!(delivered(memory.from_endpoint(&to(3, 80), 3)));
+    assert!(delivered(memory.from_endpoint(&to(3, 127), 3)));
+    assert_eq!(memory.from_endpoint(&to(3, 128), 3), Action::Drop(DropReason::Policy));
+    let events = memory.events.borrow();
+    let verdicts: Vec<_> = events
+        .iter()
+        .filter(|e| e.kind == EventKind::Verdict as u8)
+        .map(|e| (e.rule, Outcome::from_number(e.detail).unwrap()))
+        .collect();
+    assert_eq!(
+        verdicts,
+        [(4, Outcome::Denied), (3, Outcome::Allowed), (3, Outcome::Allowed), (0, Outcome::Unmatched)]
+    );
+}
+
+#[test]
+fn an_echo_request_opens_its_answer_and_nothing_else() {
+    for (address, icmp, request, reply) in [(v4 as fn(u8) -> Address, 1, 8, 0), (v6, 58, 128, 129)] {
+        let memory = memory();
+        let ping = |from: u8, to: u8, kind, id: u16| {
+            let [high, low] = id.to_be_bytes();
+            Frame::raw(icmp, address(from), address(to), vec![kind, 0, 0, 0, high, low, 0, 1]).bytes()
+        };
+        assert_eq!(memory.from_endpoint(&ping(2, 4, reply, 77), 2), Action::Drop(DropReason::Policy));
+        assert!(delivered(memory.from_endpoint(&ping(4, 2, request, 77), 4)));
+        assert!(delivered(memory.from_endpoint(&ping(2, 4, reply, 77), 2)));
+        assert_eq!(memory.from_endpoint(&ping(2, 4, reply, 78), 2), Action::Drop(DropReason::Policy));
+        assert_eq!(memory.from_endpoint(&ping(2, 4, request, 77), 2), Action::Drop(DropReason::Policy));
+    }
+}
+
+/// An echo reply that policy lets through must not open the way for requests.
+#[test]
+fn an_unasked_echo_reply_opens_nothing() {
+    let mut memory = memory();
+    allow(&mut memory, 1, 0);
+    let icmp = |kind| Frame::raw(1, v4(2), v4(4), vec![kind, 0, 0, 0, 0, 77, 0, 1]).bytes();
+    assert!(delivered(memory.from_endpoint(&icmp(0), 2)));
+    assert!(memory.connections.borrow().is_empty());
+    assert_eq!(memory.from_endpoint(&icmp(8), 2), Action::Drop(DropReason::Policy));
+}
+
+#[test]
+fn an_icmp_error_follows_the_connection_that_it_quotes() {
+    for (address, icmp, kind) in [(v4 as fn(u8) -> Address, 1, 3), (v6, 58, 1)] {
+        let mut memory = memory();
+        let sent = Frame::ports(17, address(4), 1234, address(2), 53);
+        assert!(delivered(memory.from_endpoint(&sent.bytes(), 4)));
+        let error = |quoted: &Frame| {
+            let mut body = vec![kind, 4, 0, 0, 0, 0, 0, 0];
+            body.extend(quoted.network());
+            Frame::raw(icmp, address(2), address(4), body).bytes()
+        };
+        assert!(delivered(memory.from_endpoint(&error(&sent), 2)));
+        let never_sent = Frame::ports(17, address(4), 1234, address(2), 54);
+        assert_eq!(memory.from_endpoint(&error(&never_sent), 2), Action::Drop(DropReason::Policy));
+        // Quoting a packet that somebody else sent opens nothing.
+        let foreign = Frame::ports(17, address(2), 53, address(4), 1234);
+        assert_eq!(memory.from_endpoint(&error(&foreign), 2), Action::Drop(DropReason::Policy));
+        // Once the connection is revoked, errors about it stop as well.
+        memory.endpoints.get_mut(&address(2)).unwrap().epoch = 999;
+        assert_eq!(memory.from_endpoint(&error(&sent), 2), Action::Drop(DropReason::Policy));
+    }
+}
+
+#[test]
+fn later_fragments_follow_the_first_one() {
+    for address in [v4 as fn(u8) -> Address, v6] {
+        let mut memory = memory();
+        allow(&mut memory, 17, 53);
+        let fragment = |port, offset, more| Frame::ports(17, address(2), 999, address(4), port).fragment(4711, offset, more);
+        assert_eq!(
+            memory.from_endpoint(&fragment(53, 8, false).bytes(), 2),
+            Action::Drop(DropReason::FragmentNotFound)
+        );
+        assert!(delivered(memory.from_endpoint(&fragment(53, 0, true).bytes(), 2)));
+        // What would be a port in a first fragment is payload here.
+        assert!(delivered(memory.from_endpoint(&fragment(6666, 8, false).bytes(), 2)));
+    }
+}
+
+#[test]
+fn whose_device_mac_or_address_is_not_its_own_is_dropped() {
+    let memory = memory();
+    let frame = Frame::tcp(v4(2), 1, v4(3), 80, SYN);
+    assert!(delivered(memory.from_endpoint(&frame.bytes(), 2)));
+    assert_eq!(memory.from_endpoint(&frame.bytes(), 3), Action::Drop(DropReason::InvalidSourceIp));
+    let unknown = Frame::tcp(v4(9), 1, v4(3), 80, SYN).bytes();
+    assert_eq!(memory.from_endpoint(&unknown, 2), Action::Drop(DropReason::InvalidSourceIp));
+    let mut bytes = frame.bytes();
+    bytes[6] ^= 2;
+    assert_eq!(memory.from_endpoint(&bytes, 2), Action::Drop(DropReason::InvalidSourceMac));
+    // An IPv6 packet with mapped addresses would be taken for an IPv4 one.
+    let mapped = Frame::over_ipv6(6, v4(2), v4(4), vec![0; 20]).bytes();
+    assert_eq!(memory.from_endpoint(&mapped, 2), Action::Drop(DropReason::InvalidPacket));
+}
+
+#[test]
+fn the_router_answers_for_itself_only() {
+    let memory = memory();
+    let arp = |target: u8| {
+        let mut bytes = [[0xff; 6], mac(2)].concat();
+        bytes.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
+        bytes.extend(mac(2));
+        bytes.extend([10, 0, 0, 2, 0, 0, 0, 0, 0, 0, 10, 0, 0, target]);
+        bytes
+    };
+    assert_eq!(memory.from_endpoint(&arp(1), 2), Action::Answer(Question::Arp));
+    assert_eq!(memory.from_endpoint(&arp(3), 2), Action::Drop(DropReason::FibLookup));
+    assert_eq!(memory.from_endpoint(&arp(1), 3), Action::Drop(DropReason::InvalidSourceIp));
+    let solicit = |target: u8, hops| {
+        let mut body = vec![135, 0, 0, 0, 0, 0, 0, 0];
+        body.extend(v6(target).0);
+        body.extend([1, 1]);
+        body.extend(mac(2));
+        let mut bytes = Frame::raw(58, v6(2), v6(1), body).bytes();
+        bytes[14 + 7] = hops;
+        bytes
+    };
+    assert_eq!(memory.from_endpoint(&solicit(1, 255), 2), Action::Answer(Question::Solicitation));
+    assert_eq!(memory.from_endpoint(&solicit(1, 64), 2), Action::Drop(DropReason::UnknownIcmp6));
+    assert_eq!(memory.from_endpoint(&solicit(3, 255), 2), Action::Drop(DropReason::FibLookup));
+}
+
+#[test]
+fn audit_mode_reports_and_lets_pass() {
+    let mut memory = memory();
+    memory.endpoints.get_mut(&v4(4)).unwrap().flags = ciliate_abi::endpoint_flags::AUDIT;
+    assert!(delivered(memory.from_endpoint(&Frame::tcp(v4(2), 1, v4(4), 80, SYN).bytes(), 2)));
+    let events = memory.events.borrow();
+    let verdict = events.iter().find(|e| e.kind == EventKind::Verdict as u8).unwrap();
+    assert_eq!(verdict.detail, Outcome::Audited as u8);
+}
+
+#[test]
+fn the_world_is_judged_by_its_longest_prefix() {
+    let mut memory = memory();
+    let set = memory.rule_sets.get_mut(&OPEN).unwrap();
+    set.flags = rule_set_flags::ISOLATE_EGRESS;
+    set.egress = DirectionShapes { identity: 1 << ANY_PROTOCOL_SHAPE, ..DirectionShapes::default() };
+    let key = PolicyKey {
+        rule_set: OPEN,
+        peer: 1 << 24,
+        port: 0,
+        port_bits: ANY_PROTOCOL_SHAPE as u8,
+        protocol: 0,
+        direction: 1,
+        pad: [0; 3],
+    };
+    memory.policy.insert(key, PolicyEntry { precedence: 10, rule: 9, action: ENTRY_ALLOW });
+    memory.ipcache.insert((96 + 24, Address::v4([192, 0, 2, 0])), 1 << 24);
+    memory.ipcache.insert((96 + 32, Address::v4([192, 0, 2, 9])), (1 << 24) + 1);
+    let to = |last| Frame::tcp(v4(2), 7, Address::v4([192, 0, 2, last]), 443, SYN).bytes();
+    assert_eq!(memory.from_endpoint(&to(1), 2), Action::Pass);
+    assert_eq!(memory.from_endpoint(&to(9), 2), Action::Drop(DropReason::Policy));
+}
+
+proptest! {
+    /// Nothing that is cut short or garbled makes the code panic, or slips past the isolation of endpoint 4.
+    #[test]
+    fn broken_packets_are_dropped(
+        protocol in prop_oneof![Just(1_u8), Just(6), Just(17), Just(58), Just(132), any::<u8>()],
+        body in proptest::collection::vec(any::<u8>(), 0..80),
+        cut in 0_usize..200,
+        flips in proptest::collection::vec((14_usize..120, any::<u8>()), 0..6),
+        family: bool,
+    ) {
+        let memory = memory();
+        let address = if family { v4 } else { v6 };
+        let mut bytes = Frame::raw(protocol, address(2), address(4), body).bytes();
+        for (at, mask) in flips {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= mask;
+            }
+        }
+        bytes.truncate(cut.max(14));
+        match memory.from_endpoint(&bytes, 2) {
+            Action::Deliver { ifindex, .. } => prop_assert_ne!(ifindex, 4),
+            Action::Pass | Action::Answer(_) | Action::Drop(_) => {}
+        }
+        let _into_the_endpoint = memory.to_endpoint(&bytes, 4);
+    }
+}
