@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # work, here, programs, ipv4 and ipv6 are set by `run`
 # containerd with runc, by ctr. Sourced by `run`.
 
 runtime_up() {

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # work, here, programs, ipv4 and ipv6 are set by `run`
 # podman 4.3 with its CNI back end. Sourced by `run`.
 
 runtime_up() {

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # work, here, programs, ipv4 and ipv6 are set by `run`
 # What both runtimes need: an isolated world, an image, checks. Sourced by `run`.
 
 title() { printf '\n== %s\n' "$*"; }
