@@ -65,11 +65,12 @@ impl Publish {
             Some(ip) if ip.is_ipv4() != self.address.is_ipv4() => return None,
             Some(ip) if !ip.is_unspecified() => format!("{family} daddr {ip}"),
             Some(_) | None => {
-                let kind = match self.address {
-                    IpAddr::V4(_) => "ipv4",
-                    IpAddr::V6(_) => "ipv6",
-                };
-                format!("meta nfproto {kind} fib daddr type local")
+                match self.address {
+                    IpAddr::V4(_) => "meta nfproto ipv4 fib daddr type local".to_owned(),
+                    // A packet from ::1 cannot leave the loopback device: a client of `localhost` that is refused
+                    // there goes on to 127.0.0.1, one that waits does not.
+                    IpAddr::V6(_) => "ip6 daddr != ::1 fib daddr type local".to_owned(),
+                }
             }
         };
         Some(format!("{at} {transport} dport {} dnat {family} to {to}", self.host_port))
@@ -191,6 +192,10 @@ mod tests {
             (
                 publish(Some("2001:db8::1"), Protocol::SCTP, "fd10:201::5"),
                 Some("ip6 daddr 2001:db8::1 sctp dport 8080 dnat ip6 to [fd10:201::5]:80"),
+            ),
+            (
+                publish(None, Protocol::TCP, "fd10:201::5"),
+                Some("ip6 daddr != ::1 fib daddr type local tcp dport 8080 dnat ip6 to [fd10:201::5]:80"),
             ),
             // An address of the other family has nothing to give to this one.
             (publish(Some("192.0.2.1"), Protocol::TCP, "fd10:201::5"), None),

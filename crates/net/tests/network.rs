@@ -382,6 +382,10 @@ fn what_leaves_is_masqueraded_and_published_ports_lead_in() {
         "published on loopback too, from some address of the host: {seen}"
     );
 
+    let refused =
+        world.host.run(|| TcpStream::connect_timeout(&"[::1]:8080".parse().unwrap(), WAIT)).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused, "so that clients try 127.0.0.1");
+
     world.host.run(Masquerade::remove).unwrap();
     world.host.run(Masquerade::remove).unwrap();
     let tables =
