@@ -67,14 +67,18 @@ struct Tools {
 impl Tools {
     fn find() -> Result<Self, String> {
         let mut path = env::var("PATH").unwrap_or_default();
-        if let Ok(home) = env::var("CARGO_HOME").or_else(|_| env::var("HOME").map(|home| format!("{home}/.cargo"))) {
+        if let Ok(home) =
+            env::var("CARGO_HOME").or_else(|_| env::var("HOME").map(|home| format!("{home}/.cargo")))
+        {
             path = format!("{path}:{home}/bin");
         }
         if let Ok(first) = env::var("CILIATE_BPF_TOOLCHAIN_PATH") {
             path = format!("{first}:{path}");
         }
         if !env::split_paths(&path).any(|dir| dir.join("bpf-linker").exists()) {
-            return Err("bpf-linker is not on the PATH: run scripts/setup build, or cargo install bpf-linker".into());
+            return Err(
+                "bpf-linker is not on the PATH: run scripts/setup build, or cargo install bpf-linker".into(),
+            );
         }
         if let (Ok(cargo), Ok(rustc)) = (env::var("CILIATE_BPF_CARGO"), env::var("CILIATE_BPF_RUSTC")) {
             return Ok(Self { cargo: cargo.into(), rustc: Some(rustc.into()), path });

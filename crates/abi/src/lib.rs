@@ -21,8 +21,8 @@ pub use endpoint::{Endpoint, endpoint_flags};
 pub use event::{Event, EventKind, Outcome, TracePoint, event_flags};
 pub use metric::{METRIC_SLOTS, Metric, metric_slot};
 pub use policy::{
-    ANY_PROTOCOL_SHAPE, CLASS_BIT, DirectionShapes, ENTRY_ALLOW, ENTRY_DENY, PEER_KINDS, PeerKind, PolicyEntry,
-    PolicyKey, PrefixKey, RuleSet, rule_set_flags,
+    ANY_PROTOCOL_SHAPE, CLASS_BIT, DirectionShapes, ENTRY_ALLOW, ENTRY_DENY, PEER_KINDS, PeerKind,
+    PolicyEntry, PolicyKey, PrefixKey, RuleSet, rule_set_flags,
 };
 pub use reason::{DropReason, ReasonClass};
 

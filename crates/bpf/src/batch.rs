@@ -44,7 +44,11 @@ fn attr(map: &MapData, count: usize) -> io::Result<BatchAttr> {
 }
 
 /// Writes all entries. On failure the first `Err.0` of them are written.
-pub fn update<K: aya::Pod, V: aya::Pod>(map: &MapData, keys: &[K], values: &[V]) -> Result<(), (usize, io::Error)> {
+pub fn update<K: aya::Pod, V: aya::Pod>(
+    map: &MapData,
+    keys: &[K],
+    values: &[V],
+) -> Result<(), (usize, io::Error)> {
     if keys.is_empty() {
         return Ok(());
     }

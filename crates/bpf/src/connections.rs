@@ -45,7 +45,8 @@ fn now_ticks() -> u32 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: writes one timespec.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
-    let nanoseconds = i128::from(now.tv_sec).saturating_mul(1_000_000_000).saturating_add(i128::from(now.tv_nsec));
+    let nanoseconds =
+        i128::from(now.tv_sec).saturating_mul(1_000_000_000).saturating_add(i128::from(now.tv_nsec));
     u32::try_from((nanoseconds >> TICK_SHIFT) & 0xffff_ffff).unwrap_or_default()
 }
 
@@ -87,8 +88,13 @@ impl Datapath {
     /// Forgets the connections that `select` names; returns how many.
     pub fn flush_connections(&mut self, select: impl Fn(&ConnectionRow) -> bool) -> Result<usize, Error> {
         let now = now_ticks();
-        let keys: Vec<_> =
-            self.maps.connection_entries()?.iter().filter(|e| select(&row(e, now))).map(|(key, _)| *key).collect();
+        let keys: Vec<_> = self
+            .maps
+            .connection_entries()?
+            .iter()
+            .filter(|e| select(&row(e, now)))
+            .map(|(key, _)| *key)
+            .collect();
         batch::delete(&self.maps.connections, &keys).map_err(call("delete from", "CONNECTIONS"))?;
         Ok(keys.len())
     }

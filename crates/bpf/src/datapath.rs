@@ -14,7 +14,9 @@ use aya::{
     programs::SchedClassifier,
     util::KernelVersion,
 };
-use ciliate_abi::{Address, Connection, ConnectionKey, Endpoint, FragmentKey, FragmentPorts, PolicyEntry, PolicyKey};
+use ciliate_abi::{
+    Address, Connection, ConnectionKey, Endpoint, FragmentKey, FragmentPorts, PolicyEntry, PolicyKey,
+};
 use ciliate_types::Identity;
 use ipnet::IpNet;
 use std::{
@@ -85,7 +87,11 @@ impl Datapath {
             maps,
             pins,
             sizes: settings.sizes,
-            attachment: if version < KernelVersion::new(6, 6, 0) { Attachment::Clsact } else { Attachment::Tcx },
+            attachment: if version < KernelVersion::new(6, 6, 0) {
+                Attachment::Clsact
+            } else {
+                Attachment::Tcx
+            },
             rule_sets: Registry::default(),
             ipcache: BTreeMap::new(),
             counted: None,
@@ -135,7 +141,10 @@ impl Datapath {
             _ => None,
         };
         let by_name = self.sizes.by_name();
-        by_name.into_iter().filter_map(|(name, max)| Some(MapUsage { name, entries: entries(name)?, max })).collect()
+        by_name
+            .into_iter()
+            .filter_map(|(name, max)| Some(MapUsage { name, entries: entries(name)?, max }))
+            .collect()
     }
 
     /// The events of all programs; can be taken once.
@@ -246,9 +255,11 @@ fn copy<K: aya::Pod, V: aya::Pod>(old: &Path, new: &Path, name: &'static str, ma
     let into = MapData::from_pin(new).map_err(operation("open", name))?;
     let entries: Vec<(K, V)> = batch::entries(&from).map_err(maps::call("read", name))?;
     if u32::try_from(entries.len()).is_ok_and(|count| count > max) {
-        fs::remove_file(new)
-            .and_then(|()| fs::rename(old, new))
-            .map_err(|source| Error::Pin { what: "put back", path: new.to_owned(), source })?;
+        fs::remove_file(new).and_then(|()| fs::rename(old, new)).map_err(|source| Error::Pin {
+            what: "put back",
+            path: new.to_owned(),
+            source,
+        })?;
         return Err(Error::TooSmall { map: name, setting: "its map size", entries: entries.len(), max });
     }
     let (keys, values): (Vec<K>, Vec<V>) = entries.into_iter().unzip();

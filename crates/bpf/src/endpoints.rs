@@ -61,7 +61,11 @@ impl Datapath {
     pub fn remove_endpoint(&mut self, at: IpAddr) -> Result<(), Error> {
         match self.maps.endpoints.remove(&address(at)) {
             Ok(()) | Err(aya::maps::MapError::KeyNotFound) => Ok(()),
-            Err(aya::maps::MapError::SyscallError(e)) if e.io_error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(aya::maps::MapError::SyscallError(e))
+                if e.io_error.kind() == std::io::ErrorKind::NotFound =>
+            {
+                Ok(())
+            }
             Err(e) => Err(operation("delete from", "ENDPOINTS")(e)),
         }
     }
@@ -91,7 +95,8 @@ impl Datapath {
 
     /// Has every open connection judged again, for settings that change all verdicts.
     pub(crate) fn renew_all_epochs(&mut self) -> Result<(), Error> {
-        let rows: Vec<_> = self.maps.endpoints.iter().collect::<Result<_, _>>().map_err(operation("read", "ENDPOINTS"))?;
+        let rows: Vec<_> =
+            self.maps.endpoints.iter().collect::<Result<_, _>>().map_err(operation("read", "ENDPOINTS"))?;
         for (key, mut row) in rows {
             row.epoch = self.next_epoch()?;
             self.maps.endpoints.insert(key, row, 0).map_err(operation("write", "ENDPOINTS"))?;

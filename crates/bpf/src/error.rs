@@ -9,7 +9,9 @@ pub enum Error {
         .0.display()
     )]
     NoBpffs(PathBuf),
-    #[error("loading kernel programs is not permitted: run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")]
+    #[error(
+        "loading kernel programs is not permitted: run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
+    )]
     NotPermitted,
     #[error("kernel {0} is too old: 5.15 or later is needed")]
     OldKernel(String),
@@ -25,7 +27,9 @@ pub enum Error {
     Map { what: &'static str, map: &'static str, source: aya::maps::MapError },
     #[error("cannot {what} map {map}: {source}")]
     Call { what: &'static str, map: &'static str, source: io::Error },
-    #[error("{map} map has room for {max} entries, {used} are used and {needed} more are needed: raise {setting}")]
+    #[error(
+        "{map} map has room for {max} entries, {used} are used and {needed} more are needed: raise {setting}"
+    )]
     Full { map: &'static str, setting: &'static str, used: u32, needed: u32, max: u32 },
     #[error("{map} map holds {entries} entries but {setting} allows {max}: raise it")]
     TooSmall { map: &'static str, setting: &'static str, entries: usize, max: u32 },

@@ -124,7 +124,8 @@ impl Datapath {
         let program = self.program(hook)?;
         if path.exists() {
             let link = PinnedLink::from_pin(&path).map_err(|e| refused(e.to_string()))?;
-            let link = SchedClassifierLink::try_from(FdLink::from(link)).map_err(|e| refused(e.to_string()))?;
+            let link =
+                SchedClassifierLink::try_from(FdLink::from(link)).map_err(|e| refused(e.to_string()))?;
             match program.attach_to_link(link) {
                 Ok(id) => {
                     // The pin keeps the link; the descriptor is not needed.
@@ -132,8 +133,11 @@ impl Datapath {
                     return Ok(());
                 }
                 // The device it was for is gone and another one has its name: fall through to a new link.
-                Err(_) => fs::remove_file(&path)
-                    .map_err(|source| Error::Pin { what: "remove", path: path.clone(), source })?,
+                Err(_) => fs::remove_file(&path).map_err(|source| Error::Pin {
+                    what: "remove",
+                    path: path.clone(),
+                    source,
+                })?,
             }
         }
         let order = TcAttachOptions::TcxOrder(LinkOrder::first());
@@ -162,7 +166,9 @@ impl Datapath {
                 return Err(refused(e.to_string()));
             }
             let options = TcAttachOptions::Netlink(NlOptions { priority, handle, classid: None });
-            program.attach_with_options(device, hook.attach_type(), options).map_err(|e| refused(explain(&e)))?
+            program
+                .attach_with_options(device, hook.attach_type(), options)
+                .map_err(|e| refused(explain(&e)))?
         };
         // Dropped, it would take the filter off again.
         std::mem::forget(program.take_link(id).map_err(|e| refused(e.to_string()))?);

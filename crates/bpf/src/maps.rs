@@ -5,7 +5,9 @@ use aya::{
     Ebpf,
     maps::{Array, HashMap, LpmTrie, Map, MapData, PerCpuArray, lpm_trie::Key},
 };
-use ciliate_abi::{Address, Config, Connection, ConnectionKey, Endpoint, Metric, PolicyEntry, PolicyKey, PrefixKey, RuleSet};
+use ciliate_abi::{
+    Address, Config, Connection, ConnectionKey, Endpoint, Metric, PolicyEntry, PolicyKey, PrefixKey, RuleSet,
+};
 use std::io;
 
 /// How many entries each map has room for.
@@ -43,8 +45,18 @@ impl Default for MapSizes {
 
 /// Names of maps in the object, and of their pins.
 pub const NAMES: [&str; 12] = [
-    "CONFIG", "ENDPOINTS", "IPCACHE", "RULE_SETS", "POLICY", "PREFIXES", "CONNECTIONS", "FRAGMENTS", "METRICS", "EVENTS",
-    "LOST", "SCENE",
+    "CONFIG",
+    "ENDPOINTS",
+    "IPCACHE",
+    "RULE_SETS",
+    "POLICY",
+    "PREFIXES",
+    "CONNECTIONS",
+    "FRAGMENTS",
+    "METRICS",
+    "EVENTS",
+    "LOST",
+    "SCENE",
 ];
 
 impl MapSizes {
@@ -87,11 +99,11 @@ pub struct Maps {
 
 macro_rules! take {
     ($ebpf:ident, $name:literal) => {
-        $ebpf
-            .take_map($name)
-            .ok_or(Error::Missing($name))?
-            .try_into()
-            .map_err(|source| Error::Map { what: "use", map: $name, source })?
+        $ebpf.take_map($name).ok_or(Error::Missing($name))?.try_into().map_err(|source| Error::Map {
+            what: "use",
+            map: $name,
+            source,
+        })?
     };
 }
 

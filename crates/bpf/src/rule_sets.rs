@@ -3,8 +3,8 @@
 use crate::{Datapath, Error, address, batch, maps::call, maps::operation, prefix_bits};
 use aya::maps::lpm_trie::Key;
 use ciliate_abi::{
-    ANY_PROTOCOL_SHAPE, CLASS_BIT, DirectionShapes, ENTRY_ALLOW, ENTRY_DENY, PolicyEntry, PolicyKey, PrefixKey, RuleSet,
-    rule_set_flags,
+    ANY_PROTOCOL_SHAPE, CLASS_BIT, DirectionShapes, ENTRY_ALLOW, ENTRY_DENY, PolicyEntry, PolicyKey,
+    PrefixKey, RuleSet, rule_set_flags,
 };
 use ciliate_policy::rule_set::{self as policy, Action, DirectionRules, Otherwise, Peer, PeerKind, Traffic};
 use ciliate_types::Direction;
@@ -155,7 +155,12 @@ impl Datapath {
         }
         let added = Compiled {
             shapes: new.shapes,
-            entries: new.entries.iter().filter(|(k, _)| !old.entries.contains_key(k)).map(|(k, v)| (*k, *v)).collect(),
+            entries: new
+                .entries
+                .iter()
+                .filter(|(k, _)| !old.entries.contains_key(k))
+                .map(|(k, v)| (*k, *v))
+                .collect(),
             prefixes: BTreeMap::new(),
         };
         self.check_room(&added)?;
@@ -164,7 +169,8 @@ impl Datapath {
             self.erase_entries(handle.0, &added)?;
             return Err(error);
         }
-        let (references, gone) = (known_references(&self.rule_sets, handle), self.rule_sets.known.remove(&handle.0));
+        let (references, gone) =
+            (known_references(&self.rule_sets, handle), self.rule_sets.known.remove(&handle.0));
         if let Some(gone) = gone {
             self.rule_sets.by_digest.remove(&gone.digest);
         }
@@ -305,7 +311,8 @@ impl Datapath {
 
     /// Entries first, then the row that leads to them.
     fn write_compiled(&mut self, number: u32, compiled: &Compiled) -> Result<(), Error> {
-        let keys: Vec<_> = compiled.entries.keys().map(|key| PolicyKey { rule_set: number, ..*key }).collect();
+        let keys: Vec<_> =
+            compiled.entries.keys().map(|key| PolicyKey { rule_set: number, ..*key }).collect();
         let values: Vec<_> = compiled.entries.values().copied().collect();
         batch::update(&self.maps.policy, &keys, &values).map_err(|(_, e)| call("write", "POLICY")(e))?;
         for ((bits, key), class) in &compiled.prefixes {
@@ -325,7 +332,8 @@ impl Datapath {
     }
 
     fn erase_entries(&mut self, number: u32, compiled: &Compiled) -> Result<(), Error> {
-        let keys: Vec<_> = compiled.entries.keys().map(|key| PolicyKey { rule_set: number, ..*key }).collect();
+        let keys: Vec<_> =
+            compiled.entries.keys().map(|key| PolicyKey { rule_set: number, ..*key }).collect();
         batch::delete(&self.maps.policy, &keys).map_err(call("delete from", "POLICY"))
     }
 }
@@ -339,7 +347,8 @@ fn only_allows_more(old: &Compiled, new: &Compiled) -> bool {
         && old.prefixes == new.prefixes
         && old.entries.iter().all(|(key, entry)| new.entries.get(key) == Some(entry))
         && new.entries.iter().all(|(key, entry)| {
-            old.entries.contains_key(key) || (entry.action == ENTRY_ALLOW && key.peer & CLASS_BIT == 0 && key.peer != 0)
+            old.entries.contains_key(key)
+                || (entry.action == ENTRY_ALLOW && key.peer & CLASS_BIT == 0 && key.peer != 0)
         })
 }
 
@@ -386,7 +395,11 @@ fn compile(set: &policy::RuleSet) -> Compiled {
     compiled
 }
 
-fn compile_direction(direction: ciliate_abi::Direction, rules: &DirectionRules, into: &mut Compiled) -> DirectionShapes {
+fn compile_direction(
+    direction: ciliate_abi::Direction,
+    rules: &DirectionRules,
+    into: &mut Compiled,
+) -> DirectionShapes {
     let mut shapes = DirectionShapes::default();
     let mut class_shapes = 0;
     for (key, entry) in &rules.entries {

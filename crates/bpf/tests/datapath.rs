@@ -1,5 +1,7 @@
 //! The datapath in a real kernel with real packets. Needs root.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests state plainly what they expect")]
+
 #[path = "support/node.rs"]
 mod node;
 
@@ -105,7 +107,9 @@ fn a_spoofed_source_is_dropped_by_name() {
         let status = a
             .netns
             .run(|| {
-                std::process::Command::new("ip").args(["addr", "add", "10.201.0.99/32", "dev", "eth0"]).status()
+                std::process::Command::new("ip")
+                    .args(["addr", "add", "10.201.0.99/32", "dev", "eth0"])
+                    .status()
             })
             .unwrap();
         assert!(status.unwrap().success());

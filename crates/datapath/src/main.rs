@@ -85,8 +85,13 @@ fn replace<T>(context: &TcContext, frame: &T) -> bool {
 fn store<T>(context: &TcContext, bytes: &T) -> bool {
     // SAFETY: `bytes` is valid for its size; the helper checks the packet's bounds.
     unsafe {
-        bpf_skb_store_bytes(context.as_ptr().cast(), 0, core::ptr::from_ref(bytes).cast(), size_of::<T>() as u32, 0)
-            == 0
+        bpf_skb_store_bytes(
+            context.as_ptr().cast(),
+            0,
+            core::ptr::from_ref(bytes).cast(),
+            size_of::<T>() as u32,
+            0,
+        ) == 0
     }
 }
 

@@ -7,8 +7,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie::Key},
 };
 use ciliate_abi::{
-    Address, Config, Connection, ConnectionKey, Direction, Endpoint, Event, FragmentKey, FragmentPorts, METRIC_SLOTS,
-    Metric, PolicyEntry, PolicyKey, PrefixKey, RuleSet, TICK_SHIFT, metric_slot,
+    Address, Config, Connection, ConnectionKey, Direction, Endpoint, Event, FragmentKey, FragmentPorts,
+    METRIC_SLOTS, Metric, PolicyEntry, PolicyKey, PrefixKey, RuleSet, TICK_SHIFT, metric_slot,
 };
 use ciliate_dp_core::{Scene, Tables};
 use core::mem::MaybeUninit;
@@ -89,7 +89,11 @@ impl Tables for KernelTables {
     }
 
     #[inline(always)]
-    fn with_connection<R>(&self, key: &ConnectionKey, change: impl FnOnce(&mut Connection) -> R) -> Option<R> {
+    fn with_connection<R>(
+        &self,
+        key: &ConnectionKey,
+        change: impl FnOnce(&mut Connection) -> R,
+    ) -> Option<R> {
         // SAFETY: rows are shared with other processors, which may mix fields of two packets of the same
         // connection; each field is written whole and means the same whichever packet wrote it.
         CONNECTIONS.get_ptr_mut(key).map(|row| change(unsafe { &mut *row }))

@@ -27,7 +27,12 @@ impl Packet for Frame<'_> {
         let mut bytes = MaybeUninit::<[u8; N]>::uninit();
         // SAFETY: the helper fills all N bytes or fails, whatever the offset.
         unsafe {
-            match bpf_skb_load_bytes(self.context.as_ptr().cast(), offset, bytes.as_mut_ptr().cast(), N as u32) {
+            match bpf_skb_load_bytes(
+                self.context.as_ptr().cast(),
+                offset,
+                bytes.as_mut_ptr().cast(),
+                N as u32,
+            ) {
                 0 => Some(bytes.assume_init()),
                 _ => None,
             }

@@ -8,7 +8,8 @@ use crate::{
     tables::Tables,
 };
 use ciliate_abi::{
-    Address, Config, Connection, Direction, DropReason, Endpoint, Outcome, config_flags, endpoint_flags, event_flags,
+    Address, Config, Connection, Direction, DropReason, Endpoint, Outcome, config_flags, endpoint_flags,
+    event_flags,
 };
 
 /// One side of a packet: an endpoint of this node, or somebody else.
@@ -172,7 +173,8 @@ impl<T: Tables> Decision<'_, T> {
                 true => Report::Trace,
                 false => Report::Silent,
             };
-            (known.source_identity, known.destination_identity) = (row.source_identity, row.destination_identity);
+            (known.source_identity, known.destination_identity) =
+                (row.source_identity, row.destination_identity);
             (known.egress_rule, known.ingress_rule) = (row.egress_rule, row.ingress_rule);
             Tracked::Current
         });
@@ -273,7 +275,8 @@ impl<T: Tables> Decision<'_, T> {
             self.scene.known.egress_rule = self.scene.rule;
         }
         if let Party::Endpoint(endpoint) = destination {
-            let from_host = matches!(source, Party::Elsewhere) && self.scene.source_identity == identity::HOST;
+            let from_host =
+                matches!(source, Party::Elsewhere) && self.scene.source_identity == identity::HOST;
             if !from_host || self.config.flags & config_flags::POLICE_HOST != 0 {
                 self.judge(endpoint, Direction::Ingress)?;
                 self.scene.known.ingress_rule = self.scene.rule;
@@ -293,15 +296,23 @@ impl<T: Tables> Decision<'_, T> {
             Direction::Ingress => (scene.source_identity, &scene.flow.source),
             Direction::Egress => (scene.destination_identity, &scene.flow.destination),
         };
-        let mut judgement =
-            policy::judge(self.tables, &mut scene.search, endpoint.rule_set, direction, peer, address, &scene.flow)
-                .ok_or(DropReason::NoRuleSet)?;
+        let mut judgement = policy::judge(
+            self.tables,
+            &mut scene.search,
+            endpoint.rule_set,
+            direction,
+            peer,
+            address,
+            &scene.flow,
+        )
+        .ok_or(DropReason::NoRuleSet)?;
         let refusal = match judgement.outcome {
             Outcome::Allowed | Outcome::Audited => None,
             Outcome::Denied => Some(DropReason::PolicyDeny),
             Outcome::Unmatched => Some(DropReason::Policy),
         };
-        let audit = self.config.flags & config_flags::AUDIT != 0 || endpoint.flags & endpoint_flags::AUDIT != 0;
+        let audit =
+            self.config.flags & config_flags::AUDIT != 0 || endpoint.flags & endpoint_flags::AUDIT != 0;
         scene.rule = judgement.rule;
         if refusal.is_some() && audit {
             judgement.outcome = Outcome::Audited;

@@ -148,7 +148,8 @@ pub fn is_reportable(
         Sender::Originator => originator,
         Sender::Responder => responder,
     };
-    let due = config.aggregation == Aggregation::Medium as u32 && now.wrapping_sub(*last) >= config.report_interval;
+    let due =
+        config.aggregation == Aggregation::Medium as u32 && now.wrapping_sub(*last) >= config.report_interval;
     if fresh || due {
         *last = now;
     }

@@ -176,7 +176,8 @@ pub fn read_quoted<P: Packet>(packet: &P, error: &Flow, quoted: &mut Flow) -> bo
         TCP | UDP | SCTP => read_ports(packet, quoted).is_ok(),
         // An error about an error, or about what is never tracked, relates to nothing.
         ICMP | ICMPV6 => {
-            read_icmp(packet, quoted).is_ok() && matches!(quoted.kind, FlowKind::Connection | FlowKind::AnswerOnly)
+            read_icmp(packet, quoted).is_ok()
+                && matches!(quoted.kind, FlowKind::Connection | FlowKind::AnswerOnly)
         }
         _ => true,
     }
@@ -219,8 +220,28 @@ fn read_network<P: Packet>(
 #[inline(always)]
 fn read_ipv4<P: Packet>(packet: &P, offset: u32, flow: &mut Flow) -> Result<Network, DropReason> {
     let header: [u8; 20] = packet.load(offset).ok_or(DropReason::TruncatedHeader)?;
-    let [version_length, _, total_high, total_low, id_high, id_low, fragment_high, fragment_low, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] =
-        header;
+    let [
+        version_length,
+        _,
+        total_high,
+        total_low,
+        id_high,
+        id_low,
+        fragment_high,
+        fragment_low,
+        _,
+        protocol,
+        _,
+        _,
+        s0,
+        s1,
+        s2,
+        s3,
+        d0,
+        d1,
+        d2,
+        d3,
+    ] = header;
     let header_length = u32::from(version_length & 0xf).wrapping_mul(4);
     let total = u32::from(u16::from_be_bytes([total_high, total_low]));
     if version_length >> 4 != 4 || header_length < 20 || total < header_length {
@@ -303,8 +324,38 @@ fn read_ipv6<P: Packet>(packet: &P, offset: u32, flow: &mut Flow) -> Result<Netw
 #[inline(always)]
 fn split_addresses(both: [u8; 32]) -> ([u8; 16], [u8; 16]) {
     let [
-        a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, //
-        b0, b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15,
+        a0,
+        a1,
+        a2,
+        a3,
+        a4,
+        a5,
+        a6,
+        a7,
+        a8,
+        a9,
+        a10,
+        a11,
+        a12,
+        a13,
+        a14,
+        a15, //
+        b0,
+        b1,
+        b2,
+        b3,
+        b4,
+        b5,
+        b6,
+        b7,
+        b8,
+        b9,
+        b10,
+        b11,
+        b12,
+        b13,
+        b14,
+        b15,
     ] = both;
     (
         [a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15],

@@ -14,7 +14,11 @@ use ciliate_abi::{Address, Aggregation, Direction, DropReason, Endpoint, TracePo
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Into the namespace behind this device, from the router's link-layer address to the endpoint's.
-    Deliver { ifindex: u32, mac: [u8; 6], gateway_mac: [u8; 6] },
+    Deliver {
+        ifindex: u32,
+        mac: [u8; 6],
+        gateway_mac: [u8; 6],
+    },
     /// On through the host's network stack, or into the device it was about to enter.
     Pass,
     /// Tell the endpoint that sent it, `scene.flow.source`, the router's link-layer address.
@@ -31,7 +35,12 @@ pub enum Question {
 
 /// A packet that came out of the device of an endpoint.
 #[inline(always)]
-pub fn from_endpoint<P: Packet, T: Tables>(packet: &P, tables: &T, scene: &mut Scene, ifindex: u32) -> Action {
+pub fn from_endpoint<P: Packet, T: Tables>(
+    packet: &P,
+    tables: &T,
+    scene: &mut Scene,
+    ifindex: u32,
+) -> Action {
     *scene = Scene::new(ifindex, packet.length().wrapping_sub(ETH_LENGTH), Direction::Egress);
     let result = route_from_endpoint(packet, tables, scene);
     conclude(tables, scene, result)
@@ -115,7 +124,11 @@ fn route_from_endpoint<P: Packet, T: Tables>(
 }
 
 #[inline(always)]
-fn enter_endpoint<P: Packet, T: Tables>(packet: &P, tables: &T, scene: &mut Scene) -> Result<Action, DropReason> {
+fn enter_endpoint<P: Packet, T: Tables>(
+    packet: &P,
+    tables: &T,
+    scene: &mut Scene,
+) -> Result<Action, DropReason> {
     let config = tables.config().ok_or(DropReason::NoConfig)?;
     match packet.ethertype() {
         ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => {}

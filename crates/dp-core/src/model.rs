@@ -2,8 +2,8 @@
 
 use crate::{flow::Packet, hook, hook::Action, scene::Scene, tables::Tables};
 use ciliate_abi::{
-    Address, Aggregation, Config, Connection, ConnectionKey, Direction, Endpoint, Event, FragmentKey, FragmentPorts,
-    Lifetimes, PolicyEntry, PolicyKey, PrefixKey, RuleSet, config_flags,
+    Address, Aggregation, Config, Connection, ConnectionKey, Direction, Endpoint, Event, FragmentKey,
+    FragmentPorts, Lifetimes, PolicyEntry, PolicyKey, PrefixKey, RuleSet, config_flags,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -140,7 +140,11 @@ impl Tables for Memory {
         matching.max_by_key(|((bits, _), _)| *bits).map(|(_, class)| *class)
     }
 
-    fn with_connection<R>(&self, key: &ConnectionKey, change: impl FnOnce(&mut Connection) -> R) -> Option<R> {
+    fn with_connection<R>(
+        &self,
+        key: &ConnectionKey,
+        change: impl FnOnce(&mut Connection) -> R,
+    ) -> Option<R> {
         self.connections.borrow_mut().get_mut(key).map(change)
     }
 

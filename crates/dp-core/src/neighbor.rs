@@ -18,12 +18,14 @@ pub fn is_discovery(flow: &Flow) -> bool {
 /// Accepts an ARP request for the router's address.
 #[inline(always)]
 pub fn check_arp<P: Packet>(packet: &P, config: &Config) -> Result<(), DropReason> {
-    let [h0, h1, p0, p1, hl, pl, o0, o1]: [u8; 8] = packet.load(ETH_LENGTH).ok_or(DropReason::TruncatedHeader)?;
+    let [h0, h1, p0, p1, hl, pl, o0, o1]: [u8; 8] =
+        packet.load(ETH_LENGTH).ok_or(DropReason::TruncatedHeader)?;
     // Ethernet, IPv4, request.
     if [h0, h1, p0, p1, hl, pl, o0, o1] != [0, 1, 8, 0, 6, 4, 0, 1] {
         return Err(DropReason::InvalidPacket);
     }
-    let target = packet.load(ETH_LENGTH.wrapping_add(24)).map(Address::v4).ok_or(DropReason::TruncatedHeader)?;
+    let target =
+        packet.load(ETH_LENGTH.wrapping_add(24)).map(Address::v4).ok_or(DropReason::TruncatedHeader)?;
     if target == config.gateway_v4 { Ok(()) } else { Err(DropReason::FibLookup) }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::{flow::Flow, tables::Tables};
 use ciliate_abi::{
-    ANY_PROTOCOL_SHAPE, Address, CLASS_BIT, Config, Direction, DirectionShapes, ENTRY_ALLOW, Outcome, PeerKind,
-    PolicyEntry, PolicyKey, PrefixKey, config_flags, rule_set_flags,
+    ANY_PROTOCOL_SHAPE, Address, CLASS_BIT, Config, Direction, DirectionShapes, ENTRY_ALLOW, Outcome,
+    PeerKind, PolicyEntry, PolicyKey, PrefixKey, config_flags, rule_set_flags,
 };
 
 /// Fixed numbers of `ciliate_types::ReservedIdentity` that packets are judged by.
@@ -78,7 +78,15 @@ pub struct Search {
 
 impl Search {
     pub const IDLE: Self = Self {
-        key: PolicyKey { rule_set: 0, peer: 0, port: 0, port_bits: 0, protocol: 0, direction: 0, pad: [0; 3] },
+        key: PolicyKey {
+            rule_set: 0,
+            peer: 0,
+            port: 0,
+            port_bits: 0,
+            protocol: 0,
+            direction: 0,
+            pad: [0; 3],
+        },
         protocol: 0,
         port: 0,
         shapes: 0,

@@ -45,7 +45,14 @@ impl Scene {
         Self {
             flow: Flow::empty(length),
             quoted: Flow::empty(0),
-            key: ConnectionKey { low: nobody, high: nobody, low_port: 0, high_port: 0, protocol: 0, pad: [0; 3] },
+            key: ConnectionKey {
+                low: nobody,
+                high: nobody,
+                low_port: 0,
+                high_port: 0,
+                protocol: 0,
+                pad: [0; 3],
+            },
             search: Search::IDLE,
             known: Known::NOTHING,
             epochs: Epochs::NONE,
@@ -70,7 +77,13 @@ impl Scene {
 
     /// Reports a policy decision, if somebody's policy applied and verdicts are wanted.
     #[inline(always)]
-    pub fn report_verdict<T: Tables>(&self, tables: &T, config: &Config, endpoint: u16, judgement: &Judgement) {
+    pub fn report_verdict<T: Tables>(
+        &self,
+        tables: &T,
+        config: &Config,
+        endpoint: u16,
+        judgement: &Judgement,
+    ) {
         if judgement.enforced && config.flags & config_flags::VERDICT_EVENTS != 0 {
             self.report(tables, EventKind::Verdict, judgement.outcome as u8, endpoint);
         }

@@ -1,8 +1,8 @@
 //! The tables that decisions read and write.
 
 use ciliate_abi::{
-    Address, Config, Connection, ConnectionKey, Direction, Endpoint, Event, FragmentKey, FragmentPorts, PolicyEntry,
-    PolicyKey, PrefixKey, RuleSet,
+    Address, Config, Connection, ConnectionKey, Direction, Endpoint, Event, FragmentKey, FragmentPorts,
+    PolicyEntry, PolicyKey, PrefixKey, RuleSet,
 };
 
 /// In the kernel these are BPF maps; in tests plain ordered maps.
@@ -21,7 +21,8 @@ pub trait Tables {
     fn class(&self, key: &PrefixKey) -> Option<u32>;
 
     /// Runs `change` on the connection's row in place.
-    fn with_connection<R>(&self, key: &ConnectionKey, change: impl FnOnce(&mut Connection) -> R) -> Option<R>;
+    fn with_connection<R>(&self, key: &ConnectionKey, change: impl FnOnce(&mut Connection) -> R)
+    -> Option<R>;
     /// Returns whether there was room.
     fn put_connection(&self, key: &ConnectionKey, connection: &Connection) -> bool;
 

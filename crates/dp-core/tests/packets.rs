@@ -1,11 +1,17 @@
 //! Packets in, actions out, without a kernel.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    reason = "tests state plainly what they expect"
+)]
+
 #[path = "support/frame.rs"]
 mod frame;
 
 use ciliate_abi::{
-    ANY_PROTOCOL_SHAPE, Address, DirectionShapes, DropReason, ENTRY_ALLOW, ENTRY_DENY, Endpoint, EventKind, Outcome,
-    PolicyEntry, PolicyKey, RuleSet, rule_set_flags,
+    ANY_PROTOCOL_SHAPE, Address, DirectionShapes, DropReason, ENTRY_ALLOW, ENTRY_DENY, Endpoint, EventKind,
+    Outcome, PolicyEntry, PolicyKey, RuleSet, rule_set_flags,
 };
 use ciliate_dp_core::{Action, Question, model::Memory};
 use frame::{Frame, GATEWAY_MAC, mac};
@@ -55,14 +61,23 @@ fn allow(memory: &mut Memory, protocol: u8, port: u16) {
     entry(memory, 0, protocol, (port, 16), ENTRY_ALLOW, 10, 7);
 }
 
-fn entry(memory: &mut Memory, peer: u32, protocol: u8, (port, bits): (u16, u8), action: u32, precedence: u32, rule: u32) {
+fn entry(
+    memory: &mut Memory,
+    peer: u32,
+    protocol: u8,
+    (port, bits): (u16, u8),
+    action: u32,
+    precedence: u32,
+    rule: u32,
+) {
     let shape = 1 << bits;
     let set = memory.rule_sets.get_mut(&CLOSED).unwrap();
     match peer {
         0 => set.ingress.any |= shape,
         _ => set.ingress.identity |= shape,
     }
-    let key = PolicyKey { rule_set: CLOSED, peer, port, port_bits: bits, protocol, direction: 0, pad: [0; 3] };
+    let key =
+        PolicyKey { rule_set: CLOSED, peer, port, port_bits: bits, protocol, direction: 0, pad: [0; 3] };
     memory.policy.insert(key, PolicyEntry { precedence, rule, action });
 }
 
@@ -215,7 +230,9 @@ fn later_fragments_follow_the_first_one() {
     for address in [v4 as fn(u8) -> Address, v6] {
         let mut memory = memory();
         allow(&mut memory, 17, 53);
-        let fragment = |port, offset, more| Frame::ports(17, address(2), 999, address(4), port).fragment(4711, offset, more);
+        let fragment = |port, offset, more| {
+            Frame::ports(17, address(2), 999, address(4), port).fragment(4711, offset, more)
+        };
         assert_eq!(
             memory.from_endpoint(&fragment(53, 8, false).bytes(), 2),
             Action::Drop(DropReason::FragmentNotFound)

@@ -4,7 +4,9 @@ use ciliate_bpf::{
     Audit, Datapath, EndpointRow, Handle, HostPolicing, Lifetimes, MapSizes, NodeSettings, Settings, Verdicts,
 };
 use ciliate_net::{Created, EndpointDevice, Netlink, Netns, Router};
-use ciliate_policy::rule_set::{Action, DirectionRules, Entry, EntryKey, Otherwise, Peer, RuleId, RuleSet, Traffic};
+use ciliate_policy::rule_set::{
+    Action, DirectionRules, Entry, EntryKey, Otherwise, Peer, RuleId, RuleSet, Traffic,
+};
 use ciliate_types::{EndpointId, Identity, PortPrefix, Protocol};
 use nix::{
     mount::{MsFlags, mount},
@@ -176,8 +178,11 @@ pub fn rules<const N: usize>(entries: [(Peer, u16, Action, u32, u32); N]) -> Rul
         let traffic = Traffic::Ports(Protocol::TCP, PortPrefix { value: port, len: 16 });
         (EntryKey { peer, traffic }, Entry { action, precedence, rule: RuleId(rule) })
     });
-    let ingress =
-        DirectionRules { otherwise: Otherwise::Deny, entries: entries.into_iter().collect(), ..DirectionRules::default() };
+    let ingress = DirectionRules {
+        otherwise: Otherwise::Deny,
+        entries: entries.into_iter().collect(),
+        ..DirectionRules::default()
+    };
     RuleSet { ingress, egress: DirectionRules::default() }
 }
 
@@ -188,7 +193,8 @@ pub fn listen(endpoint: &Endpoint, port: u16) -> TcpListener {
 
 pub fn connect(endpoint: &Endpoint, to: IpAddr, port: u16) -> std::io::Result<TcpStream> {
     let to = SocketAddr::new(to, port);
-    let stream = endpoint.netns.run(move || TcpStream::connect_timeout(&to, Duration::from_millis(400))).unwrap()?;
+    let stream =
+        endpoint.netns.run(move || TcpStream::connect_timeout(&to, Duration::from_millis(400))).unwrap()?;
     stream.set_read_timeout(Some(Duration::from_millis(400)))?;
     Ok(stream)
 }
