@@ -12,7 +12,7 @@ use crate::{
     parse::path::Problems,
     policies::{Context, Policies},
     rule_set::{Action, RuleId, RuleSet},
-    selectors::{SelectorId, Selectors, SpecId},
+    selectors::{Selected, SelectorId, Selectors, SpecId},
     settings::{EnforcementMode, Settings},
 };
 use cache::Cache;
@@ -37,10 +37,14 @@ pub struct Engine {
 
 /// One change of the objects.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "changes are few and short-lived, and most of them put")]
 pub enum Change {
     Put(Object),
     Delete(ObjectKey),
 }
+
+/// The labels of an object and what it comes to.
+type Content = (BTreeMap<String, String>, Lowered);
 
 /// What kind of thing policies select.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -172,7 +176,7 @@ impl Engine {
     /// # Errors
     /// What is wrong with the objects; nothing has changed then. Objects that [`crate::parse`] returned are right.
     pub fn replace(&mut self, changes: Vec<Change>) -> Result<Effect, Vec<InputError>> {
-        let mut wanted: BTreeMap<ObjectKey, Option<(BTreeMap<String, String>, Lowered)>> = BTreeMap::new();
+        let mut wanted: BTreeMap<ObjectKey, Option<Content>> = BTreeMap::new();
         let mut errors = Vec::new();
         for change in changes {
             match change {
@@ -303,6 +307,7 @@ impl Engine {
         }
         let specs =
             self.cache.specs(subject.labels).unwrap_or_else(|| self.policies.selecting(subject.labels));
+        let specs = self.cache.one(specs);
         let names = self.names_in_use(&specs, subject.named_ports);
         let built = match self.cache.built(&specs, &names) {
             Some(built) => built,
@@ -348,6 +353,18 @@ impl Engine {
         keys.into_iter().cloned().collect()
     }
 
+    pub(crate) fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    pub(crate) fn selector(&self, id: SelectorId) -> Option<&Selected> {
+        self.selectors.get(id)
+    }
+
+    pub(crate) fn has_prefix(&self, net: &IpNet) -> bool {
+        self.selectors.has_prefix(net)
+    }
+
     /// Where a rule of a rule set comes from.
     #[must_use]
     pub fn rule(&self, id: RuleId) -> Option<RuleRef> {
@@ -379,7 +396,7 @@ impl Engine {
     /// Every distinct selector of peers.
     #[must_use]
     pub fn selectors(&self) -> Vec<SelectorRow> {
-        let row = |row: &crate::selectors::Selected| {
+        let row = |row: &Selected| {
             let specs = row.users.iter().filter_map(|id| self.policies.spec(*id));
             let users: BTreeSet<&ObjectKey> = specs.map(|spec| &*spec.object).collect();
             SelectorRow {

@@ -151,8 +151,8 @@ impl Identities {
 
     /// Identities with a label of this key and value, of any source.
     pub fn with_label(&self, key: &str, value: &str) -> impl Iterator<Item = Identity> {
-        let of = |source: &Box<str>| self.by_label.get(&Label::new(source, key, value));
-        self.sources.keys().filter_map(of).flatten().copied()
+        let of = |source: &str| self.by_label.get(&Label::new(source, key, value));
+        self.sources.keys().filter_map(move |source| of(source)).flatten().copied()
     }
 
     /// Identities that stand for addresses within the prefix.

@@ -2,6 +2,7 @@
 
 mod endpoint_labels;
 mod engine;
+mod explain;
 mod icmp;
 mod identities;
 mod lower;
@@ -16,6 +17,9 @@ mod settings;
 
 pub use endpoint_labels::{endpoint_labels, prefix_labels};
 pub use engine::{Change, Effect, Enforcement, Engine, RuleRef, SelectorRow, Subject, SubjectKind};
+pub use explain::{
+    Considered, DirectionExplanation, Explanation, Finding, PeerRef, Policed, Query, Unselected, Verdict,
+};
 pub use identities::{IdentityInfo, NamedPorts};
 pub use object::{Kind, KindError, Object, ObjectKey};
 pub use parse::{InputError, Parsed, parse};

@@ -103,7 +103,8 @@ pub struct Entry {
 }
 
 /// The number by which the kernel names a rule in its events; never 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
 pub struct RuleId(pub u32);
 
 impl RuleId {

@@ -109,8 +109,8 @@ impl Selectors {
         self.rows.iter().flatten()
     }
 
-    pub fn cluster(&self) -> &str {
-        &self.cluster
+    pub fn has_prefix(&self, net: &IpNet) -> bool {
+        self.prefixes.contains_key(net)
     }
 
     pub fn prefixes(&self) -> impl Iterator<Item = &IpNet> {

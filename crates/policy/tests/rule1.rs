@@ -24,6 +24,7 @@ spec:
       - {port: "80", protocol: TCP}
 "#;
 
+#[expect(clippy::unwrap_used, reason = "a test")]
 fn labels(user: &[&str]) -> Labels {
     let user = user.iter().map(|l| Label::parse(l, "k8s").unwrap()).collect();
     endpoint_labels(&user, "default", &BTreeMap::new(), None, "default")
@@ -38,7 +39,10 @@ fn the_empire_may_land_and_the_alliance_may_not() {
         labels(&["org=alliance", "class=xwing"]),
     );
     for (number, labels) in [(256, &deathstar), (257, &tiefighter), (258, &xwing)] {
-        engine.put_identity(Identity::new(number), IdentityInfo { labels: labels.clone(), ..Default::default() });
+        engine.put_identity(
+            Identity::new(number),
+            IdentityInfo { labels: labels.clone(), ..Default::default() },
+        );
     }
     let none = NamedPorts::new();
     let open = engine.rule_set(&Subject::endpoint(&deathstar, &none));

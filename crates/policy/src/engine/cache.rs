@@ -16,14 +16,17 @@ const SWEEP_AFTER: usize = 256;
 struct Row {
     specs: Arc<[SpecId]>,
     /// By the port names of the subject.
-    rule_sets: Vec<(NamedPorts, Arc<RuleSet>)>,
+    rule_sets: ByNames,
 }
+
+/// Rule sets by the port names that made a difference to them.
+type ByNames = Vec<(NamedPorts, Arc<RuleSet>)>;
 
 #[derive(Debug, Default)]
 pub struct Cache {
     subjects: HashMap<Arc<Labels>, Row>,
     /// What a list of specs comes to, with the port names that its rules use.
-    built: HashMap<Arc<[SpecId]>, Vec<(NamedPorts, Arc<RuleSet>)>>,
+    built: HashMap<Arc<[SpecId]>, ByNames>,
     /// Every rule set that somebody holds, by hash.
     shared: HashMap<u64, Vec<Weak<RuleSet>>>,
     sweep_at: usize,

@@ -53,13 +53,6 @@ impl Node {
         }
     }
 
-    pub fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
-        match &mut self.content {
-            Content::Map(entries) => entries.iter_mut().find(|(k, _)| &**k == key).map(|(_, node)| node),
-            Content::Scalar { .. } | Content::List(_) => None,
-        }
-    }
-
     /// What kind of value was written, for messages.
     pub fn what(&self) -> &'static str {
         match &self.content {
@@ -98,7 +91,8 @@ impl Node {
                     ("true", _) => Some(Value::Bool(true)),
                     ("false", _) => Some(Value::Bool(false)),
                     (text, _) => {
-                        text.parse::<i64>().ok().map(Value::from).filter(|number| number.to_string() == text)
+                        let number = text.parse::<i64>().ok().filter(|number| number.to_string() == *text);
+                        number.map(Value::from)
                     }
                 };
                 typed.unwrap_or_else(|| Value::String(text.to_string()))
