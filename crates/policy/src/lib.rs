@@ -14,6 +14,8 @@ pub mod rule_set;
 pub mod selector;
 mod selectors;
 mod settings;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use endpoint_labels::{endpoint_labels, prefix_labels};
 pub use engine::{Change, Effect, Enforcement, Engine, RuleRef, SelectorRow, Subject, SubjectKind};

@@ -241,11 +241,6 @@ impl Block {
     pub fn contains(&self, prefix: &IpNet) -> bool {
         self.net.contains(prefix) && !self.except.iter().any(|except| except.contains(prefix))
     }
-
-    /// The block's prefix and its exceptions.
-    pub fn prefixes(&self) -> impl Iterator<Item = IpNet> {
-        std::iter::once(self.net).chain(self.except.iter().copied())
-    }
 }
 
 impl fmt::Display for Block {
@@ -266,6 +261,24 @@ pub enum Selector {
     Entity(Entity),
     /// Peers outside of the cluster, by address.
     Cidr(Block),
+}
+
+impl Selector {
+    /// The prefixes that it speaks of, each of which needs an identity of its own.
+    pub fn prefixes(&self) -> impl Iterator<Item = IpNet> {
+        let nets: Vec<IpNet> = match self {
+            Self::Labels(labels) => {
+                let within = labels.requirements().filter_map(|requirement| match &requirement.test {
+                    Test::Within(net) => Some(*net),
+                    Test::In(_) | Test::NotIn(_) | Test::Exists | Test::Missing => None,
+                });
+                within.collect()
+            }
+            Self::Entity(_) => Vec::new(),
+            Self::Cidr(block) => std::iter::once(block.net).chain(block.except.iter().copied()).collect(),
+        };
+        nets.into_iter()
+    }
 }
 
 impl fmt::Display for Selector {

@@ -151,11 +151,9 @@ impl Selectors {
         match &*selector {
             Selector::Labels(labels) => self.labels.insert(labels.anchor(), id),
             Selector::Entity(_) => self.labels.insert(None, id),
-            Selector::Cidr(block) => {
-                self.cidrs.entry(block.net).or_default().push(id);
-                block.prefixes().for_each(|net| self.count_prefix(net));
-            }
+            Selector::Cidr(block) => self.cidrs.entry(block.net).or_default().push(id),
         }
+        selector.prefixes().for_each(|net| self.count_prefix(net));
         self.ids.insert(selector, id);
         id
     }
@@ -184,9 +182,9 @@ impl Selectors {
                         self.cidrs.remove(&block.net);
                     }
                 }
-                block.prefixes().for_each(|net| self.discount_prefix(net));
             }
         }
+        selector.prefixes().for_each(|net| self.discount_prefix(net));
     }
 
     fn count_prefix(&mut self, net: IpNet) {
