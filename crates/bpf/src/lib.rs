@@ -16,6 +16,7 @@ mod maps;
 mod metrics;
 mod node;
 mod pins;
+mod replay;
 mod rule_sets;
 
 pub use connections::{ConnectionRow, Sweep};
@@ -27,6 +28,7 @@ pub use maps::{MapSizes, MapUsage};
 pub use metrics::MetricRow;
 pub use node::{HostPolicing, Lifetimes, NodeSettings, Verdicts};
 pub use pins::cleanup;
+pub use replay::{Fate, Replay};
 pub use rule_sets::{Extended, Handle, PolicyDump};
 
 use ciliate_abi::Address;

@@ -112,7 +112,7 @@ impl Datapath {
         self.pins.links().join(format!("{device}-{}", hook.suffix()))
     }
 
-    fn program(&mut self, hook: Hook) -> Result<&mut SchedClassifier, Error> {
+    pub(crate) fn program(&mut self, hook: Hook) -> Result<&mut SchedClassifier, Error> {
         let name = hook.program();
         let program = self.ebpf.program_mut(name).ok_or(Error::Missing(name))?;
         program.try_into().map_err(|source| Error::Program { name, source })
