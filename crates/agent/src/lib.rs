@@ -1,1 +1,148 @@
-//! agent
+//! The node agent: objects in, enforced policy in the kernel out.
+//!
+//! `run` opens the store and the kernel, puts in force what the store says, and then serves the local API until it is
+//! told to end. What it leaves in the kernel goes on enforcing.
+
+mod api;
+mod cni_queue;
+mod engine;
+mod events;
+mod failure;
+mod hosts;
+mod identity;
+mod ipam;
+mod kernel;
+mod logging;
+mod metrics;
+mod name;
+mod notice;
+mod record;
+mod runtime_config;
+mod socket;
+mod state;
+mod status;
+mod translate;
+
+use anyhow::{Context as _, anyhow};
+use ciliate_api::settings::{Config, Resolved};
+use ciliate_bpf::EventReader;
+use ciliate_net::AddressWatch;
+use ciliate_store::Embedded;
+use engine::{Engine, Inbox, Parts, Requests};
+use std::{fs, os::unix::net::UnixListener, sync::Arc, thread, time::Duration};
+use tokio::{signal::unix, sync::watch, task::JoinSet, time};
+
+/// Runs the agent in the foreground until a signal or a request ends it.
+pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
+    logging::start(config.log_level, config.log_format);
+    fs::create_dir_all(&config.run_dir)
+        .with_context(|| format!("cannot make the run directory {}", config.run_dir.display()))?;
+    let store = Arc::new(Embedded::open(&config.state_dir)?);
+    let ipam = ipam::Ipam::new(&config);
+    let (kernel, events) = kernel::HostKernel::open(&config, &ipam.gateways(), &ipam.networks())?;
+    let notices = notice::Notices::new();
+    let parts =
+        Parts { config: config.clone(), settings, kernel: Box::new(kernel), store, notices: notices.clone() };
+    let (mut engine, state) = Engine::new(parts);
+    engine.restore().map_err(|failure| anyhow!("{failure}"))?;
+    let listener = socket::bind(&config)?;
+    cni_queue::process(&mut engine, &config.run_dir);
+
+    let (requests, inbox) = engine::channel();
+    let shutdown = api::shutdown_channel();
+    let app = api::App { requests, state, notices, node: status::Node::new(&config), shutdown };
+    let engine = start_engine(engine, inbox)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    let served = runtime.block_on(serve(app, listener, events));
+    // Requests under way hold the engine; without them its channel closes and it ends.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    engine.join().map_err(|_| anyhow!("the engine broke: the kernel goes on enforcing what it has"))?;
+    // A next agent replaces it anyway.
+    let _ = fs::remove_file(config.socket());
+    tracing::info!("ended");
+    served
+}
+
+fn start_engine(engine: Engine, inbox: Inbox) -> anyhow::Result<thread::JoinHandle<()>> {
+    thread::Builder::new()
+        .name("engine".to_owned())
+        .spawn(move || engine.run(inbox))
+        .context("cannot start a thread")
+}
+
+async fn serve(app: api::App, listener: UnixListener, events: EventReader) -> anyhow::Result<()> {
+    let shutdown = app.shutdown.clone();
+    let listener = tokio::net::UnixListener::from_std(listener).context("cannot listen")?;
+    let inflow = events::read(events, app.notices.clone())?;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(upkeep(app.requests.clone()));
+    tasks.spawn(watch_host(app.requests.clone()));
+    tasks.spawn(events::forward(inflow, app.state.clone(), app.requests.clone(), app.notices.clone()));
+    tasks.spawn(signals(app.shutdown.clone()));
+    tracing::info!(endpoints = app.state.borrow().endpoints.len(), "ready");
+
+    let ending = shutdown.clone();
+    let router = api::router(app);
+    let server = axum::serve(listener, router).with_graceful_shutdown(async move { ending.begun().await });
+    let server = async move { server.await.context("the API broke") };
+    tokio::pin!(server);
+    loop {
+        tokio::select! {
+            served = &mut server => return served,
+            Some(ended) = tasks.join_next() => match ended {
+                Ok(Ok(())) => {}
+                // The API must go on: it is what people look at when something is wrong.
+                Ok(Err(error)) => tracing::error!("a part of the agent ended: {error:#}"),
+                Err(broken) => tracing::error!(%broken, "a part of the agent broke"),
+            },
+            () = drained(shutdown.subscribe()) => {
+                tracing::warn!("requests under way are cut off");
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// How long requests may go on after the end has begun.
+const DRAIN: Duration = Duration::from_secs(5);
+
+async fn drained(mut ending: watch::Receiver<bool>) {
+    // The sender outlives the server.
+    let _ = ending.wait_for(|ending| *ending).await;
+    time::sleep(DRAIN).await;
+}
+
+async fn upkeep(requests: Requests) -> anyhow::Result<()> {
+    let mut interval = time::interval(Duration::from_secs(1));
+    interval.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        if let Err(failure) = requests.call(Engine::tick).await {
+            tracing::warn!(%failure, "upkeep failed; it is tried again");
+        }
+    }
+}
+
+async fn watch_host(requests: Requests) -> anyhow::Result<()> {
+    let mut watch = AddressWatch::new()?;
+    loop {
+        // Also once at the start: something may have changed between the restore and now.
+        if let Err(failure) = requests.call(Engine::host_changed).await {
+            tracing::warn!(%failure, "cannot follow the host's devices");
+        }
+        watch.changed().await?;
+    }
+}
+
+async fn signals(shutdown: api::Shutdown) -> anyhow::Result<()> {
+    let mut terminate = unix::signal(unix::SignalKind::terminate())?;
+    let mut interrupt = unix::signal(unix::SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("told to end: the kernel goes on enforcing");
+    shutdown.begin();
+    Ok(())
+}

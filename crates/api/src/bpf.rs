@@ -66,13 +66,15 @@ pub struct Connection {
     pub state: String,
     /// Seconds until it ends unless a packet comes.
     pub expires_seconds: u64,
-    pub packets: u64,
-    pub bytes: u64,
     #[schemars(with = "Option<u32>")]
     pub source_identity: Option<Identity>,
+    #[schemars(with = "Option<u32>")]
+    pub destination_identity: Option<Identity>,
+    /// The kernel's numbers of the rules that allowed it; none where no policy applied.
+    pub egress_rule: Option<u32>,
+    pub ingress_rule: Option<u32>,
+    /// `answered`, `source-closed`, `destination-closed`, `reset`.
     pub flags: String,
-    /// Revision of the rule set that allowed it.
-    pub revision: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

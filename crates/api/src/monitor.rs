@@ -102,7 +102,7 @@ pub enum EventBody {
     },
     Lost {
         count: u64,
-        /// `kernel` (the ring was full), `client` (this client was too slow).
+        /// `kernel` (the ring was full), `agent` (it could not follow), `client` (this client could not).
         place: String,
     },
 }

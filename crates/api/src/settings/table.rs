@@ -70,6 +70,8 @@ settings! {
     ct_any_timeout: Seconds = "conntrack-any-timeout", "60s", Anytime, "Life of an idle flow of any other protocol";
     map_endpoints: Count<16, 65536> = "map-size-endpoints", "8192", AtStart, "Addresses of endpoints";
     map_ipcache: Count<1024, 16777216> = "map-size-ipcache", "512000", AtStart, "Prefixes with an identity";
+    map_rule_sets: Count<64, 1048576> = "map-size-rule-sets", "16384", AtStart, "Rule sets: one for all endpoints with the same rules";
+    map_prefixes: Count<1024, 16777216> = "map-size-prefixes", "262144", AtStart, "Address prefixes in rule sets";
     map_policy: Count<1024, 16777216> = "map-size-policy", "1048576", AtStart, "Entries of all rule sets together";
     map_conntrack: Count<1024, 16777216> = "map-size-conntrack", "524288", AtStart, "Connections";
     map_fragments: Count<256, 1048576> = "map-size-fragments", "8192", AtStart, "Fragmented packets under way";

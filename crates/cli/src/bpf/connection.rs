@@ -63,22 +63,19 @@ impl View for Connections {
     }
 }
 
-/// One connection as Cilium lists it; the revision stands for the rules that allowed it.
+/// One connection as Cilium lists it.
 fn line(connection: &Connection) -> String {
     let tuple = &connection.tuple;
     let peer = |address: IpAddr, port: u16| SocketAddr::new(address, port);
     let identity = connection.source_identity.map_or(String::new(), |id| format!(" SourceSecurityID={id}"));
     format!(
-        "{} {} -> {} expires={} Packets={} Bytes={} State={} Flags=[ {} ] Revision={}{identity}\n",
+        "{} {} -> {} expires={} State={} Flags=[ {} ]{identity}\n",
         tuple.protocol,
         peer(tuple.source, tuple.source_port),
         peer(tuple.destination, tuple.destination_port),
         connection.expires_seconds,
-        connection.packets,
-        connection.bytes,
         connection.state,
         connection.flags,
-        connection.revision,
     )
 }
 
@@ -110,16 +107,16 @@ mod tests {
             },
             state: "established".to_owned(),
             expires_seconds: 7999,
-            packets: 6,
-            bytes: 480,
             source_identity: Some(Identity::new(31995)),
             flags: "SeenNonSyn".to_owned(),
-            revision: 4,
+            destination_identity: None,
+            egress_rule: None,
+            ingress_rule: Some(7),
         };
         assert_eq!(
             line(&connection),
-            "TCP [fd00::1]:3434 -> [fd00::2]:80 expires=7999 Packets=6 Bytes=480 State=established \
-             Flags=[ SeenNonSyn ] Revision=4 SourceSecurityID=31995\n"
+            "TCP [fd00::1]:3434 -> [fd00::2]:80 expires=7999 State=established \
+             Flags=[ SeenNonSyn ] SourceSecurityID=31995\n"
         );
     }
 

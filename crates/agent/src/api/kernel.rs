@@ -1,0 +1,85 @@
+//! The kernel's maps as they are.
+
+use super::{
+    App,
+    answer::{Json, answer},
+};
+use crate::{
+    engine::inspect::reference,
+    failure::{Failure, Result},
+};
+use axum::{
+    Router,
+    extract::{Path, RawQuery, State as Shared},
+    routing::get,
+};
+use ciliate_api::{
+    BpfEndpoint, BpfMetric, Connection, ConnectionFilter, Flushed, IpcacheEntry, MapEvent, MapInfo,
+    PolicyEntry, decode_query,
+};
+use serde_json::Value;
+
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1/bpf/endpoints", get(endpoints))
+        .route("/v1/bpf/policy", get(policy))
+        .route("/v1/bpf/policy/{endpoint}", get(policy_of))
+        .route("/v1/bpf/connections", get(connections).delete(flush))
+        .route("/v1/bpf/ipcache", get(ipcache))
+        .route("/v1/bpf/ipcache/{address}", get(ipcache_lookup))
+        .route("/v1/bpf/metrics", get(metrics))
+        .route("/v1/maps", get(maps))
+        .route("/v1/maps/{map}", get(map))
+        .route("/v1/maps/{map}/events", get(map_events))
+}
+
+async fn endpoints(Shared(app): Shared<App>) -> Result<Json<Vec<BpfEndpoint>>> {
+    answer(app.engine(|engine| engine.bpf_endpoints()).await)
+}
+
+async fn policy(Shared(app): Shared<App>) -> Result<Json<Vec<PolicyEntry>>> {
+    answer(app.engine(|engine| engine.bpf_policy(None)).await)
+}
+
+async fn policy_of(Shared(app): Shared<App>, Path(wanted): Path<String>) -> Result<Json<Vec<PolicyEntry>>> {
+    answer(app.engine(move |engine| engine.bpf_policy(Some(&reference(&wanted)))).await)
+}
+
+fn filter(query: Option<&str>) -> Result<ConnectionFilter> {
+    decode_query(query).map_err(Failure::invalid)
+}
+
+async fn connections(Shared(app): Shared<App>, RawQuery(query): RawQuery) -> Result<Json<Vec<Connection>>> {
+    let filter = filter(query.as_deref())?;
+    answer(app.engine(move |engine| engine.connections(&filter)).await)
+}
+
+async fn flush(Shared(app): Shared<App>, RawQuery(query): RawQuery) -> Result<Json<Flushed>> {
+    let filter = filter(query.as_deref())?;
+    answer(app.engine(move |engine| engine.flush_connections(&filter)).await)
+}
+
+async fn ipcache(Shared(app): Shared<App>) -> Result<Json<Vec<IpcacheEntry>>> {
+    answer(app.engine(|engine| engine.ipcache()).await)
+}
+
+async fn ipcache_lookup(Shared(app): Shared<App>, Path(wanted): Path<String>) -> Result<Json<IpcacheEntry>> {
+    let address = wanted.parse().map_err(|_| Failure::invalid(format!("{wanted:?} is not an IP address")))?;
+    answer(app.engine(move |engine| engine.ipcache_lookup(address)).await)
+}
+
+async fn metrics(Shared(app): Shared<App>) -> Result<Json<Vec<BpfMetric>>> {
+    answer(app.engine(|engine| engine.bpf_metrics()).await)
+}
+
+async fn maps(Shared(app): Shared<App>) -> Result<Json<Vec<MapInfo>>> {
+    answer(app.engine(|engine| Ok(engine.maps())).await)
+}
+
+async fn map(Shared(app): Shared<App>, Path(wanted): Path<String>) -> Result<Json<Vec<Value>>> {
+    answer(app.engine(move |engine| engine.map(&wanted)).await)
+}
+
+async fn map_events(Shared(app): Shared<App>, Path(wanted): Path<String>) -> Result<Json<Vec<MapEvent>>> {
+    answer(app.engine(move |engine| engine.map_events(&wanted)).await)
+}

@@ -1,0 +1,315 @@
+//! Answers about what is: the agent's view and the kernel's.
+
+use super::Engine;
+use crate::{
+    failure::{Failure, Result},
+    kernel::Handle,
+    state::EndpointRow,
+};
+use ciliate_api::{
+    AddressSource, BpfEndpoint, BpfMetric, Connection, ConnectionFilter, ConnectionTuple, EndpointRef,
+    Flushed, IpcacheEntry, MapEvent, MapInfo, PolicyEntry, RuleView, SelectorRow,
+};
+use ciliate_bpf::{ConnectionRow, MetricRow, PolicyDump};
+use ciliate_policy::rule_set::RuleId;
+use ciliate_types::{Direction, Identity, PortPrefix, Protocol};
+use ipnet::IpNet;
+use serde_json::{Value, json};
+use std::{net::IpAddr, sync::Arc};
+
+impl Engine {
+    pub fn selectors(&self) -> Vec<SelectorRow> {
+        let row = |row: ciliate_policy::SelectorRow| SelectorRow {
+            selector: row.selector,
+            users: row.users.iter().map(ToString::to_string).collect(),
+            identities: row.identities,
+        };
+        self.policy.selectors().into_iter().map(row).collect()
+    }
+
+    /// A rule as clients see it; one that is gone has only its number.
+    pub fn rule(&self, id: u32) -> RuleView {
+        match self.policy.rule(RuleId(id)) {
+            Some(rule) => RuleView {
+                id,
+                object: rule
+                    .object
+                    .map_or_else(|| "setting allow-localhost".to_owned(), |key| key.to_string()),
+                section: rule.section,
+                description: rule.description,
+            },
+            None => RuleView {
+                id,
+                object: "unknown".to_owned(),
+                section: String::new(),
+                description: String::new(),
+            },
+        }
+    }
+
+    pub fn bpf_endpoints(&self) -> Result<Vec<BpfEndpoint>> {
+        let mut rows: Vec<BpfEndpoint> = self
+            .kernel
+            .endpoints()?
+            .into_iter()
+            .map(|(address, row)| BpfEndpoint {
+                address,
+                id: row.id.get(),
+                identity: row.identity,
+                flags: u32::from(row.audit == ciliate_api::AuditMode::On),
+                rule_set: row.rule_set.0,
+                ifindex: row.device.ifindex,
+                mac: mac(row.device.mac),
+                node_mac: mac(row.device.gateway_mac),
+                local_host: false,
+            })
+            .collect();
+        let local = self.state.addresses.iter().filter(|(_, row)| row.source == AddressSource::Local);
+        rows.extend(local.map(|(net, row)| BpfEndpoint {
+            address: net.addr(),
+            id: 0,
+            identity: row.identity,
+            flags: 0,
+            rule_set: 0,
+            ifindex: 0,
+            mac: mac([0; 6]),
+            node_mac: mac([0; 6]),
+            local_host: true,
+        }));
+        rows.sort_by_key(|row| row.address);
+        Ok(rows)
+    }
+
+    pub fn bpf_policy(&self, wanted: Option<&EndpointRef>) -> Result<Vec<PolicyEntry>> {
+        let rows: Vec<Arc<EndpointRow>> = match wanted {
+            Some(wanted) => vec![self.find_endpoint(wanted)?],
+            None => self.state.endpoints.values().map(Arc::clone).collect(),
+        };
+        let mut entries = Vec::new();
+        for row in rows.iter().filter(|row| row.rule_set != 0) {
+            let dump = self.kernel.policy_entries(Handle(row.rule_set))?;
+            entries.extend(self.policy_rows(row, &dump));
+        }
+        Ok(entries)
+    }
+
+    fn policy_rows(&self, row: &EndpointRow, dump: &PolicyDump) -> Vec<PolicyEntry> {
+        let entry = |(key, value): &(ciliate_abi::PolicyKey, ciliate_abi::PolicyEntry)| {
+            let class = key.peer & ciliate_abi::CLASS_BIT != 0;
+            let identity = (!class && key.peer != 0).then(|| Identity::new(key.peer));
+            let peer = match (class, identity) {
+                (true, _) => prefixes_of_class(dump, key.direction, key.peer & !ciliate_abi::CLASS_BIT),
+                (false, Some(identity)) => match self.state.labels(identity).to_string() {
+                    labels if labels.is_empty() => format!("identity {identity}"),
+                    labels => labels,
+                },
+                (false, None) => "ANY".to_owned(),
+            };
+            PolicyEntry {
+                endpoint: Some(row.record.id),
+                rule_set: row.rule_set,
+                action: if value.action == ciliate_abi::ENTRY_DENY { "Deny" } else { "Allow" }.to_owned(),
+                direction: direction(key.direction),
+                peer,
+                identity,
+                traffic: traffic(key),
+                precedence: value.precedence,
+                rule: self.rule(value.rule),
+            }
+        };
+        dump.entries.iter().map(entry).collect()
+    }
+
+    pub fn connections(&self, filter: &ConnectionFilter) -> Result<Vec<Connection>> {
+        let addresses = self.addresses_of(filter)?;
+        let wanted = |row: &ConnectionRow| {
+            addresses.is_empty() || addresses.contains(&row.source) || addresses.contains(&row.destination)
+        };
+        Ok(self.kernel.connections()?.iter().filter(|row| wanted(row)).map(connection).collect())
+    }
+
+    pub fn flush_connections(&mut self, filter: &ConnectionFilter) -> Result<Flushed> {
+        let addresses = self.addresses_of(filter)?;
+        let entries = self.kernel.flush_connections(&addresses)?;
+        Ok(Flushed { entries: u64::try_from(entries).unwrap_or(u64::MAX) })
+    }
+
+    fn addresses_of(&self, filter: &ConnectionFilter) -> Result<Vec<IpAddr>> {
+        let Some(text) = &filter.endpoint else { return Ok(Vec::new()) };
+        Ok(self.find_endpoint(&reference(text))?.record.addresses().iter().collect())
+    }
+
+    pub fn ipcache(&self) -> Result<Vec<IpcacheEntry>> {
+        let mut rows = self.kernel.addresses()?;
+        rows.sort();
+        Ok(rows.into_iter().map(|(cidr, identity)| IpcacheEntry { cidr, identity }).collect())
+    }
+
+    pub fn ipcache_lookup(&self, address: IpAddr) -> Result<IpcacheEntry> {
+        let identity = self.kernel.address(address).ok_or_else(|| {
+            Failure::absent(format!("no prefix in the ipcache holds {address}: it is the world's"))
+        })?;
+        let cidr = self.state.address(address).map_or_else(|| IpNet::from(address), |(net, _)| net);
+        Ok(IpcacheEntry { cidr, identity })
+    }
+
+    pub fn bpf_metrics(&self) -> Result<Vec<BpfMetric>> {
+        let metric = |row: &MetricRow| BpfMetric {
+            reason: row.reason.map_or("Success", ciliate_abi::DropReason::text).to_owned(),
+            direction: row.direction.to_string().to_uppercase(),
+            packets: row.packets,
+            bytes: row.bytes,
+        };
+        Ok(self.kernel.metrics()?.iter().map(metric).collect())
+    }
+
+    pub fn maps(&self) -> Vec<MapInfo> {
+        let map = |usage: ciliate_bpf::MapUsage| MapInfo {
+            name: usage.name.to_owned(),
+            kind: kind_of_map(usage.name).to_owned(),
+            entries: usage.entries.into(),
+            capacity: usage.max.into(),
+            errors: self.kernel.errors(usage.name),
+            pinned_at: self.config.bpf_root.display().to_string(),
+        };
+        self.kernel.usage().into_iter().map(map).collect()
+    }
+
+    pub fn map(&self, name: &str) -> Result<Vec<Value>> {
+        let rows = |value: Value| match value {
+            Value::Array(rows) => rows,
+            other => vec![other],
+        };
+        Ok(rows(match self.map_name(name)? {
+            "ENDPOINTS" => serde_json::to_value(self.bpf_endpoints()?)?,
+            "IPCACHE" => serde_json::to_value(self.ipcache()?)?,
+            "CONNECTIONS" => serde_json::to_value(self.connections(&ConnectionFilter::default())?)?,
+            "POLICY" => serde_json::to_value(self.bpf_policy(None)?)?,
+            "RULE_SETS" => Value::Array(self.rule_set_users()),
+            other => {
+                return Err(Failure::invalid(format!(
+                    "map {other} is not listed by itself: `bpf policy get` shows what it holds"
+                )));
+            }
+        }))
+    }
+
+    fn rule_set_users(&self) -> Vec<Value> {
+        let mut users: std::collections::BTreeMap<u32, Vec<u16>> = std::collections::BTreeMap::new();
+        for row in self.state.endpoints.values() {
+            users.entry(row.rule_set).or_default().push(row.record.id.get());
+        }
+        users
+            .into_iter()
+            .map(|(number, endpoints)| json!({"ruleSet": number, "endpoints": endpoints}))
+            .collect()
+    }
+
+    pub fn map_events(&self, name: &str) -> Result<Vec<MapEvent>> {
+        Ok(self.kernel.journal(self.map_name(name)?))
+    }
+
+    /// Names of maps are read in any case, and with Cilium's prefix.
+    fn map_name(&self, text: &str) -> Result<&'static str> {
+        let plain = text.strip_prefix("cilium_").or_else(|| text.strip_prefix("ciliate_")).unwrap_or(text);
+        let plain = match plain {
+            "lxc" => "endpoints",
+            "ct" | "ct4_global" | "ct6_global" | "ct_any4_global" | "ct_any6_global" => "connections",
+            other => other,
+        };
+        let names: Vec<&'static str> = self.kernel.usage().iter().map(|map| map.name).collect();
+        names.iter().copied().find(|name| name.eq_ignore_ascii_case(plain)).ok_or_else(|| {
+            Failure::absent(format!("map {text:?} is unknown: there are {}", names.join(", ")))
+        })
+    }
+}
+
+/// How a request names an endpoint; every text is some name.
+pub fn reference(text: &str) -> EndpointRef {
+    match text.parse() {
+        Ok(reference) => reference,
+        Err(never) => match never {},
+    }
+}
+
+fn kind_of_map(name: &str) -> &'static str {
+    match name {
+        "IPCACHE" | "PREFIXES" => "LpmTrie",
+        "CONNECTIONS" | "FRAGMENTS" => "LruHash",
+        "EVENTS" => "RingBuf",
+        _ => "Hash",
+    }
+}
+
+fn mac(octets: [u8; 6]) -> String {
+    ciliate_net::Mac(octets).to_string().to_uppercase()
+}
+
+fn direction(number: u8) -> Direction {
+    match number == ciliate_abi::Direction::Ingress as u8 {
+        true => Direction::Ingress,
+        false => Direction::Egress,
+    }
+}
+
+/// `80/TCP`, `8000-8191/UDP`, `ICMP 8`, `ANY`.
+fn traffic(key: &ciliate_abi::PolicyKey) -> String {
+    if u32::from(key.port_bits) == ciliate_abi::ANY_PROTOCOL_SHAPE {
+        return "ANY".to_owned();
+    }
+    let protocol = Protocol::new(key.protocol);
+    let prefix = PortPrefix { value: key.port, len: key.port_bits };
+    let spread = u16::MAX.checked_shr(prefix.len.into()).unwrap_or(0);
+    let last = prefix.value | spread;
+    match (protocol.has_ports(), prefix.len) {
+        (_, 0) => format!("ANY/{protocol}"),
+        (false, _) => format!("{protocol} {}", prefix.value),
+        (true, 16) => format!("{}/{protocol}", prefix.value),
+        (true, _) => format!("{}-{last}/{protocol}", prefix.value),
+    }
+}
+
+fn prefixes_of_class(dump: &PolicyDump, direction: u8, class: u32) -> String {
+    let prefixes: Vec<String> = dump
+        .prefixes
+        .iter()
+        .filter(|(_, key, number)| key.direction == direction && *number == class)
+        .map(|(bits, key, _)| {
+            let address = std::net::Ipv6Addr::from(key.address.0).to_canonical();
+            let offset = if address.is_ipv4() { ciliate_abi::Address::V4_PREFIX } else { 0 };
+            format!("{address}/{}", bits.saturating_sub(offset))
+        })
+        .collect();
+    prefixes.join(",")
+}
+
+fn connection(row: &ConnectionRow) -> Connection {
+    let flags = [
+        (row.answered, "answered"),
+        (row.source_closed, "source-closed"),
+        (row.destination_closed, "destination-closed"),
+        (row.reset, "reset"),
+    ];
+    let state = match (row.reset, row.source_closed && row.destination_closed, row.answered) {
+        _ if row.remaining.is_zero() => "expired",
+        (true, _, _) | (_, true, _) => "closed",
+        (false, false, true) => "established",
+        (false, false, false) => "new",
+    };
+    Connection {
+        tuple: ConnectionTuple {
+            protocol: row.protocol,
+            source: row.source,
+            source_port: row.source_port,
+            destination: row.destination,
+            destination_port: row.destination_port,
+        },
+        state: state.to_owned(),
+        expires_seconds: row.remaining.as_secs(),
+        source_identity: Some(row.source_identity),
+        destination_identity: Some(row.destination_identity),
+        egress_rule: (row.egress_rule != 0).then_some(row.egress_rule),
+        ingress_rule: (row.ingress_rule != 0).then_some(row.ingress_rule),
+        flags: flags.iter().filter(|(set, _)| *set).map(|(_, name)| *name).collect::<Vec<_>>().join(","),
+    }
+}

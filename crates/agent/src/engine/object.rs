@@ -1,0 +1,370 @@
+//! Policies and other objects: applied all or none, enforced when the answer is given.
+
+use super::{Engine, admit::Relabel, rules::Prepared};
+use crate::{
+    failure::{Failure, Result},
+    identity::Meaning,
+    record::{ObjectRecord, kind, put, read},
+    state::{ObjectName, ObjectRow},
+};
+use ciliate_api::{
+    ApplyRequest, ApplyResult, DeleteRequest, ObjectAction, ObjectRef, ObjectResult, ObjectView,
+};
+use ciliate_policy::{Change, Kind, Object, ObjectKey, Parsed, endpoint_labels, parse};
+use ciliate_store::Write;
+use ciliate_types::{EndpointId, Labels};
+use ipnet::IpNet;
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// What is to become of an object.
+enum Wanted {
+    Put(Box<Object>, Value),
+    Delete,
+}
+
+type Changes = BTreeMap<ObjectKey, Wanted>;
+
+impl Engine {
+    pub fn apply(&mut self, request: &ApplyRequest) -> Result<ApplyResult> {
+        let parsed = parse_request(request)?;
+        let mut changes = Changes::new();
+        let mut results = Vec::with_capacity(parsed.len());
+        for Parsed { object, warnings, raw } in parsed {
+            let key = object.key();
+            let before = self.stored(&key)?;
+            let action = match &before {
+                None => ObjectAction::Created,
+                Some(record) if record.raw == raw => ObjectAction::Unchanged,
+                Some(_) => ObjectAction::Configured,
+            };
+            results.push(ObjectResult {
+                object: object_ref(&key),
+                action,
+                warnings: warnings.iter().map(ToString::to_string).collect(),
+            });
+            if changes.contains_key(&key) {
+                return Err(Failure::invalid(format!(
+                    "{}: {key} stands there twice; nothing was changed",
+                    request.origin
+                )));
+            }
+            if action != ObjectAction::Unchanged {
+                changes.insert(key, Wanted::Put(Box::new(object), raw));
+            }
+        }
+        self.change_objects(changes)?;
+        Ok(ApplyResult { results, revision: self.state.revision })
+    }
+
+    pub fn delete_objects(&mut self, request: &DeleteRequest) -> Result<ApplyResult> {
+        let mut keys: Vec<ObjectKey> = request.objects.iter().map(object_key).collect::<Result<_>>()?;
+        if let Some(text) = &request.text {
+            keys.extend(parse_request(text)?.iter().map(|parsed| parsed.object.key()));
+        }
+        for wanted in &request.all_of_kinds {
+            let wanted = object_kind(wanted)?;
+            keys.extend(
+                self.state.objects.iter().filter(|(n, _)| n.0.kind == wanted).map(|(n, _)| (*n.0).clone()),
+            );
+        }
+        let mut changes = Changes::new();
+        let mut results = Vec::with_capacity(keys.len());
+        for key in keys {
+            let action = match self.state.objects.get(&ObjectName(Arc::new(key.clone()))) {
+                Some(_) => ObjectAction::Deleted,
+                None => ObjectAction::Absent,
+            };
+            results.push(ObjectResult { object: object_ref(&key), action, warnings: Vec::new() });
+            if action == ObjectAction::Deleted {
+                changes.insert(key, Wanted::Delete);
+            }
+        }
+        self.change_objects(changes)?;
+        Ok(ApplyResult { results, revision: self.state.revision })
+    }
+
+    /// Strictly: what `apply` warns of is a mistake here. Changes nothing.
+    pub fn validate(&mut self, request: &ApplyRequest) -> Result<ApplyResult> {
+        let parsed = parse_request(request)?;
+        let warnings: Vec<_> = parsed.iter().flat_map(|p| p.warnings.iter().cloned()).collect();
+        if !warnings.is_empty() {
+            return Err(Failure::input(warnings));
+        }
+        let valid = |p: &Parsed| ObjectResult {
+            object: object_ref(&p.object.key()),
+            action: ObjectAction::Valid,
+            warnings: Vec::new(),
+        };
+        Ok(ApplyResult { results: parsed.iter().map(valid).collect(), revision: self.state.revision })
+    }
+
+    pub fn objects(&self, wanted: Option<&str>) -> Result<Vec<ObjectView>> {
+        let wanted = wanted.map(object_kind).transpose()?;
+        let mut views = Vec::new();
+        for (name, row) in
+            self.state.objects.iter().filter(|(n, _)| wanted.is_none_or(|kind| n.0.kind == kind))
+        {
+            let Some(record) = self.stored(&name.0)? else { continue };
+            let text = name.0.to_string();
+            let isolated = |row: &&Arc<crate::state::EndpointRow>| {
+                row.ingress.by.contains(&text) || row.egress.by.contains(&text)
+            };
+            views.push(ObjectView {
+                object: object_ref(&name.0),
+                revision: row.revision,
+                endpoints: self.state.endpoints.values().filter(isolated).count(),
+                raw: record.raw,
+            });
+        }
+        Ok(views)
+    }
+
+    pub(super) fn stored(&self, key: &ObjectKey) -> Result<Option<ObjectRecord>> {
+        let key = key.to_string();
+        let document = self.store.get(kind::OBJECT, &key)?;
+        document.map(|document| read(kind::OBJECT, &key, document.value)).transpose()
+    }
+
+    /// An object of the store as the policy engine takes it.
+    pub(super) fn stored_object(&self, key: &ObjectKey) -> Result<Option<Object>> {
+        let Some(record) = self.stored(key)? else { return Ok(None) };
+        let parsed = parse(&record.raw.to_string(), &key.to_string(), "default").map_err(Failure::input)?;
+        Ok(parsed.into_iter().next().map(|parsed| parsed.object))
+    }
+
+    /// Labels that policies see of an endpoint, with those of its namespace as it stands now.
+    pub(super) fn security_labels(
+        &self,
+        given: &Labels,
+        namespace: &str,
+        service_account: &str,
+    ) -> Result<Labels> {
+        let key = ObjectKey { kind: Kind::Namespace, namespace: None, name: namespace.to_owned() };
+        let object = self.stored_object(&key)?;
+        Ok(self.labels_with(given, namespace, service_account, object.as_ref()))
+    }
+
+    fn labels_with(&self, given: &Labels, namespace: &str, account: &str, object: Option<&Object>) -> Labels {
+        let none = BTreeMap::new();
+        let of_namespace = object.map_or(&none, Object::labels);
+        endpoint_labels(given, namespace, of_namespace, Some(account), &self.config.cluster_name)
+    }
+
+    /// The transaction. What it puts in force, in this order: identities of new prefixes into rule sets, then onto
+    /// addresses, then the changed policies, and then prefixes that no policy names any more go.
+    fn change_objects(&mut self, changes: Changes) -> Result<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let inverse = self.inverse(&changes)?;
+        let moves = self.moves(&changes);
+        let (forth, writes) = split(changes.iter())?;
+        let names: Vec<String> = changes.keys().map(ToString::to_string).collect();
+
+        let effect = self.policy.replace(forth.clone()).map_err(Failure::input)?;
+        let fresh: Vec<IpNet> = effect.prefixes_added;
+        if !fresh.is_empty() || !moves.is_empty() {
+            // Under the policies of before: a new prefix must be known everywhere before any address has it.
+            self.policy.replace(inverse.clone()).map_err(Failure::input)?;
+            self.admit_prefixes(&fresh)?;
+            let back = self.labels_of(&moves);
+            self.relabel(moves)?;
+            if let Err(errors) = self.policy.replace(forth) {
+                self.move_back(back);
+                return Err(Failure::input(errors));
+            }
+            let done = self.prepare_and_save(&inverse, &writes);
+            match done {
+                Ok(prepared) => self.enforce(prepared),
+                Err(failure) => {
+                    self.move_back(back);
+                    self.retire_prefixes();
+                    return Err(failure);
+                }
+            }
+            self.save_moved(&back);
+        } else {
+            let prepared = self.prepare_and_save(&inverse, &writes)?;
+            self.enforce(prepared);
+        }
+
+        self.state.revision = self.state.revision.saturating_add(1);
+        self.note_objects(changes);
+        self.retire_prefixes();
+        self.describe_policies();
+        self.publish();
+        self.notices.agent("policy-updated", names.join(", "), None);
+        Ok(())
+    }
+
+    /// The point of no return: after this the change is made, whatever happens. On failure the policies are as before.
+    fn prepare_and_save(&mut self, inverse: &[Change], writes: &[Write]) -> Result<Prepared> {
+        let prepared = self.prepare();
+        let failure = match prepared {
+            Ok(prepared) => match self.store.commit(writes) {
+                Ok(_) => return Ok(prepared),
+                Err(error) => {
+                    self.discard(prepared);
+                    error.into()
+                }
+            },
+            Err(failure) => failure,
+        };
+        // These objects were accepted before.
+        if let Err(errors) = self.policy.replace(inverse.to_vec()) {
+            tracing::error!(failure = %Failure::input(errors), "cannot return to the previous policies");
+        }
+        if let Err(undo) = self.refresh() {
+            tracing::error!(%undo, "cannot return to the previous rules");
+        }
+        Err(failure)
+    }
+
+    /// What undoes these changes.
+    fn inverse(&self, changes: &Changes) -> Result<Vec<Change>> {
+        let undo = |key: &ObjectKey| {
+            Ok(match self.stored_object(key)? {
+                Some(object) => Change::Put(object),
+                None => Change::Delete(key.clone()),
+            })
+        };
+        changes.keys().map(undo).collect()
+    }
+
+    /// Endpoints whose namespaces get other labels.
+    fn moves(&self, changes: &Changes) -> Vec<Relabel> {
+        let namespaces: BTreeMap<&str, Option<&Object>> = changes
+            .iter()
+            .filter(|(key, _)| key.kind == Kind::Namespace)
+            .map(|(key, wanted)| match wanted {
+                Wanted::Put(object, _) => (key.name.as_str(), Some(&**object)),
+                Wanted::Delete => (key.name.as_str(), None),
+            })
+            .collect();
+        let relabel = |row: &Arc<crate::state::EndpointRow>| {
+            let record = &row.record;
+            let object = *namespaces.get(record.namespace.as_str())?;
+            let labels =
+                self.labels_with(&record.given_labels, &record.namespace, &record.service_account, object);
+            (labels != *row.labels).then(|| (record.id, Arc::new(labels)))
+        };
+        self.state.endpoints.values().filter_map(relabel).collect()
+    }
+
+    fn labels_of(&self, moves: &[Relabel]) -> Vec<Relabel> {
+        let of = |id: &EndpointId| Some((*id, Arc::clone(&self.state.endpoints.get(id)?.labels)));
+        moves.iter().filter_map(|(id, _)| of(id)).collect()
+    }
+
+    fn move_back(&mut self, back: Vec<Relabel>) {
+        if let Err(failure) = self.relabel(back) {
+            tracing::error!(%failure, "cannot give endpoints back their labels");
+        }
+    }
+
+    /// Their identities changed; should this not reach the disk, a restart finds the same by their labels.
+    fn save_moved(&self, moved: &[Relabel]) {
+        for (id, _) in moved {
+            if let Err(failure) = self.save_endpoint(*id) {
+                tracing::warn!(endpoint = %id, %failure, "cannot save the endpoint");
+            }
+        }
+    }
+
+    fn note_objects(&mut self, changes: Changes) {
+        for (key, wanted) in changes {
+            let name = ObjectName(Arc::new(key));
+            let revision = self.state.revision;
+            match wanted {
+                Wanted::Put(..) => self.state.objects.put(name, ObjectRow { revision }),
+                Wanted::Delete => self.state.objects.remove(&name),
+            };
+        }
+    }
+
+    /// Gives prefixes their identities, in rule sets first and then on addresses.
+    pub(super) fn admit_prefixes(&mut self, prefixes: &[IpNet]) -> Result<()> {
+        let identities = self.admit(prefixes.iter().copied().map(Meaning::Prefix).collect())?;
+        for (net, identity) in prefixes.iter().zip(identities) {
+            self.identities.hold(&mut self.state, identity);
+            if let Some(row) = self.prefix_row(net, identity)
+                && let Err(failure) = self.put_address(*net, row)
+            {
+                self.retire_prefixes();
+                return Err(failure);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes identities from prefixes that no policy names; rule sets forget them when their delay is over.
+    pub(super) fn retire_prefixes(&mut self) {
+        let named: BTreeSet<IpNet> = self.policy.prefixes();
+        let held = |identity: &_| self.state.identities.get(identity).is_some_and(|row| row.references > 0);
+        let gone: Vec<_> = self
+            .identities
+            .prefixes()
+            .filter(|(net, identity)| !named.contains(net) && held(identity))
+            .map(|(net, identity)| (*net, identity))
+            .collect();
+        for (net, identity) in gone {
+            if self.prefix_row(&net, identity).is_some()
+                && let Err(failure) = self.remove_address(net)
+            {
+                tracing::warn!(%net, %failure, "cannot take the identity from a prefix; it is tried again later");
+                continue;
+            }
+            self.identities.let_go(&mut self.state, identity);
+        }
+    }
+}
+
+fn split<'a>(
+    changes: impl Iterator<Item = (&'a ObjectKey, &'a Wanted)>,
+) -> Result<(Vec<Change>, Vec<Write>)> {
+    let mut forth = Vec::new();
+    let mut writes = Vec::new();
+    for (key, wanted) in changes {
+        let text = key.to_string();
+        match wanted {
+            Wanted::Put(object, raw) => {
+                forth.push(Change::Put((**object).clone()));
+                writes.push(put(kind::OBJECT, &text, &ObjectRecord { raw: raw.clone() })?);
+            }
+            Wanted::Delete => {
+                forth.push(Change::Delete(key.clone()));
+                writes.push(Write::delete(kind::OBJECT, &text));
+            }
+        }
+    }
+    Ok((forth, writes))
+}
+
+fn parse_request(request: &ApplyRequest) -> Result<Vec<Parsed>> {
+    crate::name::namespace(&request.namespace, "namespace")?;
+    parse(&request.text, &request.origin, &request.namespace).map_err(Failure::input)
+}
+
+pub(super) fn object_ref(key: &ObjectKey) -> ObjectRef {
+    ObjectRef { kind: key.kind.to_string(), namespace: key.namespace.clone(), name: key.name.clone() }
+}
+
+fn object_kind(text: &str) -> Result<Kind> {
+    text.parse().map_err(|_| {
+        let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.short()).collect();
+        Failure::invalid(format!("kind {text:?} is unknown: use one of {}", known.join(", ")))
+    })
+}
+
+fn object_key(object: &ObjectRef) -> Result<ObjectKey> {
+    let kind = object_kind(&object.kind)?;
+    let namespace = match kind.namespaced() {
+        true => Some(object.namespace.clone().unwrap_or_else(|| "default".to_owned())),
+        false => None,
+    };
+    Ok(ObjectKey { kind, namespace, name: object.name.clone() })
+}

@@ -1,0 +1,87 @@
+//! An endpoint's end.
+
+use super::Engine;
+use crate::{
+    failure::Result,
+    record::{EndpointRecord, host_device, kind},
+    state::EndpointRow,
+};
+use ciliate_api::{Endpoint, EndpointRef, EndpointState};
+use ciliate_policy::Subject;
+use ciliate_store::Write;
+use ciliate_types::EndpointId;
+use ipnet::IpNet;
+use std::sync::Arc;
+
+impl Engine {
+    /// Answers with the endpoint as it was.
+    pub fn delete_endpoint(&mut self, wanted: &EndpointRef) -> Result<Endpoint> {
+        let row = self.find_endpoint(wanted)?;
+        self.delete(&row, "deleted")?;
+        let mut view = self.endpoint_view(&row);
+        view.state = EndpointState::Disconnected;
+        Ok(view)
+    }
+
+    pub(super) fn delete(&mut self, row: &EndpointRow, why: &str) -> Result<()> {
+        let id = row.record.id;
+        self.set_state(id, EndpointState::Disconnecting);
+        let name = row.record.full_name();
+        if let Err(failure) = self.erase(id) {
+            let failure = failure.while_doing(format!("cannot delete endpoint {name}"));
+            self.log(id, EndpointState::Disconnecting, Err(&failure));
+            self.publish();
+            return Err(failure);
+        }
+        self.logs.remove(&id);
+        tracing::info!(endpoint = %id, name, "{why}");
+        self.publish();
+        self.notices.agent("endpoint-deleted", format!("{name}: {why}"), Some(id));
+        Ok(())
+    }
+
+    /// Removes everything of an endpoint, made or half made: first what carries packets, then what others take it
+    /// for, then its own rules, and last its record. May be repeated.
+    pub(super) fn erase(&mut self, id: EndpointId) -> Result<()> {
+        self.kernel.delete_device(&host_device(id))?;
+        let Some(row) = self.state.endpoints.get(&id).map(Arc::clone) else { return Ok(()) };
+        let record = &row.record;
+        for address in record.addresses().iter() {
+            self.kernel.remove_endpoint(address)?;
+            self.vacate(address.into())?;
+        }
+        self.store.commit(&[Write::delete(kind::ENDPOINT, &id.to_string())])?;
+        self.state.endpoints.remove(&id);
+        self.forget_local(&row, record);
+        self.ipam.release(record.addresses());
+        self.identities.let_go(&mut self.state, record.identity);
+        self.tell_policy(record.identity);
+        // It is gone already; what follows only tidies up.
+        if let Err(failure) = self.refresh() {
+            tracing::warn!(%failure, "rule sets still name ports of an endpoint that is gone");
+        }
+        if !record.publish.is_empty() {
+            self.apply_translation()?;
+        }
+        Ok(())
+    }
+
+    fn forget_local(&mut self, row: &EndpointRow, record: &EndpointRecord) {
+        let Some(local) = self.locals.remove(&record.id) else { return };
+        self.rules.release(&mut *self.kernel, local.handle);
+        if !self.state.endpoints.values().any(|other| other.labels == row.labels) {
+            self.policy.forget(&Subject::endpoint(&row.labels, &local.ports));
+        }
+    }
+
+    /// An address is nobody's any more; a policy's prefix of exactly that address shows again.
+    pub(super) fn vacate(&mut self, net: IpNet) -> Result<()> {
+        self.state.addresses.remove(&net);
+        let identity = self.identities.of_prefix(&net);
+        let named = identity.filter(|i| self.state.identities.get(i).is_some_and(|row| row.references > 0));
+        match named.and_then(|identity| self.prefix_row(&net, identity)) {
+            Some(row) => self.put_address(net, row),
+            None => Ok(self.kernel.remove_address(net)?),
+        }
+    }
+}

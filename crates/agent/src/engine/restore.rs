@@ -1,0 +1,237 @@
+//! The start: what the store says is put in force again, over whatever the kernel still enforces of it.
+//!
+//! Numbers of identities and rules are the same as before, so every step on the way enforces the same verdicts.
+//! Only when everything is listed is removed what belongs to nobody.
+
+use super::Engine;
+use crate::{
+    failure::{Failure, Result},
+    identity::{self, Meaning},
+    kernel::DeviceIds,
+    record::{EndpointRecord, ObjectRecord, Phase, endpoint_of_device, kind, read},
+    state::{EndpointRow, Isolation, ObjectName, ObjectRow, source},
+};
+use ciliate_api::EndpointState;
+use ciliate_net::{Created, Link, Netns};
+use ciliate_policy::{Change, parse};
+use ciliate_types::EndpointId;
+use ipnet::IpNet;
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+
+impl Engine {
+    /// To be called once, before any request.
+    pub fn restore(&mut self) -> Result<()> {
+        self.restore_identities()?;
+        self.restore_objects()?;
+        let records = self.read_endpoints()?;
+        let prefixes: Vec<IpNet> = self.policy.prefixes().into_iter().collect();
+        self.know_identities(&records, &prefixes)?;
+        let present: BTreeMap<String, Link> =
+            self.kernel.devices()?.into_iter().map(|link| (link.name.clone(), link)).collect();
+        self.restore_endpoints(records, &present)?;
+        self.restore_addresses(&prefixes)?;
+        self.prune(&present)?;
+        self.apply_translation()?;
+        self.describe_policies();
+        self.publish();
+        Ok(())
+    }
+
+    fn restore_identities(&mut self) -> Result<()> {
+        for document in self.store.list(kind::IDENTITY)? {
+            let record = read(kind::IDENTITY, &document.key, document.value)?;
+            match identity::from_key(&document.key) {
+                Some(number) => self.identities.restore(&mut self.state, number, record),
+                None => tracing::warn!(key = document.key, "the store has an identity that is no number"),
+            }
+        }
+        self.state.identities.listed(source::STORE);
+        Ok(())
+    }
+
+    fn restore_objects(&mut self) -> Result<()> {
+        let mut changes = Vec::new();
+        for document in self.store.list(kind::OBJECT)? {
+            let record: ObjectRecord = read(kind::OBJECT, &document.key, document.value)?;
+            let parsed = parse(&record.raw.to_string(), &document.key, "default").map_err(|errors| {
+                Failure::input(errors).while_doing(format!(
+                    "the stored object {} is not valid for this version; use the version that stored it, or delete it",
+                    document.key
+                ))
+            })?;
+            for object in parsed.into_iter().map(|p| p.object) {
+                let name = ObjectName(Arc::new(object.key()));
+                self.state.objects.put(name, ObjectRow { revision: self.state.revision });
+                changes.push(Change::Put(object));
+            }
+        }
+        self.state.objects.listed(source::STORE);
+        self.policy.replace(changes).map(drop).map_err(Failure::input)
+    }
+
+    fn read_endpoints(&mut self) -> Result<Vec<EndpointRecord>> {
+        let documents = self.store.list(kind::ENDPOINT)?;
+        documents.into_iter().map(|document| read(kind::ENDPOINT, &document.key, document.value)).collect()
+    }
+
+    /// Numbers for all labels and prefixes in use. They are on the disk already, unless the agent was killed between
+    /// two steps; and the policy engine learns what every number means.
+    fn know_identities(&mut self, records: &[EndpointRecord], prefixes: &[IpNet]) -> Result<()> {
+        let mut meanings: Vec<Meaning> = prefixes.iter().copied().map(Meaning::Prefix).collect();
+        let mut rows = Vec::with_capacity(records.len());
+        for record in records {
+            let labels =
+                self.security_labels(&record.given_labels, &record.namespace, &record.service_account)?;
+            meanings.push(Meaning::Labels(labels.clone()));
+            rows.push((record.clone(), Arc::new(labels)));
+        }
+        let given = self.identities.give(&mut self.state, meanings)?;
+        self.store.commit(&given.writes)?;
+        for identity in &given.identities {
+            self.identities.hold(&mut self.state, *identity);
+        }
+        for ((mut record, labels), identity) in
+            rows.into_iter().zip(given.identities.iter().skip(prefixes.len()))
+        {
+            record.identity = *identity;
+            self.ipam.restore(record.addresses());
+            self.next_id = self.next_id.max(record.id.get().checked_add(1).unwrap_or(1));
+            let row = EndpointRow {
+                labels,
+                state: EndpointState::Restoring,
+                rule_set: 0,
+                policy_revision: 0,
+                ifindex: 0,
+                host_mac: String::new(),
+                ingress: Isolation::default(),
+                egress: Isolation::default(),
+                record,
+            };
+            self.state.endpoints.put(row.record.id, Arc::new(row));
+        }
+        self.state.endpoints.listed(source::STORE);
+        let all: Vec<_> = self.state.identities.iter().map(|(identity, _)| *identity).collect();
+        all.into_iter().for_each(|identity| self.tell_policy(identity));
+        Ok(())
+    }
+
+    fn restore_endpoints(
+        &mut self,
+        records: Vec<EndpointRecord>,
+        present: &BTreeMap<String, Link>,
+    ) -> Result<()> {
+        for id in records.iter().map(|record| record.id) {
+            let Some(row) = self.state.endpoints.get(&id).map(Arc::clone) else { continue };
+            match present.get(&row.record.host_device()) {
+                Some(link) => {
+                    self.restore_endpoint(&row, link).map_err(|failure| {
+                        failure.while_doing(format!("cannot restore endpoint {}", row.record.full_name()))
+                    })?;
+                }
+                None => self.erase_vanished(id, &row)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn restore_endpoint(&mut self, row: &EndpointRow, link: &Link) -> Result<()> {
+        let id = row.record.id;
+        let gateway_mac = link.mac.map_or([0; 6], |mac| mac.0);
+        self.adopt(row, DeviceIds { ifindex: link.index, mac: row.record.mac.0, gateway_mac })?;
+        self.kernel.attach(&link.name)?;
+        self.state.endpoints.update(&id, |row| {
+            let row = Arc::make_mut(row);
+            row.ifindex = link.index;
+            row.host_mac = link.mac.map(|mac| mac.to_string()).unwrap_or_default();
+            row.state = EndpointState::Ready;
+        });
+        self.put_endpoint_addresses(&row.record)?;
+        self.log(id, EndpointState::Ready, Ok("restored"));
+        match row.record.phase {
+            Phase::Made => Ok(()),
+            Phase::Making => self.complete(row, link),
+        }
+    }
+
+    /// The agent was killed while it made this endpoint, or right after.
+    fn complete(&mut self, row: &EndpointRow, link: &Link) -> Result<()> {
+        let completed = Netns::open(&row.record.netns).map_err(Failure::from).and_then(|netns| {
+            if netns.id()? != row.record.netns_id {
+                return Err(Failure::absent("its namespace is another one now"));
+            }
+            let inside = ciliate_net::Netlink::in_namespace(&netns)?.link(&row.record.interface)?;
+            let made = Created {
+                host_ifindex: link.index,
+                host_mac: link.mac.unwrap_or(row.record.mac),
+                container_ifindex: inside.map(|l| l.index).unwrap_or_default(),
+                container_mac: row.record.mac,
+            };
+            if !row.record.publish.is_empty() {
+                self.kernel.open_to_loopback(&link.name)?;
+            }
+            Ok(self.kernel.start_device(&self.device(&row.record, netns), &made)?)
+        });
+        match completed {
+            Ok(()) => Ok(()),
+            Err(failure) => {
+                self.log(row.record.id, EndpointState::Disconnecting, Err(&failure));
+                self.erase_vanished(row.record.id, row)
+            }
+        }
+    }
+
+    fn erase_vanished(&mut self, id: EndpointId, row: &EndpointRow) -> Result<()> {
+        tracing::info!(endpoint = %id, name = row.record.full_name(), "gone since the last run: removed");
+        self.erase(id)?;
+        self.logs.remove(&id);
+        Ok(())
+    }
+
+    /// After all rule sets know all identities.
+    fn restore_addresses(&mut self, prefixes: &[IpNet]) -> Result<()> {
+        self.update_host_addresses()?;
+        for net in prefixes {
+            let Some(identity) = self.identities.of_prefix(net) else { continue };
+            if let Some(row) = self.prefix_row(net, identity) {
+                self.put_address(*net, row)?;
+            }
+        }
+        self.state.addresses.listed(source::STORE);
+        Ok(())
+    }
+
+    /// Removes from the kernel what has no row.
+    fn prune(&mut self, present: &BTreeMap<String, Link>) -> Result<()> {
+        let orphans: Vec<&String> = match self.state.endpoints.initialised() {
+            Some(endpoints) => {
+                let devices = present.keys().filter_map(|name| Some((name, endpoint_of_device(name)?)));
+                endpoints.prune(devices, |(_, id)| *id).into_iter().map(|(name, _)| name).collect()
+            }
+            None => Vec::new(),
+        };
+        for device in orphans {
+            tracing::info!(device, "belongs to no endpoint: removed");
+            self.kernel.delete_device(device)?;
+        }
+        let ours: Vec<IpAddr> =
+            self.state.endpoints.values().flat_map(|row| row.record.addresses().iter()).collect();
+        for (address, _) in self.kernel.endpoints()? {
+            if self.state.endpoints.initialised().is_some() && !ours.contains(&address) {
+                self.kernel.remove_endpoint(address)?;
+            }
+        }
+        let stale: Vec<IpNet> = match self.state.addresses.initialised() {
+            Some(addresses) => addresses
+                .prune(self.kernel.addresses()?, |(net, _)| *net)
+                .into_iter()
+                .map(|(net, _)| net)
+                .collect(),
+            None => Vec::new(),
+        };
+        for net in stale {
+            self.kernel.remove_address(net)?;
+        }
+        self.kernel.release_unclaimed_rule_sets();
+        Ok(())
+    }
+}

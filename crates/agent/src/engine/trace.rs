@@ -1,0 +1,194 @@
+//! Which rule decides a packet that nobody sent.
+
+use super::{Engine, inspect::reference};
+use crate::{
+    failure::{Failure, Result},
+    name,
+};
+use ciliate_api::{
+    ConsideredRule, DirectionTrace, RuleOutcome, RuleView, TracePeer, TraceReply, TraceRequest, TraceSide,
+    Verdict,
+};
+use ciliate_policy::{Considered, DirectionExplanation, PeerRef, Query};
+use ciliate_types::{Identity, Label, Labels, NAMESPACE_KEY, Protocol, SERVICE_ACCOUNT_KEY, source};
+use std::net::IpAddr;
+
+/// One side as the policy engine takes it, and as the answer shows it.
+struct Side {
+    peer: PeerRef,
+    shown: TraceSide,
+}
+
+impl Engine {
+    pub fn trace(&self, request: &TraceRequest) -> Result<TraceReply> {
+        let (protocol, port) = traffic(&request.traffic)?;
+        let source = self.side(&request.source)?;
+        let destination = self.side(&request.destination)?;
+        let query = Query { source: source.peer, destination: destination.peer, protocol, port };
+        let explanation = self.policy.explain(&query);
+        let text = explanation.to_string();
+        let side = |shown: TraceSide, labels: &Labels| TraceSide { labels: labels.clone(), ..shown };
+        Ok(TraceReply {
+            source: side(source.shown, &explanation.source),
+            destination: side(destination.shown, &explanation.destination),
+            traffic: request.traffic.clone(),
+            directions: vec![self.direction(&explanation.egress), self.direction(&explanation.ingress)],
+            verdict: verdict(explanation.verdict),
+            text,
+        })
+    }
+
+    fn direction(&self, found: &DirectionExplanation) -> DirectionTrace {
+        let considered = |rule: &Considered| {
+            let outcome = match (rule.matches(), found.decided_by == Some(rule.rule)) {
+                (_, true) => RuleOutcome::Decides,
+                (true, false) => RuleOutcome::Overruled,
+                (false, false) => RuleOutcome::NoMatch,
+            };
+            let why = match (rule.peer.matches, rule.traffic.matches) {
+                (false, _) => rule.peer.reason.clone(),
+                (true, false) => rule.traffic.reason.clone(),
+                (true, true) => format!("{}; {}", rule.peer.reason, rule.traffic.reason),
+            };
+            ConsideredRule { rule: self.view(rule), outcome, why }
+        };
+        DirectionTrace {
+            direction: found.direction,
+            isolated_by: found.isolated_by.iter().map(ToString::to_string).collect(),
+            considered: found.rules.iter().map(considered).collect(),
+            verdict: verdict(found.verdict),
+            decided_by: found.rules.iter().find(|r| found.decided_by == Some(r.rule)).map(|r| self.view(r)),
+            why: found.reason.clone(),
+        }
+    }
+
+    fn view(&self, rule: &Considered) -> RuleView {
+        let known = self.rule(rule.rule.0);
+        RuleView {
+            object: rule.object.as_ref().map_or(known.object, ToString::to_string),
+            section: rule.section.clone(),
+            ..known
+        }
+    }
+
+    fn side(&self, peer: &TracePeer) -> Result<Side> {
+        match peer {
+            TracePeer::Endpoint(text) => self.endpoint_side(text, None),
+            TracePeer::Labels(texts) => {
+                let labels = self.traced_labels(texts)?;
+                Ok(plain(PeerRef::from(labels), None, None))
+            }
+            TracePeer::Identity(identity) => {
+                let row = self.state.identities.get(identity);
+                let row = row.ok_or_else(|| Failure::absent(format!("there is no identity {identity}")))?;
+                let address = row.prefix.map(|net| net.addr());
+                let peer = PeerRef { labels: (*row.labels).clone(), address, ..PeerRef::default() };
+                Ok(plain(peer, Some(*identity), address))
+            }
+            TracePeer::Address(address) => self.address_side(*address),
+        }
+    }
+
+    fn endpoint_side(&self, text: &str, at: Option<IpAddr>) -> Result<Side> {
+        let row = self.find_endpoint(&reference(text))?;
+        let record = &row.record;
+        let address = at.or_else(|| record.addresses().iter().next());
+        let labels = (*row.labels).clone();
+        Ok(Side {
+            peer: PeerRef { labels: labels.clone(), address, named_ports: record.named_ports() },
+            shown: TraceSide { endpoint: Some(record.id), identity: Some(record.identity), labels, address },
+        })
+    }
+
+    fn address_side(&self, address: IpAddr) -> Result<Side> {
+        let Some((net, row)) = self.state.address(address) else {
+            return Ok(plain(PeerRef::address(address), None, Some(address)));
+        };
+        if let Some(id) = row.endpoint {
+            return self.endpoint_side(&id.to_string(), Some(address));
+        }
+        // The policy engine finds a prefix by itself; the host's addresses only the agent knows.
+        let labels = match net.prefix_len() == net.max_prefix_len() && row.identity.reserved().is_some() {
+            true => (*self.state.labels(row.identity)).clone(),
+            false => Labels::default(),
+        };
+        let peer = PeerRef { labels, address: Some(address), ..PeerRef::default() };
+        Ok(plain(peer, Some(row.identity), Some(address)))
+    }
+
+    /// Labels as an endpoint with them would have: with a namespace, and that namespace's labels.
+    fn traced_labels(&self, texts: &[String]) -> Result<Labels> {
+        let parse =
+            |text: &String| Label::parse(text, source::K8S).map_err(|e| Failure::invalid(e.to_string()));
+        let given: Labels = texts.iter().map(parse).collect::<Result<_>>()?;
+        if given
+            .iter()
+            .any(|label| matches!(label.source(), source::RESERVED | source::CIDR | source::CIDR_GROUP))
+        {
+            return Ok(given);
+        }
+        let value = |key| given.get(source::K8S, key).unwrap_or("default").to_owned();
+        let (namespace, account) = (value(NAMESPACE_KEY), value(SERVICE_ACCOUNT_KEY));
+        name::namespace(&namespace, "namespace")?;
+        self.security_labels(&given, &namespace, &account)
+    }
+}
+
+fn plain(peer: PeerRef, identity: Option<Identity>, address: Option<IpAddr>) -> Side {
+    let labels = peer.labels.clone();
+    Side { peer, shown: TraceSide { endpoint: None, identity, labels, address } }
+}
+
+fn verdict(verdict: ciliate_policy::Verdict) -> Verdict {
+    match verdict {
+        ciliate_policy::Verdict::Allowed => Verdict::Allowed,
+        ciliate_policy::Verdict::Denied => Verdict::Denied,
+    }
+}
+
+/// `80/TCP`, `80` (TCP), `TCP:80`, `ICMP:8`, `ICMPv6:128`, and a protocol alone where it has no ports.
+fn traffic(text: &str) -> Result<(Protocol, u16)> {
+    let wrong = || {
+        Failure::invalid(format!(
+            "traffic {text:?} is wrong: write PORT/PROTOCOL such as 80/TCP, or ICMP:TYPE such as ICMP:8"
+        ))
+    };
+    let protocol = |text: &str| text.parse::<Protocol>().map_err(|_| wrong());
+    let number = |text: &str| text.parse::<u16>().map_err(|_| wrong());
+    if let Some((port, name)) = text.split_once('/') {
+        return Ok((protocol(name)?, number(port)?));
+    }
+    if let Some((name, port)) = text.split_once(':') {
+        return Ok((protocol(name)?, number(port)?));
+    }
+    match text.parse::<u16>() {
+        Ok(port) => Ok((Protocol::TCP, port)),
+        Err(_) => match protocol(text)? {
+            with_ports if with_ports.has_ports() => Err(wrong()),
+            without => Ok((without, 0)),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traffic_is_read_in_its_usual_forms() {
+        for (text, found) in [
+            ("80/TCP", Ok((Protocol::TCP, 80))),
+            ("53/udp", Ok((Protocol::UDP, 53))),
+            ("8080", Ok((Protocol::TCP, 8080))),
+            ("ICMP:8", Ok((Protocol::ICMP, 8))),
+            ("ICMPv6:128", Ok((Protocol::ICMPV6, 128))),
+            ("ICMP", Ok((Protocol::ICMP, 0))),
+            ("TCP", Err(400)),
+            ("80/ANY", Err(400)),
+            ("http/TCP", Err(400)),
+            ("", Err(400)),
+        ] {
+            assert_eq!(traffic(text).map_err(|e| e.0.status), found, "{text:?}");
+        }
+    }
+}

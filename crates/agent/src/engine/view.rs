@@ -1,0 +1,222 @@
+//! Endpoints as clients see them.
+
+use super::Engine;
+use crate::{
+    failure::Result,
+    name,
+    record::{kind, put},
+    state::{EndpointRow, Enforced, Isolation, State},
+};
+use ciliate_api::{
+    AuditMode, Device, Endpoint, EndpointHealth, EndpointLogEntry, EndpointPatch, EndpointPolicy,
+    EndpointRef, EndpointState, Enforcement, Health, Network, settings::Config,
+};
+use ciliate_policy::Subject;
+use ciliate_types::{Direction, EndpointId};
+use std::{net::IpAddr, sync::Arc};
+
+/// What an endpoint's answer says besides its row.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    pub network: Network,
+    pub node_audit: AuditMode,
+}
+
+impl Surroundings {
+    pub fn new(config: &Config, gateways: &[IpAddr], hosts_file: std::path::PathBuf) -> Self {
+        let network = Network {
+            gateway4: gateways.iter().find_map(|g| match g {
+                IpAddr::V4(a) => Some(*a),
+                IpAddr::V6(_) => None,
+            }),
+            gateway6: gateways.iter().find_map(|g| match g {
+                IpAddr::V4(_) => None,
+                IpAddr::V6(a) => Some(*a),
+            }),
+            mtu: config.mtu.0,
+            hosts_file,
+        };
+        let node_audit = match config.policy_audit_mode.is_on() {
+            true => AuditMode::On,
+            false => AuditMode::Off,
+        };
+        Self { network, node_audit }
+    }
+}
+
+/// One row for clients.
+pub fn endpoint(row: &EndpointRow, around: &Surroundings, revision: u64) -> Endpoint {
+    let record = row.record.clone();
+    let audit = record.audit == AuditMode::On || around.node_audit == AuditMode::On;
+    let enforcement = |isolation: &Isolation| match (isolation.enforced, audit) {
+        (Enforced::No, _) => Enforcement::Disabled,
+        (Enforced::Yes, true) => Enforcement::DisabledAudit,
+        (Enforced::Yes, false) => Enforcement::Enabled,
+    };
+    let up_to_date = matches!(row.state, EndpointState::Ready);
+    Endpoint {
+        id: record.id,
+        device: Device {
+            name: record.host_device(),
+            ifindex: row.ifindex,
+            host_mac: row.host_mac.clone(),
+            container_name: record.interface,
+            container_mac: record.mac.to_string(),
+            netns: Some(record.netns),
+        },
+        name: record.name,
+        namespace: record.namespace,
+        service_account: record.service_account,
+        container_id: record.container_id,
+        state: row.state,
+        identity: record.identity,
+        labels: (*row.labels).clone(),
+        given_labels: record.given_labels,
+        ipv4: record.ipv4,
+        ipv6: record.ipv6,
+        ports: record.ports,
+        publish: record.publish,
+        policy: EndpointPolicy {
+            ingress: enforcement(&row.ingress),
+            egress: enforcement(&row.egress),
+            audit: record.audit,
+            revision: if up_to_date { revision } else { row.policy_revision },
+            rule_set: row.rule_set,
+            ingress_isolated_by: row.ingress.by.to_vec(),
+            egress_isolated_by: row.egress.by.to_vec(),
+        },
+        created: record.created,
+        network: around.network.clone(),
+    }
+}
+
+/// All of them.
+pub fn endpoints(state: &State, around: &Surroundings) -> Vec<Endpoint> {
+    state.endpoints.values().map(|row| endpoint(row, around, state.revision)).collect()
+}
+
+impl Engine {
+    pub(crate) fn surroundings(&self) -> Surroundings {
+        Surroundings::new(&self.config, &self.ipam.gateways(), self.hosts_file())
+    }
+
+    pub(super) fn endpoint_view(&self, row: &EndpointRow) -> Endpoint {
+        endpoint(row, &self.surroundings(), self.state.revision)
+    }
+
+    pub fn endpoint_views(&self) -> Vec<Endpoint> {
+        endpoints(&self.state, &self.surroundings())
+    }
+
+    pub fn endpoint(&self, wanted: &EndpointRef) -> Result<Endpoint> {
+        Ok(self.endpoint_view(&*self.find_endpoint(wanted)?))
+    }
+
+    /// Notes who isolates an endpoint.
+    pub(super) fn describe_policy(&mut self, id: EndpointId) {
+        let (Some(row), Some(local)) = (self.state.endpoints.get(&id), self.locals.get(&id)) else { return };
+        let subject = Subject::endpoint(&row.labels, &local.ports);
+        let enforcement = self.policy.enforcement(&subject);
+        let by = |direction| -> Arc<[String]> {
+            self.policy.isolating(&subject, direction).iter().map(ToString::to_string).collect()
+        };
+        let isolation = |enforced: bool, direction| Isolation {
+            enforced: if enforced { Enforced::Yes } else { Enforced::No },
+            by: by(direction),
+        };
+        let ingress = isolation(enforcement.ingress, Direction::Ingress);
+        let egress = isolation(enforcement.egress, Direction::Egress);
+        if row.ingress != ingress || row.egress != egress {
+            self.state.endpoints.update(&id, |row| {
+                let row = Arc::make_mut(row);
+                (row.ingress, row.egress) = (ingress, egress);
+            });
+        }
+    }
+
+    pub(super) fn describe_policies(&mut self) {
+        let ids: Vec<EndpointId> = self.locals.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.describe_policy(id));
+    }
+
+    pub fn patch_endpoint(&mut self, wanted: &EndpointRef, patch: EndpointPatch) -> Result<Endpoint> {
+        let before = self.find_endpoint(wanted)?;
+        let EndpointPatch { add_labels, delete_labels, audit } = patch;
+        let id = before.record.id;
+        let kept = name::without(&before.record.given_labels, &delete_labels)?;
+        let given = kept.iter().chain(name::labels(&add_labels)?.iter()).cloned().collect();
+        let labels =
+            self.security_labels(&given, &before.record.namespace, &before.record.service_account)?;
+        let audit = audit.unwrap_or(before.record.audit);
+        let unchanged = (&given, audit) == (&before.record.given_labels, before.record.audit);
+        if unchanged {
+            return Ok(self.endpoint_view(&before));
+        }
+        self.relabel(vec![(id, Arc::new(labels))])?;
+        self.state.endpoints.update(&id, |row| {
+            let row = Arc::make_mut(row);
+            row.record.given_labels = given;
+            row.record.audit = audit;
+        });
+        let changed = self.write_rows(id).and_then(|()| self.save_endpoint(id));
+        if let Err(failure) = changed {
+            self.state.endpoints.update(&id, |row| {
+                let row = Arc::make_mut(row);
+                row.record.given_labels = before.record.given_labels.clone();
+                row.record.audit = before.record.audit;
+            });
+            // What failed first is the answer.
+            if let Err(undo) =
+                self.relabel(vec![(id, Arc::clone(&before.labels))]).and_then(|()| self.write_rows(id))
+            {
+                tracing::error!(endpoint = %id, %undo, "cannot put the endpoint back");
+            }
+            self.publish();
+            return Err(failure.while_doing(format!("cannot change endpoint {id}; nothing was changed")));
+        }
+        self.describe_policy(id);
+        self.log(id, EndpointState::Ready, Ok("changed"));
+        self.publish();
+        self.notices.agent("endpoint-changed", before.record.full_name(), Some(id));
+        self.endpoint(&EndpointRef::Id(id))
+    }
+
+    pub(super) fn save_endpoint(&self, id: EndpointId) -> Result<()> {
+        if let Some(row) = self.state.endpoints.get(&id) {
+            self.store.commit(&[put(kind::ENDPOINT, &id.to_string(), &row.record)?])?;
+        }
+        Ok(())
+    }
+
+    pub fn endpoint_log(&self, wanted: &EndpointRef) -> Result<Vec<EndpointLogEntry>> {
+        let row = self.find_endpoint(wanted)?;
+        Ok(self.logs.get(&row.record.id).map(|log| log.iter().cloned().collect()).unwrap_or_default())
+    }
+
+    pub fn endpoint_health(&self, wanted: &EndpointRef) -> Result<EndpointHealth> {
+        let row = self.find_endpoint(wanted)?;
+        let local = self.locals.get(&row.record.id);
+        let in_kernel = self.kernel.endpoints()?;
+        let rows_right = row.record.addresses().iter().all(|address| {
+            in_kernel.iter().any(|(at, found)| {
+                *at == address
+                    && found.identity == row.record.identity
+                    && local.is_some_and(|local| local.handle == found.rule_set)
+            })
+        });
+        let netns = ciliate_net::Netns::open(&row.record.netns);
+        let missing = netns.map(|netns| self.kernel.check_device(&self.device(&row.record, netns)));
+        let health = |fine: bool| if fine { Health::Ok } else { Health::Failure };
+        let connected = match missing {
+            Ok(Ok(missing)) if missing.is_empty() => Health::Ok,
+            Ok(Ok(_)) => Health::Warning,
+            // The path may be gone while the namespace lives; its device says whether it does.
+            Err(_) | Ok(Err(_)) => {
+                health(self.kernel.devices()?.iter().any(|l| l.name == row.record.host_device()))
+            }
+        };
+        let bpf = health(rows_right);
+        let policy = health(row.state == EndpointState::Ready);
+        Ok(EndpointHealth { overall: bpf.max(policy).max(connected), bpf, policy, connected })
+    }
+}
