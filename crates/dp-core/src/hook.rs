@@ -41,7 +41,7 @@ pub fn from_endpoint<P: Packet, T: Tables>(
     scene: &mut Scene,
     ifindex: u32,
 ) -> Action {
-    *scene = Scene::new(ifindex, packet.length().wrapping_sub(ETH_LENGTH), Direction::Egress);
+    scene.reset(ifindex, packet.length().wrapping_sub(ETH_LENGTH), Direction::Egress);
     let result = route_from_endpoint(packet, tables, scene);
     conclude(tables, scene, result)
 }
@@ -49,7 +49,7 @@ pub fn from_endpoint<P: Packet, T: Tables>(
 /// A packet that the host's stack sends into the device of an endpoint.
 #[inline(always)]
 pub fn to_endpoint<P: Packet, T: Tables>(packet: &P, tables: &T, scene: &mut Scene, ifindex: u32) -> Action {
-    *scene = Scene::new(ifindex, packet.length().wrapping_sub(ETH_LENGTH), Direction::Ingress);
+    scene.reset(ifindex, packet.length().wrapping_sub(ETH_LENGTH), Direction::Ingress);
     let result = enter_endpoint(packet, tables, scene);
     conclude(tables, scene, result)
 }

@@ -67,6 +67,21 @@ impl Scene {
         }
     }
 
+    /// Makes a scene ready for the next packet. What is always written before it is read stays as it is: this runs
+    /// for every packet.
+    #[inline(always)]
+    pub fn reset(&mut self, ifindex: u32, length: u32, direction: Direction) {
+        self.flow = Flow::empty(length);
+        self.source_identity = 0;
+        self.destination_identity = 0;
+        self.ifindex = ifindex;
+        self.endpoint = 0;
+        self.peer_endpoint = 0;
+        self.direction = direction;
+        self.rule = 0;
+        self.flags = 0;
+    }
+
     /// The same packet's connection seen from the other side.
     #[inline(always)]
     pub fn reverse(&mut self) {
