@@ -1,8 +1,8 @@
 //! The tree of verbs.
 
 use crate::{
-    bpf, completion, config, context::Globals, db, debuginfo, endpoint, exec, exit, identity, ip, man, map,
-    metrics, monitor, objects, policy, run, status, version,
+    agent, bpf, cleanup, completion, config, context::Globals, db, debuginfo, down, endpoint, exec, exit,
+    identity, ip, man, map, metrics, monitor, objects, policy, run, status, up, version,
 };
 
 /// Network policy by identity for the processes and containers of a host
@@ -20,6 +20,10 @@ pub struct App {
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Verb {
+    /// Start the agent in the background and wait until it is ready
+    Up(up::Args),
+    /// End everything; the host is as it was before
+    Down(down::Args),
     /// Show how the agent and its parts are
     Status(status::Args),
     /// Run a command in a network namespace of its own, under policy
@@ -62,8 +66,12 @@ pub enum Verb {
     /// The agent's tables
     #[command(subcommand)]
     Db(db::Command),
+    /// Remove whatever an agent that is gone has left behind
+    Cleanup(cleanup::Args),
     /// Collect everything one needs to look into a fault
     Debuginfo(debuginfo::Args),
+    /// The agent itself, in the foreground
+    Agent(agent::Args),
     /// Print a script that completes words in a shell
     Completion(completion::Args),
     /// Print or write manual pages

@@ -26,11 +26,3 @@ pub fn script(shell: Shell) -> anyhow::Result<String> {
     shell.try_generate(&command, &mut script)?;
     Ok(String::from_utf8(script)?)
 }
-
-/// The file name under which a shell looks for its script.
-pub fn file_name(shell: Shell) -> String {
-    match shell {
-        Shell::Bash => "ciliate".to_owned(),
-        other => other.file_name("ciliate"),
-    }
-}

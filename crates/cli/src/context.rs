@@ -111,7 +111,12 @@ pub fn explain(error: anyhow::Error) -> anyhow::Error {
             let message = "the agent did not answer in time: `ciliate status --wait` waits for it";
             return Failure::new(Code::TimedOut, message).into();
         }
-        Some(ClientError::Io(_) | ClientError::Answer { .. } | ClientError::Refused(_)) | None => {
+        Some(ClientError::Io(source)) => {
+            let message =
+                format!("the agent ended while it was asked ({source}); start it with `ciliate up`");
+            return Failure::new(Code::NotRunning, message).into();
+        }
+        Some(ClientError::Answer { .. } | ClientError::Refused(_)) | None => {
             return error;
         }
     };

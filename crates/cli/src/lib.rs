@@ -2,20 +2,23 @@
 //!
 //! Each verb has a module of its name; `ciliate endpoint` is in `endpoint.rs`.
 
+mod agent;
 mod app;
 mod bpf;
-pub mod completion;
+mod cleanup;
+mod completion;
 mod config;
 mod context;
 mod db;
 mod debuginfo;
+mod down;
 mod endpoint;
 mod exec;
 mod exit;
 mod identity;
 mod ip;
 mod launched;
-pub mod man;
+mod man;
 mod map;
 mod metrics;
 mod monitor;
@@ -26,6 +29,7 @@ mod progress;
 mod run;
 mod settings_flags;
 mod status;
+mod up;
 mod version;
 
 use app::{App, Verb};
@@ -96,6 +100,8 @@ fn dispatch(verb: Verb, context: &Context) -> anyhow::Result<u8> {
     match verb {
         Verb::Run(args) => return args.run(context),
         Verb::Exec(args) => return args.run(context),
+        Verb::Up(args) => args.run(context),
+        Verb::Down(args) => args.run(context),
         Verb::Status(args) => args.run(context),
         Verb::Apply(args) => args.run(context),
         Verb::Get(args) => args.run(context),
@@ -111,7 +117,9 @@ fn dispatch(verb: Verb, context: &Context) -> anyhow::Result<u8> {
         Verb::Metrics(command) => command.run(context),
         Verb::Config(args) => args.run(context),
         Verb::Db(command) => command.run(context),
+        Verb::Cleanup(args) => args.run(context),
         Verb::Debuginfo(args) => args.run(context),
+        Verb::Agent(args) => args.run(context),
         Verb::Completion(args) => args.run(),
         Verb::Man(args) => args.run(),
         Verb::Version(args) => args.run(context),

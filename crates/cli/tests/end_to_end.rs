@@ -1,0 +1,305 @@
+//! The binary with a real agent, real namespaces and real packets. Needs root.
+
+#[cfg(test)]
+#[path = "end_to_end/stage.rs"]
+mod stage;
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use stage::{eventually, inside, said, shell, text};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    process::Stdio,
+};
+
+const RULE1: &str = r#"
+apiVersion: "cilium.io/v2"
+kind: CiliumNetworkPolicy
+metadata:
+  name: "rule1"
+spec:
+  description: "L3-L4 policy to restrict deathstar access to empire ships only"
+  endpointSelector:
+    matchLabels: {org: empire, class: deathstar}
+  ingress:
+  - fromEndpoints:
+    - matchLabels: {org: empire}
+    toPorts:
+    - ports:
+      - {port: "80", protocol: TCP}
+"#;
+
+/// Starts the three of the story; returns once the station answers.
+fn cast(stage: &stage::Stage) {
+    let run = |name: &str, org: &str, command: &[&str]| {
+        let labels = [format!("org={org}"), format!("class={name}")];
+        let flags = ["run", "--detach", "--name", name, "-l", &labels[0], "-l", &labels[1], "--"];
+        stage.done(&[&flags, command].concat());
+    };
+    run("deathstar", "empire", &["deathstar", "serve"]);
+    run("tiefighter", "empire", &["sleep", "infinity"]);
+    run("xwing", "alliance", &["sleep", "infinity"]);
+    eventually("the station listens", || lands(stage, "tiefighter"));
+}
+
+fn lands(stage: &stage::Stage, ship: &str) -> bool {
+    let request = ["deathstar", "request", "POST", "http://deathstar/v1/request-landing", "--timeout", "1"];
+    let output = stage.output(&[&["exec", ship, "--"], request.as_slice()].concat());
+    output.status.success() && text(&output.stdout).trim() == "Ship landed"
+}
+
+/// The story of issue 3 by hand: what a user types, and that nothing of it stays.
+#[test]
+fn the_story_by_hand_leaves_nothing() {
+    inside("the_story_by_hand_leaves_nothing", |stage| {
+        let before = stage.traces();
+        let up = stage.done(&["up"]);
+        assert!(up.starts_with("Ciliate ") && up.contains(" is up on "), "{up}");
+        cast(stage);
+        assert!(lands(stage, "xwing"), "without a policy everyone may land");
+
+        let mut monitor =
+            stage.ciliate(&["monitor", "-t", "drop,policy-verdict"]).stdout(Stdio::piped()).spawn().unwrap();
+        let rule = stage.file("rule1.yaml", RULE1);
+        assert_eq!(stage.done(&["apply", "-f", &rule]), "ciliumnetworkpolicy.cilium.io/rule1 created\n");
+        assert_eq!(stage.done(&["apply", "-f", &rule]), "ciliumnetworkpolicy.cilium.io/rule1 unchanged\n");
+        assert!(lands(stage, "tiefighter"), "the empire may land");
+        assert!(!lands(stage, "xwing"), "the alliance may not");
+
+        let mut lines = BufReader::new(monitor.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let allowed = lines.find(|line| line.contains("action allow") && line.contains("rule1"));
+        assert!(allowed.is_some_and(|line| line.starts_with("Policy verdict log: flow 0x0 local EP ID ")));
+        let dropped = lines.find(|line| line.starts_with("xx drop (Policy denied)"));
+        assert!(dropped.is_some_and(|line| line.ends_with("tcp SYN")));
+        monitor.kill().unwrap();
+        monitor.wait().unwrap();
+
+        let list = stage.done(&["endpoint", "list"]);
+        assert!(
+            list.starts_with("ENDPOINT   POLICY (ingress)   POLICY (egress)   IDENTITY   LABELS"),
+            "{list}"
+        );
+        assert!(list.contains("k8s:class=xwing") && list.contains("k8s:io.kubernetes.pod.namespace=default"));
+        assert!(
+            list.lines().any(|line| line.contains("Enabled") && line.contains("k8s:class=deathstar")),
+            "{list}"
+        );
+        let traced =
+            stage.done(&["policy", "trace", "xwing", "deathstar", "--dport", "80/TCP", "--expect", "denied"]);
+        assert!(
+            traced.contains("cnp/default/rule1") && traced.ends_with("Final verdict: DENIED\n"),
+            "{traced}"
+        );
+        stage.done(&[
+            "policy",
+            "trace",
+            "tiefighter",
+            "deathstar",
+            "--dport",
+            "80/TCP",
+            "--expect",
+            "allowed",
+        ]);
+
+        assert_eq!(stage.done(&["get", "cnp", "-o", "jsonpath={.items[*].metadata.name}"]), "rule1\n");
+        assert_eq!(stage.done(&["delete", "-f", &rule]), "ciliumnetworkpolicy.cilium.io/rule1 deleted\n");
+        assert!(lands(stage, "xwing"), "the policy is gone");
+        stage.done(&["down"]);
+        assert_eq!(stage.traces(), before);
+    });
+}
+
+/// Every verb that reads answers with a table and with JSON.
+#[test]
+fn every_view_answers() {
+    inside("every_view_answers", |stage| {
+        stage.done(&["up"]);
+        cast(stage);
+        let rule = stage.file("rule1.yaml", RULE1);
+        stage.done(&["apply", "-f", &rule]);
+        assert!(lands(stage, "tiefighter"));
+        for arguments in [
+            vec!["status"],
+            vec!["status", "--verbose"],
+            vec!["endpoint", "list"],
+            vec!["endpoint", "get", "deathstar"],
+            vec!["endpoint", "log", "deathstar"],
+            vec!["endpoint", "health", "deathstar"],
+            vec!["endpoint", "labels", "deathstar"],
+            vec!["endpoint", "config", "deathstar"],
+            vec!["identity", "list"],
+            vec!["identity", "get", "1"],
+            vec!["ip", "list"],
+            vec!["ip", "get", "10.201.0.1"],
+            vec!["policy", "get"],
+            vec!["policy", "selectors"],
+            vec!["get", "all", "-A"],
+            vec!["bpf", "endpoint", "list"],
+            vec!["bpf", "policy", "list"],
+            vec!["bpf", "policy", "get", "deathstar"],
+            vec!["bpf", "ct", "list", "global"],
+            vec!["bpf", "ct", "get", "deathstar"],
+            vec!["bpf", "ipcache", "list"],
+            vec!["bpf", "ipcache", "get", "10.201.0.1"],
+            vec!["bpf", "metrics", "list"],
+            vec!["map", "list"],
+            vec!["metrics", "list"],
+            vec!["config"],
+            vec!["config", "get", "policy-enforcement"],
+            vec!["db", "list"],
+            vec!["debuginfo"],
+            vec!["version"],
+        ] {
+            assert!(!stage.done(&arguments).trim().is_empty(), "{arguments:?} says nothing");
+            stage.json(&arguments);
+        }
+        for table in stage.json(&["db", "list"]).as_array().unwrap() {
+            stage.json(&["db", "show", table["name"].as_str().unwrap()]);
+        }
+        for map in stage.json(&["map", "list"]).as_array().unwrap() {
+            let name = map["name"].as_str().unwrap();
+            let listed = stage.output(&["map", "get", name]);
+            assert!(
+                listed.status.success() || said(&listed).contains("`bpf policy get`"),
+                "{name}: {}",
+                said(&listed)
+            );
+            stage.json(&["map", "events", name]);
+        }
+        assert_eq!(stage.done(&["status", "--brief"]), "OK\n");
+        stage.done(&["status", "--wait"]);
+        stage.done(&["policy", "wait", "1"]);
+        stage.done(&["bpf", "ct", "flush", "deathstar"]);
+        let rules = stage.done(&["bpf", "policy", "get", "deathstar"]);
+        assert!(rules.contains("80/TCP") && rules.contains("cnp/default/rule1"), "{rules}");
+        let pattern = stage.done(&["metrics", "list", "-p", "endpoint"]);
+        assert!(pattern.lines().skip(1).all(|line| line.contains("endpoint")), "{pattern}");
+        stage.done(&["down"]);
+    });
+}
+
+/// What may change about an endpoint changes at once.
+#[test]
+fn endpoints_change_and_go() {
+    inside("endpoints_change_and_go", |stage| {
+        stage.done(&["up"]);
+        cast(stage);
+        let rule = stage.file("rule1.yaml", RULE1);
+        stage.done(&["apply", "-f", &rule]);
+        assert!(!lands(stage, "xwing"));
+        stage.done(&["endpoint", "config", "deathstar", "PolicyAuditMode=Enabled"]);
+        assert!(lands(stage, "xwing"), "audit mode drops nothing");
+        stage.done(&["endpoint", "config", "deathstar", "PolicyAuditMode=Disabled"]);
+        assert!(!lands(stage, "xwing"));
+        let labels = stage.done(&["endpoint", "labels", "xwing", "-a", "org=empire"]);
+        assert!(labels.contains("k8s:org=empire") && !labels.contains("alliance"), "{labels}");
+        assert!(lands(stage, "xwing"), "a new identity, a new verdict");
+        stage.done(&["config", "set", "policy-enforcement=never"]);
+        stage.done(&["endpoint", "labels", "xwing", "-a", "org=alliance"]);
+        assert!(lands(stage, "xwing"), "nothing is enforced");
+        let row = stage.json(&["config", "get", "policy-enforcement"]);
+        assert_eq!(row[0]["origin"], "runtime");
+
+        shell("ip netns add foo 2>/dev/null || (mkdir -p /run/netns && ip netns add foo)");
+        let made =
+            stage.done(&["endpoint", "add", "--netns", "/run/netns/foo", "--name", "foo", "-l", "app=x"]);
+        assert!(made.contains("default/foo") && made.trim_end().ends_with("created"), "{made}");
+        stage.done(&["exec", "foo", "--", "ip", "addr", "show", "eth0"]);
+        assert_eq!(stage.done(&["endpoint", "delete", "foo"]).trim_end().rsplit(' ').next(), Some("deleted"));
+        let (code, error) = stage.fails(&["endpoint", "get", "foo"]);
+        assert_eq!(code, 6, "{error}");
+        shell("ip netns del foo");
+        stage.done(&["down"]);
+    });
+}
+
+#[test]
+fn run_passes_signals_and_exit_codes_through() {
+    inside("run_passes_signals_and_exit_codes_through", |stage| {
+        stage.done(&["up"]);
+        let run = |command: &[&str]| stage.output(&[&["run", "--"], command].concat());
+        assert_eq!(run(&["sh", "-c", "exit 7"]).status.code(), Some(7));
+        assert_eq!(run(&["sh", "-c", "kill -TERM $$"]).status.code(), Some(143));
+        assert_eq!(run(&["/nonexistent/program"]).status.code(), Some(127));
+        assert_eq!(run(&[&stage.file("plain", "no program")]).status.code(), Some(126));
+        let own = stage.done(&["run", "--name", "me", "--", "sh", "-c", "hostname; grep -w me /etc/hosts"]);
+        assert!(own.starts_with("me\n") && own.contains("me.default.svc.cluster.local"), "{own}");
+
+        let mut child = stage
+            .ciliate(&[
+                "run",
+                "--name",
+                "long",
+                "--",
+                "sh",
+                "-c",
+                "trap 'exit 9' INT; echo ready; sleep 60 & wait",
+            ])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        let (code, error) = stage.fails(&["run", "--name", "long", "--", "true"]);
+        assert_eq!(code, 125);
+        assert!(error.contains("default/long already runs"), "{error}");
+        kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(9));
+        assert_eq!(stage.json(&["endpoint", "list"]).as_array().map(Vec::len), Some(0), "nothing is left");
+        assert!(!stage.folder.join("run/ciliate/run").exists());
+        stage.done(&["down"]);
+    });
+}
+
+#[test]
+fn a_second_agent_is_refused_and_one_of_two_at_once_wins() {
+    inside("a_second_agent_is_refused_and_one_of_two_at_once_wins", |stage| {
+        let start = |_| stage.ciliate(&["up"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let both = [0, 1].map(start);
+        let outputs = both.map(|child| child.wait_with_output().unwrap());
+        let all: String = outputs.iter().map(said).collect();
+        assert_eq!(outputs.iter().filter(|o| o.status.success()).count(), 1, "{all}");
+        assert!(all.contains("in use by process"), "{all}");
+        let (code, error) = stage.fails(&["up"]);
+        assert_eq!(code, 1);
+        assert!(error.contains("the agent already runs (pid "), "{error}");
+        assert!(error.contains("ciliate down"), "{error}");
+        stage.done(&["down"]);
+        assert_eq!(stage.done(&["down"]), "Ciliate is not up: nothing to take down\n");
+    });
+}
+
+#[test]
+fn up_says_what_the_agent_says() {
+    inside("up_says_what_the_agent_says", |stage| {
+        let before = stage.traces();
+        let elsewhere = stage.folder.join("no-bpffs");
+        let (code, error) = stage.fails(&["up", &format!("--bpf-root={}", elsewhere.display())]);
+        assert_eq!(code, 1, "{error}");
+        assert!(error.starts_with("error: the agent did not start: "), "{error}");
+        assert!(error.contains("bpf") && error.contains("mount"), "it says what to do: {error}");
+        fs::remove_file(stage.folder.join("run/ciliate/agent.log")).unwrap();
+        fs::remove_dir(stage.folder.join("run/ciliate")).unwrap();
+        assert_eq!(stage.traces(), before, "nothing half done");
+    });
+}
+
+/// An agent that was killed leaves devices, programs and rules; `down` clears them all the same.
+#[test]
+fn down_also_clears_what_a_killed_agent_left() {
+    inside("down_also_clears_what_a_killed_agent_left", |stage| {
+        let before = stage.traces();
+        stage.done(&["up"]);
+        cast(stage);
+        let pid = stage.json(&["status"])["pid"].as_i64().unwrap();
+        kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL).unwrap();
+        let (code, error) = stage.fails(&["status"]);
+        assert_eq!(code, 3, "{error}");
+        assert!(error.contains("ciliate up"), "{error}");
+        stage.done(&["down"]);
+        assert_eq!(stage.traces(), before);
+    });
+}
