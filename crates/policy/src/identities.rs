@@ -149,10 +149,18 @@ impl Identities {
         label
     }
 
+    fn lists_with_label(&self, key: &str, value: &str) -> impl Iterator<Item = &Vec<Identity>> {
+        let of = |source: &str| self.by_label.get(&Label::new(source, key, value));
+        self.sources.keys().filter_map(move |source| of(source))
+    }
+
     /// Identities with a label of this key and value, of any source.
     pub fn with_label(&self, key: &str, value: &str) -> impl Iterator<Item = Identity> {
-        let of = |source: &str| self.by_label.get(&Label::new(source, key, value));
-        self.sources.keys().filter_map(move |source| of(source)).flatten().copied()
+        self.lists_with_label(key, value).flatten().copied()
+    }
+
+    pub fn count_with_label(&self, key: &str, value: &str) -> usize {
+        self.lists_with_label(key, value).map(Vec::len).sum()
     }
 
     /// Identities that stand for addresses within the prefix.

@@ -105,15 +105,19 @@ impl LabelMatch {
         self.0.iter().find(|requirement| !requirement.holds(labels.clone()))
     }
 
-    /// A key and value that every match has, the rarer the better: an index can start there.
+    /// The keys and values that every match has.
+    pub fn equalities(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(|r| match &r.test {
+            Test::In(values) if values.len() == 1 => values.first().map(|v| (&*r.key, &**v)),
+            Test::In(_) | Test::NotIn(_) | Test::Exists | Test::Missing | Test::Within(_) => None,
+        })
+    }
+
+    /// One of them, the rarer the better: an index can start there.
     #[must_use]
     pub fn anchor(&self) -> Option<(&str, &str)> {
         let common = |key: &str| key == NAMESPACE_KEY || key == CLUSTER_KEY;
-        let single = self.0.iter().filter_map(|r| match &r.test {
-            Test::In(values) if values.len() == 1 => values.first().map(|v| (&*r.key, &**v)),
-            Test::In(_) | Test::NotIn(_) | Test::Exists | Test::Missing | Test::Within(_) => None,
-        });
-        single.min_by_key(|(key, _)| common(key))
+        self.equalities().min_by_key(|(key, _)| common(key))
     }
 }
 

@@ -270,7 +270,8 @@ impl Selectors {
 }
 
 fn select_labels(labels: &LabelMatch, identities: &Identities) -> Vec<Identity> {
-    match labels.anchor() {
+    let fewest = labels.equalities().min_by_key(|(key, value)| identities.count_with_label(key, value));
+    match fewest {
         Some((key, value)) => {
             let belongs = |identity: &Identity| {
                 identities.get(*identity).is_some_and(|row| labels.matches(row.labels()))
