@@ -153,15 +153,18 @@ fn check(id: &AttachmentId, config: &Config) -> Result<String, Error> {
             return Err(changed(format!("endpoint {} does not have the address {wanted}", endpoint.id)));
         }
     }
-    for (part, state) in [("kernel's entries", health.bpf), ("network", health.connected)] {
+    for (part, state) in
+        [("kernel's entries", health.bpf), ("devices, addresses or routes", health.connected)]
+    {
         match state {
-            Health::Failure => {
+            Health::Ok | Health::Disabled => {}
+            // Reachable in part is not as it was promised either.
+            Health::Warning | Health::Failure => {
                 return Err(changed(format!(
                     "the {part} of endpoint {0} are not as they were made; see `ciliate endpoint health {0}`",
                     endpoint.id
                 )));
             }
-            Health::Ok | Health::Warning | Health::Disabled => {}
         }
     }
     Ok(NOTHING)
