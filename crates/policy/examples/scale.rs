@@ -1,6 +1,7 @@
 //! Measures the engine in the state that the project promises to carry: 1,000 policies, 10,000 identities and
 //! 250 endpoints. `cargo run --release -p ciliate-policy --example scale`
 #![expect(clippy::unwrap_used, reason = "a tool for developers: a failure may end it")]
+#![expect(clippy::arithmetic_side_effects, reason = "small numbers of its own making")]
 
 use ciliate_policy::{
     Change, Engine, IdentityInfo, NamedPorts, Object, Settings, Subject, endpoint_labels, parse,
