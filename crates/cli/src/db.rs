@@ -72,7 +72,7 @@ impl View for Rows {
                 keys.iter().map(|key| row.get(key).map_or_else(Cell::default, |value| plain(value).cell()));
             cells.collect()
         });
-        Table::named(keys.iter().map(|key| key.to_uppercase())).rows(rows).render(page)
+        Table::named(keys.iter().map(|key| key.to_uppercase())).wrap("VALUE").rows(rows).render(page)
     }
 }
 

@@ -5,7 +5,9 @@ use crate::{
     output::{Cell, OutputArgs, Page, Table, View},
     row,
 };
-use ciliate_api::AddressEntry;
+use ciliate_api::{AddressEntry, AddressSource, Client};
+use ciliate_types::ReservedIdentity;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -33,13 +35,17 @@ pub enum Command {
 
 impl Command {
     pub fn run(self, context: &Context) -> anyhow::Result<()> {
-        let mut entries = context.client()?.ips()?;
+        let client = context.client()?;
+        let mut entries = client.ips()?;
         let (numeric, output) = match self {
             Self::List { numeric, output } => (numeric, output),
             Self::Get { address, numeric, output } => {
                 entries.retain(|entry| entry.cidr.contains(&address));
                 entries.sort_by_key(|entry| entry.cidr.prefix_len());
-                entries = entries.pop().into_iter().collect();
+                entries = vec![match entries.pop() {
+                    Some(entry) => entry,
+                    None => world(&client, address)?,
+                }];
                 (numeric, output)
             }
         };
@@ -48,6 +54,23 @@ impl Command {
             &Addresses { entries, labels: if numeric { Labels::Numbers } else { Labels::Full } },
         )
     }
+}
+
+/// What no entry names belongs to the world of its family.
+fn world(client: &Client, address: IpAddr) -> anyhow::Result<AddressEntry> {
+    let (reserved, cidr) = match address {
+        IpAddr::V4(_) => (ReservedIdentity::WorldIpv4, IpNet::V4(Ipv4Net::default())),
+        IpAddr::V6(_) => (ReservedIdentity::WorldIpv6, IpNet::V6(Ipv6Net::default())),
+    };
+    let identity = client.identity(reserved.into())?;
+    Ok(AddressEntry {
+        cidr,
+        identity: identity.id,
+        labels: identity.labels,
+        source: AddressSource::Reserved,
+        endpoint: None,
+        name: None,
+    })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +109,6 @@ impl View for Addresses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ciliate_api::AddressSource;
     use ciliate_types::Identity;
 
     #[test]

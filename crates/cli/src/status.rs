@@ -118,11 +118,7 @@ impl View for StatusView {
             let text = format!("{}   {}", subsystem.health, subsystem.message);
             line(&subsystem.name, Cell::toned(text.trim_end(), tone(subsystem.health)));
         }
-        let ready = status.endpoints.get("ready").copied().unwrap_or(0);
-        let all = status.endpoints.values().sum::<usize>();
-        line("Endpoints", format!("{ready}/{all} ready").into());
         line("Identities", status.identities.to_string().into());
-        line("Policies", format!("{} at revision {}", status.policies, status.policy_revision).into());
         line("Uptime", uptime(status.uptime_seconds).into());
         let mut text = table.render(&plain);
         if page.detail == Detail::Wide {
@@ -201,9 +197,7 @@ Kernel:         6.18.0
 Node:           n1 (cluster default)
 KVStore:        Ok   redb /var/lib/ciliate
 Masquerading:   Disabled
-Endpoints:      2/3 ready
 Identities:     14
-Policies:       1 at revision 3
 Uptime:         1h2m
 ";
         assert_eq!(StatusView(sample()).text(&Page::plain()), expected);

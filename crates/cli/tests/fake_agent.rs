@@ -288,7 +288,7 @@ fn status_and_version_ask_the_agent() {
     let agent = FakeAgent::start("status", vec![("GET /v1/status", 200, fake::status())]);
     let show = |arguments: &[&str]| text(&ciliate(&agent.folder).args(arguments).output().unwrap().stdout);
     assert_eq!(show(&["status", "--brief"]), "OK\n");
-    assert!(show(&["status"]).contains("Endpoints:    2/2 ready\n"), "{}", show(&["status"]));
+    assert!(show(&["status"]).contains("Node:         n1 (cluster default)\n"), "{}", show(&["status"]));
     assert!(show(&["status", "--verbose"]).contains("10.201.0.0/16   3      65533"));
     assert_eq!(
         show(&["version"]),

@@ -9,7 +9,7 @@ use crate::{
 use anyhow::{Context as _, bail};
 use ciliate_api::{DirectionTrace, RuleOutcome, TracePeer, TraceReply, TraceRequest, TraceSide, Verdict};
 use ciliate_types::{Direction, Identity, Protocol};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -43,9 +43,9 @@ pub struct Args {
     /// Destination, as NAMESPACE:NAME
     #[arg(long, value_name = "NAMESPACE:NAME")]
     dst_k8s_pod: Option<String>,
-    /// Port and protocol, or the type of an ICMP message: 80/TCP, 53 (any protocol), ICMP:8, ICMPv6:128
+    /// Port and protocol, or the type of an ICMP message: 80/TCP, 53 (TCP and UDP), ICMP:8, ICMPv6:128
     #[arg(short = 'p', long = "dport", visible_alias = "port", value_name = "PORT[/PROTOCOL]", value_parser = traffic)]
-    dport: String,
+    dport: Traffic,
     /// Fail unless the verdict is this one
     #[arg(long, value_name = "VERDICT", value_parser = ["allowed", "denied", "audit"])]
     expect: Option<String>,
@@ -53,25 +53,28 @@ pub struct Args {
     output: OutputArgs,
 }
 
-/// Brings the forms that people write to the one of the API.
-fn traffic(text: &str) -> Result<String, String> {
+/// What to ask about, in the form of the API; a port without protocol makes two questions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Traffic(Vec<String>);
+
+fn traffic(text: &str) -> Result<Traffic, String> {
     let wrong = || format!("{text:?} is no traffic: write 80/TCP, 53, ICMP:8 or ICMPv6:128");
     if let Some((protocol, kind)) = text.split_once(':') {
         let protocol: Protocol = protocol.parse().map_err(|_| wrong())?;
         let kind: u8 = kind.parse().map_err(|_| wrong())?;
         return match protocol {
-            Protocol::ICMP | Protocol::ICMPV6 => Ok(format!("{protocol}:{kind}")),
+            Protocol::ICMP | Protocol::ICMPV6 => Ok(Traffic(vec![format!("{protocol}:{kind}")])),
             _ => Err(wrong()),
         };
     }
     let (port, protocol) = text.split_once('/').unwrap_or((text, "ANY"));
     let port: u16 = port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?;
-    match protocol.eq_ignore_ascii_case("any") {
-        true => Ok(format!("{port}/ANY")),
-        false => match protocol.parse::<Protocol>() {
-            Ok(protocol) if protocol.has_ports() => Ok(format!("{port}/{protocol}")),
-            Ok(_) | Err(_) => Err(wrong()),
-        },
+    if protocol.eq_ignore_ascii_case("any") {
+        return Ok(Traffic(vec![format!("{port}/TCP"), format!("{port}/UDP")]));
+    }
+    match protocol.parse::<Protocol>() {
+        Ok(protocol) if protocol.has_ports() => Ok(Traffic(vec![format!("{port}/{protocol}")])),
+        Ok(_) | Err(_) => Err(wrong()),
     }
 }
 
@@ -141,18 +144,43 @@ impl Args {
             identity: self.dst_identity,
             pod: self.dst_k8s_pod.as_ref(),
         };
-        let request =
-            TraceRequest { source: source.peer()?, destination: destination.peer()?, traffic: self.dport };
-        let reply = context.client()?.trace(&request)?;
-        let verdict = reply.verdict;
-        self.output.print(&context.page, &Answer(reply))?;
+        let (source, destination) = (source.peer()?, destination.peer()?);
+        let client = context.client()?;
+        let ask = |traffic: String| {
+            client.trace(&TraceRequest { source: source.clone(), destination: destination.clone(), traffic })
+        };
+        let answers = self.dport.0.into_iter().map(ask).collect::<Result<Vec<_>, _>>()?;
+        let verdicts: Vec<String> = answers.iter().map(|a| a.verdict.to_string().to_lowercase()).collect();
+        self.output.print(&context.page, &Answers(answers.into_iter().map(Answer).collect()))?;
         match self.expect {
-            Some(expected) if expected != verdict.to_string().to_lowercase() => {
-                let verdict = verdict.to_string().to_lowercase();
-                Err(Failure::new(Code::Failure, format!("the verdict is {verdict}, not {expected}")).into())
-            }
-            Some(_) | None => Ok(()),
+            Some(expected) => match verdicts.iter().find(|verdict| **verdict != expected) {
+                Some(verdict) => {
+                    Err(Failure::new(Code::Failure, format!("the verdict is {verdict}, not {expected}"))
+                        .into())
+                }
+                None => Ok(()),
+            },
+            None => Ok(()),
         }
+    }
+}
+
+/// One answer, or one for each protocol.
+struct Answers(Vec<Answer>);
+
+impl Serialize for Answers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [only] => only.serialize(serializer),
+            several => several.serialize(serializer),
+        }
+    }
+}
+
+impl View for Answers {
+    fn text(&self, page: &Page) -> String {
+        let texts: Vec<String> = self.0.iter().map(|answer| answer.text(page)).collect();
+        texts.join("\n")
     }
 }
 
@@ -165,7 +193,7 @@ impl View for Answer {
         let reply = &self.0;
         let mut text = format!("{}\n", "-".repeat(64));
         text.push_str(&format!(
-            "Tracing From: {} => To: {} Ports: [{}]\n",
+            "Tracing From: {}\n       => To: {}\n       Ports: [{}]\n",
             side(&reply.source),
             side(&reply.destination),
             reply.traffic
@@ -197,7 +225,11 @@ fn judgement(direction: &DirectionTrace, reply: &TraceReply, page: &Page) -> Str
         Direction::Ingress => ("Ingress", &reply.destination),
         Direction::Egress => ("Egress", &reply.source),
     };
-    let mut text = format!("\nResolving {} policy for [{}]\n", direction.direction, subject.labels);
+    let whom = match subject.endpoint {
+        Some(endpoint) => format!("endpoint {endpoint}"),
+        None => format!("[{}]", subject.labels),
+    };
+    let mut text = format!("\nResolving {} policy for {whom}\n", direction.direction);
     match direction.isolated_by.as_slice() {
         [] => text.push_str("  Not isolated\n"),
         policies => text.push_str(&format!("  Isolated by {}\n", policies.join(", "))),
@@ -242,12 +274,12 @@ mod tests {
     fn traffic_is_read_in_the_forms_that_people_write() {
         for (text, expected) in [
             ("80/tcp", "80/TCP"),
-            ("80", "80/ANY"),
-            ("53/any", "53/ANY"),
+            ("80", "80/TCP 80/UDP"),
+            ("53/any", "53/TCP 53/UDP"),
             ("icmp:8", "ICMP:8"),
             ("ICMPV6:128", "ICMPv6:128"),
         ] {
-            assert_eq!(traffic(text), Ok(expected.to_owned()));
+            assert_eq!(traffic(text).map(|t| t.0.join(" ")), Ok(expected.to_owned()));
         }
         for text in ["", "http", "0/TCP", "80/ICMP", "tcp:80", "70000"] {
             assert!(traffic(text).is_err(), "{text}");
@@ -284,13 +316,15 @@ mod tests {
         .unwrap();
         let expected = "\
 ----------------------------------------------------------------
-Tracing From: [k8s:org=alliance] (endpoint 66) => To: [k8s:org=empire] (endpoint 65) Ports: [80/TCP]
+Tracing From: [k8s:org=alliance] (endpoint 66)
+       => To: [k8s:org=empire] (endpoint 65)
+       Ports: [80/TCP]
 
-Resolving egress policy for [k8s:org=alliance]
+Resolving egress policy for endpoint 66
   Not isolated
 Egress verdict: allowed, no policy selects it
 
-Resolving ingress policy for [k8s:org=empire]
+Resolving ingress policy for endpoint 65
   Isolated by cnp/default/rule1
   * Rule cnp/default/rule1 spec.ingress[0]: no match
       the source lacks org=empire
