@@ -64,7 +64,10 @@ fn conclude<T: Tables>(tables: &T, scene: &Scene, result: Result<Action, DropRea
         }
         Err(reason) => {
             tables.count(reason as u8, scene.direction, scene.flow.length);
-            scene.report_drop(tables, reason);
+            // Every IPv6 stack announces its groups and looks for routers all the time: counted, not told.
+            if !matches!(reason, DropReason::Multicast) {
+                scene.report_drop(tables, reason);
+            }
             Action::Drop(reason)
         }
     }
@@ -90,14 +93,16 @@ fn route_from_endpoint<P: Packet, T: Tables>(
         _ => return Err(DropReason::UnsupportedL3),
     }
     flow::read(packet, tables, &mut scene.flow)?;
-    let endpoint = sender_row(packet, tables, scene)?;
+    let sender = sender_row(packet, tables, scene);
+    let multicast = is_multicast(&scene.flow.destination);
+    if multicast && (sender.is_err() || !neighbor::is_discovery(&scene.flow)) {
+        return Err(DropReason::Multicast);
+    }
+    let endpoint = sender?;
     scene.source_identity = endpoint.identity;
     if neighbor::is_discovery(&scene.flow) {
         return neighbor::check_solicitation(packet, config, &scene.flow)
             .map(|()| Action::Answer(Question::Solicitation));
-    }
-    if is_multicast(&scene.flow.destination) {
-        return Err(DropReason::Multicast);
     }
     if config.aggregation == Aggregation::None as u32 {
         scene.report_trace(tables, TracePoint::FromEndpoint);
@@ -135,6 +140,9 @@ fn enter_endpoint<P: Packet, T: Tables>(
         _ => return Err(DropReason::UnsupportedL3),
     }
     flow::read(packet, tables, &mut scene.flow)?;
+    if is_multicast(&scene.flow.destination) {
+        return Err(DropReason::Multicast);
+    }
     let endpoint = tables.endpoint(&scene.flow.destination).ok_or(DropReason::NoEndpoint)?;
     if endpoint.ifindex != scene.ifindex {
         return Err(DropReason::NoEndpoint);

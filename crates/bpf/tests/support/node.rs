@@ -191,7 +191,7 @@ pub fn listen(endpoint: &Endpoint, port: u16) -> TcpListener {
     endpoint.netns.run(move || TcpListener::bind(("::", port)).unwrap()).unwrap()
 }
 
-pub fn connect(endpoint: &Endpoint, to: IpAddr, port: u16) -> std::io::Result<TcpStream> {
+pub fn connect(endpoint: &Endpoint, to: IpAddr, port: u16, wait: Duration) -> std::io::Result<TcpStream> {
     let to = SocketAddr::new(to, port);
     let stream =
         endpoint.netns.run(move || TcpStream::connect_timeout(&to, Duration::from_millis(400))).unwrap()?;
@@ -199,9 +199,15 @@ pub fn connect(endpoint: &Endpoint, to: IpAddr, port: u16) -> std::io::Result<Tc
     Ok(stream)
 }
 
+/// How long to wait for what must not arrive.
+pub const NEVER: Duration = Duration::from_millis(400);
+/// How long to wait for what must arrive, on a machine that is busy with other things.
+pub const SURELY: Duration = Duration::from_secs(20);
+
 /// Sends a byte one way and one back.
-pub fn exchange(client: &mut TcpStream, server: &mut TcpStream) -> std::io::Result<()> {
-    server.set_read_timeout(Some(Duration::from_millis(400)))?;
+pub fn exchange(client: &mut TcpStream, server: &mut TcpStream, wait: Duration) -> std::io::Result<()> {
+    client.set_read_timeout(Some(wait))?;
+    server.set_read_timeout(Some(wait))?;
     let mut byte = [0];
     client.write_all(b"a")?;
     server.read_exact(&mut byte)?;
@@ -211,6 +217,6 @@ pub fn exchange(client: &mut TcpStream, server: &mut TcpStream) -> std::io::Resu
 
 pub fn udp(endpoint: &Endpoint, port: u16) -> UdpSocket {
     let socket = endpoint.netns.run(move || UdpSocket::bind(("::", port)).unwrap()).unwrap();
-    socket.set_read_timeout(Some(Duration::from_millis(400))).unwrap();
+    socket.set_read_timeout(Some(SURELY)).unwrap();
     socket
 }
