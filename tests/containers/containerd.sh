@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # work, here, programs, ipv4 and ipv6 are set by `run`
+# shellcheck disable=SC2154 # work, here, programs, cgroup, ipv4 and ipv6 are set by `run`
 # containerd with runc, by ctr. Sourced by `run`.
 
 runtime_up() {
@@ -42,7 +42,7 @@ run_container() {
         shift
     done
     shift
-    CILIATE_LABELS=$labels c run --snapshotter native --cni "${flags[@]}" local.test/deathstar:1 "$name" /deathstar "$@"
+    CILIATE_LABELS=$labels c run --snapshotter native --cni --cgroup "$cgroup/$name" "${flags[@]}" local.test/deathstar:1 "$name" /deathstar "$@"
 }
 
 start() { run_container "$1" "$2" --detach -- "${@:3}"; }

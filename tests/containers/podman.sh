@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # work, here, programs, ipv4 and ipv6 are set by `run`
+# shellcheck disable=SC2154 # work, here, programs, cgroup, ipv4 and ipv6 are set by `run`
 # podman 4.3 with its CNI back end. Sourced by `run`.
 
 runtime_up() {
@@ -28,7 +28,7 @@ run_container() {
     local name=$1 labels=$2
     shift 2
     # Without the limits, podman asks for more than a container of a test may have.
-    CILIATE_LABELS=$labels pod run --name "$name" --network ciltest \
+    CILIATE_LABELS=$labels pod run --name "$name" --network ciltest --cgroup-parent "$cgroup" \
         --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 "$@"
 }
 
