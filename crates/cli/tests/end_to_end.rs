@@ -248,8 +248,55 @@ fn run_passes_signals_and_exit_codes_through() {
         assert!(error.contains("default/long already runs"), "{error}");
         kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(9));
+
+        // Killed, it cannot clear its place away; the next of that name does.
+        let mut killed = stage.ciliate(&["run", "--name", "killed", "--", "sleep", "100"]).spawn().unwrap();
+        eventually("it runs", || stage.output(&["endpoint", "get", "killed"]).status.success());
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        stage.done(&["run", "--name", "killed", "--", "true"]);
         assert_eq!(stage.json(&["endpoint", "list"]).as_array().map(Vec::len), Some(0), "nothing is left");
         assert!(!stage.folder.join("run/ciliate/run").exists());
+        stage.done(&["down"]);
+    });
+}
+
+#[test]
+fn run_takes_addresses_names_and_published_ports() {
+    inside("run_takes_addresses_names_and_published_ports", |stage| {
+        stage.done(&["up"]);
+        let flags = ["--ip", "10.201.9.9", "--port", "http=80/TCP", "--publish", "8080:80", "-n", "galaxy"];
+        let run = ["run", "--detach", "--name", "deathstar", "--service-account", "vader"];
+        stage.done(&[&run, flags.as_slice(), &["--", "deathstar", "serve"]].concat());
+        let endpoint = stage.json(&["endpoint", "get", "galaxy/deathstar"]);
+        assert_eq!(endpoint[0]["ipv4"], "10.201.9.9");
+        assert_eq!(endpoint[0]["ports"][0]["name"], "http");
+        let labels = endpoint[0]["labels"].to_string();
+        assert!(labels.contains("k8s:io.kubernetes.pod.namespace=galaxy"), "{labels}");
+        assert!(labels.contains("serviceaccount=vader"), "{labels}");
+        stage.done(&["run", "--detach", "--name", "ship", "-n", "galaxy", "--", "sleep", "infinity"]);
+        for url in [
+            "http://deathstar.galaxy/v1/",
+            "http://deathstar.galaxy.svc.cluster.local/v1/",
+            "http://10.201.9.9/v1/",
+        ] {
+            eventually(url, || {
+                let request =
+                    ["exec", "galaxy/ship", "--", "deathstar", "request", "GET", url, "--timeout", "1"];
+                stage.output(&request).status.success()
+            });
+        }
+        eventually("the host reaches the published port", || {
+            let path = stage.program("deathstar");
+            let request = std::process::Command::new(path)
+                .args(["request", "-4", "GET", "http://127.0.0.1:8080/v1/", "--timeout", "1"])
+                .output();
+            request.is_ok_and(|output| output.status.success())
+        });
+        let (code, error) = stage.fails(&["run", "--name", "twin", "--ip", "10.201.9.9", "--", "true"]);
+        assert_eq!(code, 125);
+        assert!(error.contains("10.201.9.9"), "{error}");
+        assert!(!stage.folder.join("run/ciliate/run/default/twin").exists(), "nothing half done");
         stage.done(&["down"]);
     });
 }

@@ -195,6 +195,30 @@ fn apply_says_what_became_of_each_object() {
     assert_eq!(agent.bodies()[0], json!({"text": "a: b\n", "origin": "-", "namespace": "demo"}));
 }
 
+/// All or nothing holds across files too, and mistakes keep their file.
+#[test]
+fn several_files_are_one_request() {
+    let agent =
+        FakeAgent::start("several", vec![("POST /v1/policies", 200, json!({"revision": 2, "results": []}))]);
+    let namespace = |name: &str| format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n");
+    fs::create_dir(agent.folder.join("all")).unwrap();
+    fs::write(agent.folder.join("all/a.yaml"), namespace("a")).unwrap();
+    fs::write(agent.folder.join("all/b.yaml"), namespace("b")).unwrap();
+    fs::write(agent.folder.join("bad.yaml"), "kind: Namespace\nmetadata: 7\n").unwrap();
+    let apply = |files: &[&str]| {
+        let flags: Vec<&str> = files.iter().flat_map(|file| ["-f", file]).collect();
+        ciliate(&agent.folder).arg("apply").args(flags).current_dir(&agent.folder).output().unwrap()
+    };
+    let refused = apply(&["all", "bad.yaml"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("bad.yaml:"), "{}", text(&refused.stderr));
+    assert!(agent.bodies().is_empty(), "nothing was sent");
+    assert_eq!(apply(&["all"]).status.code(), Some(0));
+    let bodies = agent.bodies();
+    assert_eq!(bodies.len(), 1);
+    assert_eq!(bodies[0]["text"], format!("{}\n---\n{}", namespace("a"), namespace("b")));
+}
+
 #[test]
 fn objects_come_back_as_they_were_given() {
     let raw = json!({"apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy",

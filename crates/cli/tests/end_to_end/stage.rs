@@ -84,6 +84,10 @@ impl Stage {
         command
     }
 
+    pub fn program(&self, name: &str) -> PathBuf {
+        programs().join(name)
+    }
+
     /// Standard output of what must succeed.
     pub fn done(&self, arguments: &[&str]) -> String {
         let output = self.output(arguments);
