@@ -1,11 +1,11 @@
 //! Bad input: every fault is named with its line and field, and nothing ever panics.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use ciliate_policy::{Change, Engine, InputError, Object, Settings, parse};
 use proptest::prelude::*;
 
 const CNP: &str = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: p}\n";
 
+#[expect(clippy::expect_used, reason = "a test")]
 fn faults(text: &str) -> Vec<(usize, String, String)> {
     let errors = parse(text, "test.yaml", "default").expect_err(text);
     errors.into_iter().map(|error| (error.line, error.field, error.message)).collect()

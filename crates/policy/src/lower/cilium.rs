@@ -42,16 +42,15 @@ fn lower_spec(spec: &cilium::Spec, namespace: Option<&str>, problems: &mut Probl
             Default::default()
         }
     });
-    let default_deny = spec.enable_default_deny.unwrap_or_default();
-    let any = |allow: bool, deny: bool| allow || deny;
-    let ingress = default_deny.ingress.unwrap_or(any(
-        spec.ingress.as_ref().is_some_and(|rules| !rules.is_empty()),
-        spec.ingress_deny.as_ref().is_some_and(|rules| !rules.is_empty()),
-    ));
-    let egress = default_deny.egress.unwrap_or(any(
-        spec.egress.as_ref().is_some_and(|rules| !rules.is_empty()),
-        spec.egress_deny.as_ref().is_some_and(|rules| !rules.is_empty()),
-    ));
+    let wish = spec.enable_default_deny.unwrap_or_default();
+    let rules_in =
+        |allow: Option<usize>, deny: Option<usize>| allow.unwrap_or(0) > 0 || deny.unwrap_or(0) > 0;
+    let ingress = wish.ingress.unwrap_or_else(|| {
+        rules_in(spec.ingress.as_ref().map(Vec::len), spec.ingress_deny.as_ref().map(Vec::len))
+    });
+    let egress = wish.egress.unwrap_or_else(|| {
+        rules_in(spec.egress.as_ref().map(Vec::len), spec.egress_deny.as_ref().map(Vec::len))
+    });
     let isolates =
         [(ingress, Direction::Ingress), (egress, Direction::Egress)].into_iter().filter(|(on, _)| *on);
     let mut rules = Vec::new();
