@@ -7,7 +7,7 @@ use crate::layout;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address(pub [u8; 16]);
 
-layout!(Address = 16);
+layout!(Address = 16, IpcacheKey = 20);
 
 impl Address {
     /// Bits in front of an IPv4 address in its mapped form: what its prefix lengths count from.
@@ -37,9 +37,37 @@ impl Address {
         halves(self).cmp(&halves(other))
     }
 
+    /// 4 or 6.
+    #[inline(always)]
+    #[must_use]
+    pub const fn family(&self) -> u8 {
+        if self.is_v4() { 4 } else { 6 }
+    }
+
     #[inline(always)]
     #[must_use]
     pub const fn is_v4(&self) -> bool {
         matches!(self.0, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ..])
+    }
+}
+
+/// Key of the longest-prefix map from addresses to identities, behind its count of significant bits.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IpcacheKey {
+    /// [`Address::family`].
+    pub family: u8,
+    pub pad: [u8; 3],
+    pub address: Address,
+}
+
+impl IpcacheKey {
+    /// Bits in front of the address.
+    pub const SCOPE_BITS: u32 = 32;
+
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(address: Address) -> Self {
+        Self { family: address.family(), pad: [0; 3], address }
     }
 }

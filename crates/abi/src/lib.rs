@@ -14,7 +14,7 @@ mod metric;
 mod policy;
 mod reason;
 
-pub use address::Address;
+pub use address::{Address, IpcacheKey};
 pub use config::{Aggregation, Config, Lifetimes, TICK_SHIFT, config_flags};
 pub use connection::{Connection, ConnectionKey, FragmentKey, FragmentPorts, connection_flags};
 pub use endpoint::{Endpoint, endpoint_flags};

@@ -67,7 +67,7 @@ pub const ENTRY_DENY: u32 = 1;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PolicyEntry {
-    /// Of all entries that match, the highest decides.
+    /// Of all entries that match, the highest decides; among equals the one with the lowest rule.
     pub precedence: u32,
     pub rule: u32,
     /// [`ENTRY_ALLOW`] or [`ENTRY_DENY`].
@@ -81,7 +81,9 @@ pub struct PrefixKey {
     pub rule_set: u32,
     pub direction: u8,
     pub kind: u8,
-    pub pad: [u8; 2],
+    /// [`Address::family`]: `::/0` holds no IPv4 address, although its mapped range lies below it.
+    pub family: u8,
+    pub pad: u8,
     pub address: Address,
 }
 

@@ -242,7 +242,7 @@ fn carry_over(pins: &Pins, name: &'static str, sizes: &MapSizes) -> Result<(), E
         "POLICY" => copy::<PolicyKey, PolicyEntry>(&old, &new, name, sizes.policy),
         "CONNECTIONS" => copy::<ConnectionKey, Connection>(&old, &new, name, u32::MAX),
         "FRAGMENTS" => copy::<FragmentKey, FragmentPorts>(&old, &new, name, u32::MAX),
-        "IPCACHE" => copy::<[u8; 20], u32>(&old, &new, name, sizes.ipcache),
+        "IPCACHE" => copy::<[u8; 24], u32>(&old, &new, name, sizes.ipcache),
         "PREFIXES" => copy::<[u8; 28], u32>(&old, &new, name, sizes.prefixes),
         // Events that nobody has read yet are not worth more than a note.
         _ => Ok(()),

@@ -2,14 +2,19 @@
 
 use crate::{Datapath, Error, address, maps::operation, prefix, prefix_bits};
 use aya::maps::{MapError, lpm_trie::Key};
+use ciliate_abi::IpcacheKey;
 use ciliate_types::Identity;
 use ipnet::IpNet;
 use std::net::IpAddr;
 
+fn key(net: &IpNet) -> Key<IpcacheKey> {
+    Key::new(IpcacheKey::SCOPE_BITS.saturating_add(prefix_bits(net)), IpcacheKey::new(address(net.network())))
+}
+
 impl Datapath {
     /// Gives a prefix an identity. Connections with addresses outside of this node are judged again.
     pub fn put_ipcache(&mut self, net: IpNet, identity: Identity) -> Result<(), Error> {
-        let key = Key::new(prefix_bits(&net), address(net.network()));
+        let key = key(&net);
         if self.ipcache.get(&net) == Some(&identity) {
             return Ok(());
         }
@@ -28,7 +33,7 @@ impl Datapath {
         if self.ipcache.remove(&net).is_none() {
             return Ok(());
         }
-        let key = Key::new(prefix_bits(&net), address(net.network()));
+        let key = key(&net);
         match self.maps.ipcache.remove(&key) {
             Ok(()) | Err(MapError::KeyNotFound) => {}
             Err(MapError::SyscallError(e)) if e.io_error.kind() == std::io::ErrorKind::NotFound => {}
@@ -43,13 +48,15 @@ impl Datapath {
 
     /// What the kernel answers for an address.
     pub fn lookup_ipcache(&self, at: IpAddr) -> Option<Identity> {
-        self.maps.ipcache.get(&Key::new(128, address(at)), 0).ok().map(Identity::new)
+        self.maps.ipcache.get(&key(&at.into()), 0).ok().map(Identity::new)
     }
 
     pub(crate) fn read_ipcache(&mut self) -> Result<(), Error> {
         for entry in self.maps.ipcache.iter() {
             let (key, identity) = entry.map_err(operation("read", "IPCACHE"))?;
-            if let Some(net) = prefix(key.prefix_len(), key.data()) {
+            if let Some(net) =
+                prefix(key.prefix_len().saturating_sub(IpcacheKey::SCOPE_BITS), key.data().address)
+            {
                 self.ipcache.insert(net, Identity::new(identity));
             }
         }

@@ -6,7 +6,8 @@ use aya::{
     maps::{Array, HashMap, LpmTrie, Map, MapData, PerCpuArray, lpm_trie::Key},
 };
 use ciliate_abi::{
-    Address, Config, Connection, ConnectionKey, Endpoint, Metric, PolicyEntry, PolicyKey, PrefixKey, RuleSet,
+    Address, Config, Connection, ConnectionKey, Endpoint, IpcacheKey, Metric, PolicyEntry, PolicyKey,
+    PrefixKey, RuleSet,
 };
 use std::io;
 
@@ -87,7 +88,7 @@ pub struct MapUsage {
 pub struct Maps {
     pub config: Array<MapData, Config>,
     pub endpoints: HashMap<MapData, Address, Endpoint>,
-    pub ipcache: LpmTrie<MapData, Address, u32>,
+    pub ipcache: LpmTrie<MapData, IpcacheKey, u32>,
     pub rule_sets: HashMap<MapData, u32, RuleSet>,
     /// Written in batches only.
     pub policy: MapData,

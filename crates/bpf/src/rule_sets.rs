@@ -1,5 +1,8 @@
 //! Rule sets in the kernel: written whole, shared when equal, freed when nobody can look at them any more.
 
+#[cfg(test)]
+mod agreement;
+
 use crate::{Datapath, Error, address, batch, maps::call, maps::operation, prefix_bits};
 use aya::maps::lpm_trie::Key;
 use ciliate_abi::{
@@ -368,7 +371,7 @@ fn digest(compiled: &Compiled) -> Digest {
         }
         compiled.prefixes.len().hash(&mut hasher);
         for ((bits, key), class) in &compiled.prefixes {
-            (bits, key.direction, key.kind, key.address.0, class).hash(&mut hasher);
+            (bits, key.direction, key.kind, key.family, key.address.0, class).hash(&mut hasher);
         }
         hasher.finish()
     })
@@ -450,7 +453,8 @@ fn compile_direction(
             rule_set: 0,
             direction: direction as u8,
             kind: kind as u8,
-            pad: [0; 2],
+            family: address(net.network()).family(),
+            pad: 0,
             address: address(net.network()),
         };
         into.prefixes.insert((PrefixKey::SCOPE_BITS.saturating_add(prefix_bits(net)), key), class.0);

@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 use ciliate_abi::{
     Address, Config, Connection, ConnectionKey, Direction, Endpoint, Event, FragmentKey, FragmentPorts,
-    METRIC_SLOTS, Metric, PolicyEntry, PolicyKey, PrefixKey, RuleSet, TICK_SHIFT, metric_slot,
+    IpcacheKey, METRIC_SLOTS, Metric, PolicyEntry, PolicyKey, PrefixKey, RuleSet, TICK_SHIFT, metric_slot,
 };
 use ciliate_dp_core::{Scene, Tables};
 use core::mem::MaybeUninit;
@@ -18,7 +18,7 @@ static CONFIG: Array<Config> = Array::with_max_entries(1, 0);
 #[map]
 static ENDPOINTS: HashMap<Address, Endpoint> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
 #[map]
-static IPCACHE: LpmTrie<Address, u32> = LpmTrie::with_max_entries(512_000, BPF_F_NO_PREALLOC);
+static IPCACHE: LpmTrie<IpcacheKey, u32> = LpmTrie::with_max_entries(512_000, BPF_F_NO_PREALLOC);
 #[map]
 static RULE_SETS: HashMap<u32, RuleSet> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
 #[map]
@@ -68,7 +68,7 @@ impl Tables for KernelTables {
 
     #[inline(always)]
     fn identity(&self, address: &Address) -> Option<u32> {
-        IPCACHE.get(Key::new(128, *address)).copied()
+        identity_of(address)
     }
 
     #[inline(always)]
@@ -85,7 +85,7 @@ impl Tables for KernelTables {
 
     #[inline(always)]
     fn class(&self, key: &PrefixKey) -> Option<u32> {
-        PREFIXES.get(Key::new(PrefixKey::SCOPE_BITS + 128, *key)).copied()
+        class_of(key)
     }
 
     #[inline(always)]
@@ -137,6 +137,19 @@ impl Tables for KernelTables {
             unsafe { *lost += 1 };
         }
     }
+}
+
+// Keys of prefix maps are large: frames of their own, so that they and those of other stages need not fit the stack
+// at the same time.
+
+#[inline(never)]
+fn identity_of(address: &Address) -> Option<u32> {
+    IPCACHE.get(Key::new(IpcacheKey::SCOPE_BITS + 128, IpcacheKey::new(*address))).copied()
+}
+
+#[inline(never)]
+fn class_of(key: &PrefixKey) -> Option<u32> {
+    PREFIXES.get(Key::new(PrefixKey::SCOPE_BITS + 128, *key)).copied()
 }
 
 /// This processor's scene; a packet's program runs to its end before the next one's starts.

@@ -96,8 +96,11 @@ impl Memory {
     }
 }
 
-/// Whether the leading bits of two addresses are the same.
+/// Whether the leading bits of two addresses of the same family are the same.
 fn shares(bits: u32, a: &Address, b: &Address) -> bool {
+    if a.family() != b.family() {
+        return false;
+    }
     let difference = u128::from_be_bytes(a.0) ^ u128::from_be_bytes(b.0);
     difference.leading_zeros() >= bits
 }

@@ -125,7 +125,8 @@ pub fn judge<T: Tables>(
             rule_set: handle,
             direction: direction as u8,
             kind: kind as u8,
-            pad: [0; 2],
+            family: peer_address.family(),
+            pad: 0,
             address: *peer_address,
         };
         if let Some(class) = tables.class(&key) {
@@ -180,7 +181,9 @@ fn look_up_shape<T: Tables>(tables: &T, search: &mut Search, bits: u32) {
         (search.protocol, search.port & (0xffff_0000_u32 >> (bits & 31)) as u16)
     };
     if let Some(entry) = tables.policy_entry(&search.key)
-        && (!search.found || entry.precedence > search.best.precedence)
+        && (!search.found
+            || entry.precedence > search.best.precedence
+            || (entry.precedence == search.best.precedence && entry.rule < search.best.rule))
     {
         search.found = true;
         search.best.precedence = entry.precedence;

@@ -193,10 +193,7 @@ pub fn listen(endpoint: &Endpoint, port: u16) -> TcpListener {
 
 pub fn connect(endpoint: &Endpoint, to: IpAddr, port: u16, wait: Duration) -> std::io::Result<TcpStream> {
     let to = SocketAddr::new(to, port);
-    let stream =
-        endpoint.netns.run(move || TcpStream::connect_timeout(&to, Duration::from_millis(400))).unwrap()?;
-    stream.set_read_timeout(Some(Duration::from_millis(400)))?;
-    Ok(stream)
+    endpoint.netns.run(move || TcpStream::connect_timeout(&to, wait)).unwrap()
 }
 
 /// How long to wait for what must not arrive.
