@@ -203,15 +203,25 @@ fn endpoints_change_and_go() {
         let row = stage.json(&["config", "get", "policy-enforcement"]);
         assert_eq!(row[0]["origin"], "runtime");
 
-        shell("ip netns add foo 2>/dev/null || (mkdir -p /run/netns && ip netns add foo)");
-        let made =
-            stage.done(&["endpoint", "add", "--netns", "/run/netns/foo", "--name", "foo", "-l", "app=x"]);
+        let netns = stage.file("foo", "");
+        shell(&format!("unshare --net={netns} true"));
+        let made = stage.done(&["endpoint", "add", "--netns", &netns, "--name", "foo", "-l", "app=x"]);
         assert!(made.contains("default/foo") && made.trim_end().ends_with("created"), "{made}");
         stage.done(&["exec", "foo", "--", "ip", "addr", "show", "eth0"]);
         assert_eq!(stage.done(&["endpoint", "delete", "foo"]).trim_end().rsplit(' ').next(), Some("deleted"));
         let (code, error) = stage.fails(&["endpoint", "get", "foo"]);
         assert_eq!(code, 6, "{error}");
-        shell("ip netns del foo");
+        let mut holder =
+            std::process::Command::new("unshare").args(["--net", "sleep", "100"]).spawn().unwrap();
+        let pid = holder.id().to_string();
+        let own = fs::read_link("/proc/self/ns/net").unwrap();
+        let theirs = format!("/proc/{pid}/ns/net");
+        eventually("it has its own namespace", || fs::read_link(&theirs).is_ok_and(|link| link != own));
+        let made = stage.done(&["endpoint", "add", "--pid", &pid, "--name", "bar", "--interface", "net0"]);
+        assert!(made.contains("default/bar"), "{made}");
+        assert!(shell(&format!("nsenter -t {pid} -n ip -o link")).contains("net0"));
+        holder.kill().unwrap();
+        holder.wait().unwrap();
         stage.done(&["down"]);
     });
 }

@@ -156,7 +156,7 @@ fn a_refusal_names_every_problem_with_its_place() {
     fs::write(agent.folder.join("rule.yaml"), "kind: X\n").unwrap();
     let output = ciliate(&agent.folder)
         .args(["apply", "-f", "rule.yaml"])
-        .current_dir(&agent.folder)
+        .current_dir(&*agent.folder)
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -207,7 +207,7 @@ fn several_files_are_one_request() {
     fs::write(agent.folder.join("bad.yaml"), "kind: Namespace\nmetadata: 7\n").unwrap();
     let apply = |files: &[&str]| {
         let flags: Vec<&str> = files.iter().flat_map(|file| ["-f", file]).collect();
-        ciliate(&agent.folder).arg("apply").args(flags).current_dir(&agent.folder).output().unwrap()
+        ciliate(&agent.folder).arg("apply").args(flags).current_dir(&*agent.folder).output().unwrap()
     };
     let refused = apply(&["all", "bad.yaml"]);
     assert_eq!(refused.status.code(), Some(1));

@@ -16,10 +16,9 @@ const INSIDE: &str = "CILIATE_TEST_INSIDE";
 
 /// Runs `body` inside fresh namespaces. The test calls itself again there, so whatever it leaves dies with it.
 pub fn inside(test: &str, body: impl FnOnce(&Stage)) {
+    let folder = env::temp_dir().join(format!("ciliate-{test}"));
     if env::var(INSIDE).is_ok_and(|name| name == test) {
-        // Only now: else this variable would be taken for a setting.
-        let stage = Stage::set();
-        body(&stage);
+        body(&Stage::set(folder));
         return;
     }
     if !nix::unistd::geteuid().is_root() {
@@ -37,6 +36,8 @@ pub fn inside(test: &str, body: impl FnOnce(&Stage)) {
         .stdin(Stdio::null())
         .process_group(0);
     let output = command.output().unwrap();
+    // What was mounted there went with the namespaces.
+    fs::remove_dir(&folder).unwrap();
     assert!(output.status.success(), "{}\n{}\n{}", output.status, text(&output.stdout), text(&output.stderr));
 }
 
@@ -57,8 +58,7 @@ pub struct Traces {
 }
 
 impl Stage {
-    fn set() -> Self {
-        let folder = env::temp_dir().join("ciliate-end-to-end");
+    fn set(folder: PathBuf) -> Self {
         fs::create_dir_all(&folder).unwrap();
         shell(&format!("mount -t tmpfs -o mode=0755 stage {}", folder.display()));
         for name in ["bpf", "run", "state"] {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
+    ops::Deref,
     os::unix::net::{UnixListener, UnixStream},
     path::{Path, PathBuf},
     process::Command,
@@ -15,16 +16,31 @@ use std::{
 type Answer = (&'static str, u16, Value);
 
 pub struct FakeAgent {
-    pub folder: PathBuf,
+    pub folder: Folder,
     asked: Arc<Mutex<Vec<(String, Value)>>>,
 }
 
-/// A folder of its own for each test, empty.
-pub fn folder(name: &str) -> PathBuf {
+/// A folder of its own for each test, which goes with it.
+pub struct Folder(PathBuf);
+
+impl Deref for Folder {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+pub fn folder(name: &str) -> Folder {
     let folder = std::env::temp_dir().join(format!("ciliate-cli-{}-{name}", std::process::id()));
-    drop(fs::remove_dir_all(&folder));
     fs::create_dir_all(&folder).unwrap();
-    folder
+    Folder(folder)
 }
 
 /// The binary under test, asking the agent in `folder`, untouched by the environment of whoever runs the tests.
@@ -63,12 +79,6 @@ impl FakeAgent {
 
     pub fn bodies(&self) -> Vec<Value> {
         self.asked.lock().unwrap().iter().map(|(_, body)| body.clone()).filter(|b| !b.is_null()).collect()
-    }
-}
-
-impl Drop for FakeAgent {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.folder).ok();
     }
 }
 
