@@ -41,7 +41,10 @@ impl Engine {
 
     pub(super) fn compile(&self, specs: &[SpecId], names: &NamedPorts) -> RuleSet {
         let mut ingress = self.compile_direction(Direction::Ingress, specs, names);
-        let closed = ingress.otherwise == Otherwise::Deny || !ingress.entries.is_empty();
+        // Not by the entries: those come and go with identities.
+        let rules = specs.iter().filter_map(|id| self.policies.spec(*id)).flat_map(|spec| &spec.rules);
+        let has_rules = rules.into_iter().any(|rule| rule.direction == Direction::Ingress);
+        let closed = ingress.otherwise == Otherwise::Deny || has_rules;
         if self.settings.allow_localhost == AllowLocalhost::Always && closed {
             let key = EntryKey { peer: Peer::Identity(ReservedIdentity::Host.into()), traffic: Traffic::Any };
             let entry =

@@ -182,8 +182,11 @@ impl Model<'_> {
             Direction::Ingress => self.subject,
             Direction::Egress => self.other,
         };
-        let key = (name.to_owned(), self.packet.protocol);
-        destination.named_ports.get(&key).is_some_and(|ports| ports.contains(&self.packet.port))
+        destination.named_ports.iter().any(|((known, protocol), ports)| {
+            known.to_lowercase() == name.to_lowercase()
+                && *protocol == self.packet.protocol
+                && ports.contains(&self.packet.port)
+        })
     }
 
     fn endpoints(&self, selectors: Option<&[LabelSelector]>, namespace: Option<&str>) -> Option<bool> {
