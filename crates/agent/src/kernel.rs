@@ -12,7 +12,7 @@ use ciliate_net::{Created, EndpointDevice, HostAddress, Link, Masquerade};
 use ciliate_policy::rule_set::RuleSet;
 use ciliate_types::{EndpointId, Identity};
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -79,8 +79,10 @@ pub trait Kernel: Send {
     fn create_device(&mut self, device: &EndpointDevice) -> Result<Created>;
     /// Addresses, routes, up. May be repeated.
     fn start_device(&mut self, device: &EndpointDevice, made: &Created) -> Result<()>;
-    /// Puts the programs on a device that is there, or leaves them.
+    /// Puts the programs on a device that is there.
     fn attach(&mut self, device: &str) -> Result<()>;
+    /// Devices that have the programs.
+    fn attached(&self) -> Result<BTreeSet<String>>;
     /// Programs and device; what is gone is well.
     fn delete_device(&mut self, device: &str) -> Result<()>;
     fn devices(&self) -> Result<Vec<Link>>;

@@ -29,7 +29,13 @@ use ciliate_bpf::EventReader;
 use ciliate_net::AddressWatch;
 use ciliate_store::Embedded;
 use engine::{Engine, Inbox, Parts, Requests};
-use std::{fs, os::unix::net::UnixListener, sync::Arc, thread, time::Duration};
+use std::{
+    fs,
+    os::unix::net::UnixListener,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 use tokio::{signal::unix, sync::watch, task::JoinSet, time};
 
 /// Runs the agent in the foreground until a signal or a request ends it.
@@ -37,14 +43,18 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     logging::start(config.log_level, config.log_format);
     fs::create_dir_all(&config.run_dir)
         .with_context(|| format!("cannot make the run directory {}", config.run_dir.display()))?;
+    let mut steps = Steps::new();
     let store = Arc::new(Embedded::open(&config.state_dir)?);
+    steps.done("the store is open");
     let ipam = ipam::Ipam::new(&config);
     let (kernel, events) = kernel::HostKernel::open(&config, &ipam.gateways(), &ipam.networks())?;
+    steps.done("the kernel is adopted");
     let notices = notice::Notices::new();
     let parts =
         Parts { config: config.clone(), settings, kernel: Box::new(kernel), store, notices: notices.clone() };
     let (mut engine, state) = Engine::new(parts);
     engine.restore().map_err(|failure| anyhow!("{failure}"))?;
+    steps.done("the state is in force");
     let listener = socket::bind(&config)?;
     cni_queue::process(&mut engine, &config.run_dir);
 
@@ -62,6 +72,20 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     let _ = fs::remove_file(config.socket());
     tracing::info!("ended");
     served
+}
+
+/// Says how long the parts of the start took.
+struct Steps(Instant);
+
+impl Steps {
+    fn new() -> Self {
+        Self(Instant::now())
+    }
+
+    fn done(&mut self, what: &str) {
+        let took = std::mem::replace(&mut self.0, Instant::now()).elapsed();
+        tracing::debug!(milliseconds = took.as_millis(), "{what}");
+    }
 }
 
 fn start_engine(engine: Engine, inbox: Inbox) -> anyhow::Result<thread::JoinHandle<()>> {

@@ -4,7 +4,7 @@ use super::Engine;
 use crate::{failure::Result, identity::Meaning, state::AddressRow};
 use ciliate_api::AddressSource;
 use ciliate_policy::{IdentityInfo, NamedPorts};
-use ciliate_types::{EndpointId, Identity, Labels};
+use ciliate_types::{EndpointId, Identity, IdentityScope, Labels};
 use ipnet::IpNet;
 use std::sync::Arc;
 
@@ -28,10 +28,27 @@ impl Engine {
         Ok(given.identities)
     }
 
+    /// Forgets numbers that may not have reached the disk, so that they are not taken for given later.
+    pub(super) fn unlearn(&mut self, fresh: Vec<Identity>) {
+        for identity in &fresh {
+            drop(self.policy.remove_identity(*identity));
+        }
+        if let Err(failure) = self.refresh() {
+            tracing::warn!(%failure, "rule sets still name an identity that nobody has");
+        }
+        for identity in fresh {
+            self.identities.forget(&mut self.state, identity);
+        }
+    }
+
     /// Tells the policy engine what an identity means now: its labels and the named ports of its endpoints.
     pub(super) fn tell_policy(&mut self, identity: Identity) {
         let labels = Labels::clone(&self.state.labels(identity));
         let mut named_ports = NamedPorts::new();
+        if identity.scope() != IdentityScope::Global {
+            self.policy.put_identity(identity, IdentityInfo { labels, named_ports });
+            return;
+        }
         for row in self.state.endpoints.values().filter(|row| row.record.identity == identity) {
             for (name, ports) in row.record.named_ports() {
                 named_ports.entry(name).or_default().extend(ports);

@@ -12,10 +12,11 @@ use crate::{
     state::{AddressRow, EndpointRow, Isolation},
 };
 use ciliate_api::{AddressSource, Endpoint, EndpointRequest, EndpointState};
-use ciliate_net::{Created, Netns};
+use ciliate_net::{Created, EndpointDevice};
 use ciliate_policy::Subject;
-use ciliate_types::{EndpointId, Labels};
-use std::{net::IpAddr, sync::Arc};
+use ciliate_store::Write;
+use ciliate_types::{EndpointId, Identity, Labels};
+use std::{net::IpAddr, sync::Arc, thread};
 
 impl Engine {
     /// Returns when the first packet may flow, under policy from the start.
@@ -33,18 +34,24 @@ impl Engine {
         let addresses = self.ipam.allocate(wanted)?;
         (record.ipv4, record.ipv6) = (addresses.v4, addresses.v6);
         let name = record.full_name();
-        let failed = |failure: Failure| failure.while_doing(format!("cannot create endpoint {name}"));
-        if let Err(failure) = self.record_endpoint(record, labels) {
-            self.ipam.release(addresses);
-            return Err(failed(failure));
-        }
-        if let Err(failure) = self.bring_up(id, netns) {
-            self.log(id, EndpointState::Creating, Err(&failure));
-            if let Err(undo) = self.erase(id) {
-                tracing::error!(endpoint = %id, %undo, "what was made of the endpoint could not be removed");
+        let device = self.device(&record, netns);
+        let publishes = !record.publish.is_empty();
+        let mut fresh = Vec::new();
+        let entered = self.enter(record, labels, &mut fresh);
+        let made = entered.and_then(|writes| self.save_and_make(id, &device, &writes));
+        let started = made.and_then(|made| {
+            if publishes {
+                self.kernel.open_to_loopback(&device.host_name)?;
+                self.apply_translation()?;
             }
-            self.logs.remove(&id);
-            return Err(failed(failure));
+            Ok(self.kernel.start_device(&device, &made)?)
+        });
+        if let Err(failure) = started {
+            self.log(id, EndpointState::Creating, Err(&failure));
+            self.abandon(id);
+            self.unlearn(fresh);
+            self.ipam.release(addresses);
+            return Err(failure.while_doing(format!("cannot create endpoint {name}")));
         }
         self.set_state(id, EndpointState::Ready);
         self.describe_policy(id);
@@ -56,18 +63,18 @@ impl Engine {
         Ok(self.endpoint_view(&row))
     }
 
-    /// On the disk before anything exists: whatever happens now, a restart completes or removes it.
-    fn record_endpoint(&mut self, mut record: EndpointRecord, labels: Labels) -> Result<()> {
+    /// Into the state; returns what is to be written to the store.
+    fn enter(
+        &mut self,
+        mut record: EndpointRecord,
+        labels: Labels,
+        fresh: &mut Vec<Identity>,
+    ) -> Result<Vec<Write>> {
         let mut given = self.identities.give(&mut self.state, vec![Meaning::Labels(labels.clone())])?;
+        fresh.append(&mut given.fresh);
         record.identity =
             *given.identities.first().ok_or_else(|| Failure::unavailable("no identity was given"))?;
         given.writes.push(put(kind::ENDPOINT, &record.id.to_string(), &record)?);
-        if let Err(error) = self.store.commit(&given.writes) {
-            for identity in given.fresh {
-                self.identities.forget(&mut self.state, identity);
-            }
-            return Err(error.into());
-        }
         self.identities.hold(&mut self.state, record.identity);
         let row = EndpointRow {
             labels: Arc::new(labels),
@@ -81,14 +88,34 @@ impl Engine {
             record,
         };
         self.state.endpoints.put(row.record.id, Arc::new(row));
-        Ok(())
+        Ok(given.writes)
+    }
+
+    /// Makes the endpoint while the disk is busy with its record. It is down until both are done; should only the
+    /// record be missing after a crash, a restart removes what nobody has a record of.
+    fn save_and_make(
+        &mut self,
+        id: EndpointId,
+        device: &EndpointDevice,
+        writes: &[Write],
+    ) -> Result<Created> {
+        let store = Arc::clone(&self.store);
+        thread::scope(|scope| {
+            let saving = thread::Builder::new()
+                .name("save".to_owned())
+                .spawn_scoped(scope, || store.commit(writes))?;
+            let made = self.make(id, device);
+            let saved = saving.join().map_err(|_| Failure::unavailable("the store broke while it saved"))?;
+            saved?;
+            made
+        })
     }
 
     /// Peers learn of it, its rules are written, its device is made; rows and programs stand before anything is up.
-    fn bring_up(&mut self, id: EndpointId, netns: Netns) -> Result<()> {
-        let Some(row) = self.state.endpoints.get(&id).map(Arc::clone) else { return Ok(()) };
-        let device = self.device(&row.record, netns);
-        let made = self.kernel.create_device(&device)?;
+    fn make(&mut self, id: EndpointId, device: &EndpointDevice) -> Result<Created> {
+        let row = self.state.endpoints.get(&id).map(Arc::clone);
+        let row = row.ok_or_else(|| Failure::absent(format!("endpoint {id} has no row")))?;
+        let made = self.kernel.create_device(device)?;
         self.tell_policy(row.record.identity);
         self.refresh_peers()?;
         self.adopt(&row, ids(&made))?;
@@ -98,11 +125,7 @@ impl Engine {
             row.ifindex = made.host_ifindex;
             row.host_mac = made.host_mac.to_string();
         });
-        if !row.record.publish.is_empty() {
-            self.kernel.open_to_loopback(&device.host_name)?;
-            self.apply_translation()?;
-        }
-        Ok(self.kernel.start_device(&device, &made)?)
+        Ok(made)
     }
 
     /// Its rules and rows, for a device that is down yet, or that was under policy before a restart.

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::{
-    failure::Result,
+    failure::{Failure, Result},
     record::{EndpointRecord, host_device, kind},
     state::EndpointRow,
 };
@@ -40,30 +40,48 @@ impl Engine {
         Ok(())
     }
 
-    /// Removes everything of an endpoint, made or half made: first what carries packets, then what others take it
-    /// for, then its own rules, and last its record. May be repeated.
+    /// Removes everything of an endpoint: first what carries packets, then what others take it for, then its record,
+    /// and last what nobody looks at any more. May be repeated.
     pub(super) fn erase(&mut self, id: EndpointId) -> Result<()> {
+        self.erase_from_kernel(id)?;
+        self.store.commit(&[Write::delete(kind::ENDPOINT, &id.to_string())])?;
+        self.erase_from_state(id)
+    }
+
+    /// Removes what there is of an endpoint that could not be made. A record that stays is removed by a restart.
+    pub(super) fn abandon(&mut self, id: EndpointId) {
+        let store = Arc::clone(&self.store);
+        let from_store = || store.commit(&[Write::delete(kind::ENDPOINT, &id.to_string())]).map(drop);
+        let results =
+            [self.erase_from_kernel(id), from_store().map_err(Failure::from), self.erase_from_state(id)];
+        for failure in results.into_iter().filter_map(Result::err) {
+            tracing::error!(endpoint = %id, %failure, "not everything of the endpoint could be removed");
+        }
+        self.logs.remove(&id);
+    }
+
+    fn erase_from_kernel(&mut self, id: EndpointId) -> Result<()> {
         self.kernel.delete_device(&host_device(id))?;
         let Some(row) = self.state.endpoints.get(&id).map(Arc::clone) else { return Ok(()) };
-        let record = &row.record;
-        for address in record.addresses().iter() {
+        for address in row.record.addresses().iter() {
             self.kernel.remove_endpoint(address)?;
             self.vacate(address.into())?;
         }
-        self.store.commit(&[Write::delete(kind::ENDPOINT, &id.to_string())])?;
-        self.state.endpoints.remove(&id);
+        Ok(())
+    }
+
+    fn erase_from_state(&mut self, id: EndpointId) -> Result<()> {
+        let Some(row) = self.state.endpoints.remove(&id) else { return Ok(()) };
+        let record = &row.record;
         self.forget_local(&row, record);
         self.ipam.release(record.addresses());
         self.identities.let_go(&mut self.state, record.identity);
         self.tell_policy(record.identity);
-        // It is gone already; what follows only tidies up.
-        if let Err(failure) = self.refresh() {
-            tracing::warn!(%failure, "rule sets still name ports of an endpoint that is gone");
+        self.refresh()?;
+        match record.publish.is_empty() {
+            true => Ok(()),
+            false => self.apply_translation(),
         }
-        if !record.publish.is_empty() {
-            self.apply_translation()?;
-        }
-        Ok(())
     }
 
     fn forget_local(&mut self, row: &EndpointRow, record: &EndpointRecord) {

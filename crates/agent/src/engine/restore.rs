@@ -120,10 +120,14 @@ impl Engine {
         records: Vec<EndpointRecord>,
         present: &BTreeMap<String, Link>,
     ) -> Result<()> {
+        let attached = self.kernel.attached()?;
         for id in records.iter().map(|record| record.id) {
             let Some(row) = self.state.endpoints.get(&id).map(Arc::clone) else { continue };
             match present.get(&row.record.host_device()) {
                 Some(link) => {
+                    if !attached.contains(&link.name) {
+                        self.kernel.attach(&link.name)?;
+                    }
                     self.restore_endpoint(&row, link).map_err(|failure| {
                         failure.while_doing(format!("cannot restore endpoint {}", row.record.full_name()))
                     })?;
@@ -138,7 +142,6 @@ impl Engine {
         let id = row.record.id;
         let gateway_mac = link.mac.map_or([0; 6], |mac| mac.0);
         self.adopt(row, DeviceIds { ifindex: link.index, mac: row.record.mac.0, gateway_mac })?;
-        self.kernel.attach(&link.name)?;
         self.state.endpoints.update(&id, |row| {
             let row = Arc::make_mut(row);
             row.ifindex = link.index;

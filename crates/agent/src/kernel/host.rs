@@ -16,7 +16,7 @@ use ciliate_policy::rule_set::RuleSet;
 use ciliate_types::Identity;
 use ipnet::IpNet;
 use journal::Journal;
-use std::{net::IpAddr, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 /// Programs, maps, devices and settings of the network namespace that the agent runs in.
 pub struct HostKernel {
@@ -269,6 +269,10 @@ impl Kernel for HostKernel {
 
     fn attach(&mut self, device: &str) -> Result<()> {
         Ok(self.datapath_mut()?.attach(device)?)
+    }
+
+    fn attached(&self) -> Result<BTreeSet<String>> {
+        Ok(self.datapath()?.attached()?.into_iter().collect())
     }
 
     fn delete_device(&mut self, device: &str) -> Result<()> {

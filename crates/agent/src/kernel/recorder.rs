@@ -1,1 +1,320 @@
+//! A kernel in memory that writes down what it is told, and fails when asked to.
 
+use super::{EndpointEntry, Extended, Extension, Handle, Kernel, KernelError, Result};
+use ciliate_api::MapEvent;
+use ciliate_bpf::{ConnectionRow, MapUsage, MetricRow, NodeSettings, PolicyDump, Sweep};
+use ciliate_net::{Created, EndpointDevice, HostAddress, Link, Mac, Masquerade};
+use ciliate_policy::rule_set::{Action, Peer, RuleSet, Traffic};
+use ciliate_types::Identity;
+use ipnet::IpNet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+/// What the kernel holds; it outlives the agents that write to it.
+#[derive(Default)]
+pub struct Held {
+    pub log: Vec<String>,
+    pub rule_sets: BTreeMap<u32, (RuleSet, usize)>,
+    pub endpoints: BTreeMap<IpAddr, EndpointEntry>,
+    pub addresses: BTreeMap<IpNet, Identity>,
+    pub devices: BTreeMap<String, Link>,
+    pub up: BTreeSet<String>,
+    pub attached: BTreeSet<String>,
+    pub host: Vec<HostAddress>,
+    pub translation: Option<Masquerade>,
+    /// The step that fails, counted down with every write.
+    pub fail_at: Option<usize>,
+    /// Called after every write: what must hold at every moment.
+    pub check: Option<Box<dyn Fn(&Held) + Send>>,
+    last_handle: u32,
+    last_index: u32,
+}
+
+#[derive(Clone, Default)]
+pub struct Recorder(Arc<Mutex<Held>>);
+
+impl Recorder {
+    pub fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap()
+    }
+
+    /// What was written since the last call.
+    pub fn take_log(&self) -> Vec<String> {
+        std::mem::take(&mut self.held().log)
+    }
+
+    fn step(&self, what: String, change: impl FnOnce(&mut Held)) -> Result<()> {
+        let mut held = self.held();
+        if let Some(left) = held.fail_at.as_mut() {
+            match left.checked_sub(1) {
+                Some(rest) => *left = rest,
+                None => {
+                    held.fail_at = None;
+                    return Err(KernelError::Test("the kernel refused"));
+                }
+            }
+        }
+        held.log.push(what);
+        change(&mut held);
+        let check = held.check.take();
+        if let Some(check) = &check {
+            check(&held);
+        }
+        held.check = check;
+        Ok(())
+    }
+}
+
+impl Held {
+    /// What the programs would decide for a new connection into an endpoint of this kernel.
+    pub fn lets_in(&self, source: IpAddr, destination: IpAddr, traffic: Traffic) -> bool {
+        let Some(row) = self.endpoints.get(&destination) else { return false };
+        let Some((rules, _)) = self.rule_sets.get(&row.rule_set.0) else { return false };
+        let world = if source.is_ipv4() { 9 } else { 10 };
+        let by_prefix = || {
+            let mut found: Vec<_> = self.addresses.iter().filter(|(net, _)| net.contains(&source)).collect();
+            found.sort_by_key(|(net, _)| net.prefix_len());
+            found.last().map_or(Identity::new(world), |(_, identity)| **identity)
+        };
+        let peer = self.endpoints.get(&source).map_or_else(by_prefix, |row| row.identity);
+        let entries = rules.ingress.entries.iter().filter(|(key, _)| {
+            (key.peer == Peer::Any || key.peer == Peer::Identity(peer))
+                && (key.traffic == Traffic::Any || key.traffic == traffic)
+        });
+        match entries.max_by_key(|(_, entry)| entry.precedence) {
+            Some((_, entry)) => entry.action == Action::Allow,
+            None => rules.ingress.otherwise == ciliate_policy::rule_set::Otherwise::Allow,
+        }
+    }
+}
+
+/// Entries as one line, for logs.
+fn describe(rules: &RuleSet) -> String {
+    let peers: BTreeSet<String> = rules
+        .ingress
+        .entries
+        .keys()
+        .map(|key| match key.peer {
+            Peer::Any => "any".to_owned(),
+            Peer::Identity(identity) => identity.to_string(),
+            Peer::Class(class) => format!("class {}", class.0),
+        })
+        .collect();
+    format!("{:?} [{}]", rules.ingress.otherwise, peers.into_iter().collect::<Vec<_>>().join(" "))
+}
+
+impl Kernel for Recorder {
+    fn set_node(&mut self, _: &NodeSettings) -> Result<()> {
+        self.step("node".to_owned(), |_| {})
+    }
+
+    fn write_rule_set(&mut self, rules: &RuleSet) -> Result<Handle> {
+        let known = self.held().rule_sets.iter().find(|(_, (r, _))| r == rules).map(|(n, _)| *n);
+        if let Some(number) = known {
+            if let Some((_, references)) = self.held().rule_sets.get_mut(&number) {
+                *references += 1;
+            }
+            return Ok(Handle(number));
+        }
+        let number = self.held().last_handle + 1;
+        self.step(format!("rules {number} {}", describe(rules)), |held| {
+            held.last_handle = number;
+            held.rule_sets.insert(number, (rules.clone(), 1));
+        })?;
+        Ok(Handle(number))
+    }
+
+    fn extend_rule_set(&mut self, extension: &Extension<'_>) -> Result<Extended> {
+        let Extension { handle, old, new } = *extension;
+        let grows = |old: &RuleSet, new: &RuleSet| {
+            old.egress == new.egress
+                && old.ingress.otherwise == new.ingress.otherwise
+                && old.ingress.prefixes == new.ingress.prefixes
+                && old.ingress.entries.iter().all(|(k, e)| new.ingress.entries.get(k) == Some(e))
+                && new.ingress.entries.iter().all(|(k, e)| {
+                    old.ingress.entries.contains_key(k)
+                        || (matches!(k.peer, Peer::Identity(_)) && e.action == Action::Allow)
+                })
+        };
+        if !grows(old, new) {
+            return Ok(Extended::NotPossible);
+        }
+        self.step(format!("extend {} {}", handle.0, describe(new)), |held| {
+            if let Some((rules, _)) = held.rule_sets.get_mut(&handle.0) {
+                *rules = new.clone();
+            }
+        })?;
+        Ok(Extended::InPlace)
+    }
+
+    fn release_rule_set(&mut self, handle: Handle) {
+        let mut held = self.held();
+        let left = held.rule_sets.get_mut(&handle.0).map(|(_, references)| {
+            *references -= 1;
+            *references
+        });
+        if left == Some(0) {
+            held.log.push(format!("free {}", handle.0));
+            held.rule_sets.remove(&handle.0);
+            assert!(
+                held.endpoints.values().all(|row| row.rule_set != handle),
+                "rule set {} is freed while an endpoint uses it",
+                handle.0
+            );
+        }
+    }
+
+    fn release_unclaimed_rule_sets(&mut self) {
+        let mut held = self.held();
+        let used: BTreeSet<u32> = held.endpoints.values().map(|row| row.rule_set.0).collect();
+        held.rule_sets.retain(|number, _| used.contains(number));
+    }
+
+    fn put_endpoint(&mut self, at: IpAddr, row: &EndpointEntry) -> Result<()> {
+        self.step(format!("endpoint {at} identity {} rules {}", row.identity, row.rule_set.0), |held| {
+            assert!(held.rule_sets.contains_key(&row.rule_set.0), "an endpoint without its rules");
+            held.endpoints.insert(at, *row);
+        })
+    }
+
+    fn remove_endpoint(&mut self, at: IpAddr) -> Result<()> {
+        self.step(format!("no endpoint {at}"), |held| drop(held.endpoints.remove(&at)))
+    }
+
+    fn endpoints(&self) -> Result<Vec<(IpAddr, EndpointEntry)>> {
+        Ok(self.held().endpoints.iter().map(|(at, row)| (*at, *row)).collect())
+    }
+
+    fn put_address(&mut self, net: IpNet, identity: Identity) -> Result<()> {
+        if self.held().addresses.get(&net) == Some(&identity) {
+            return Ok(());
+        }
+        self.step(format!("address {net} is {identity}"), |held| {
+            held.addresses.insert(net, identity);
+        })
+    }
+
+    fn remove_address(&mut self, net: IpNet) -> Result<()> {
+        if !self.held().addresses.contains_key(&net) {
+            return Ok(());
+        }
+        self.step(format!("no address {net}"), |held| {
+            held.addresses.remove(&net);
+        })
+    }
+
+    fn addresses(&self) -> Result<Vec<(IpNet, Identity)>> {
+        Ok(self.held().addresses.iter().map(|(net, identity)| (*net, *identity)).collect())
+    }
+
+    fn address(&self, at: IpAddr) -> Option<Identity> {
+        self.held().addresses.get(&IpNet::from(at)).copied()
+    }
+
+    fn create_device(&mut self, device: &EndpointDevice) -> Result<Created> {
+        let index = self.held().last_index + 1;
+        let mac = Mac([2, 0, 0, 0, 0, 1]);
+        self.step(format!("make {}", device.host_name), |held| {
+            held.last_index = index;
+            let link = Link { index, name: device.host_name.clone(), mac: Some(mac), mtu: 1500, up: false };
+            held.devices.insert(device.host_name.clone(), link);
+            held.attached.insert(device.host_name.clone());
+        })?;
+        let container_mac = device.mac.unwrap_or(mac);
+        Ok(Created { host_ifindex: index, host_mac: mac, container_ifindex: 2, container_mac })
+    }
+
+    fn start_device(&mut self, device: &EndpointDevice, _: &Created) -> Result<()> {
+        self.step(format!("start {}", device.host_name), |held| {
+            for address in &device.addresses {
+                assert!(held.endpoints.contains_key(address), "{address} is up before it has a row");
+                assert!(held.addresses.contains_key(&IpNet::from(*address)), "{address} is up but unknown");
+            }
+            held.up.insert(device.host_name.clone());
+        })
+    }
+
+    fn attach(&mut self, device: &str) -> Result<()> {
+        self.step(format!("attach {device}"), |held| {
+            held.attached.insert(device.to_owned());
+        })
+    }
+
+    fn attached(&self) -> Result<BTreeSet<String>> {
+        Ok(self.held().attached.clone())
+    }
+
+    fn delete_device(&mut self, device: &str) -> Result<()> {
+        self.step(format!("delete {device}"), |held| {
+            held.devices.remove(device);
+            held.up.remove(device);
+            held.attached.remove(device);
+        })
+    }
+
+    fn devices(&self) -> Result<Vec<Link>> {
+        Ok(self.held().devices.values().cloned().collect())
+    }
+
+    fn check_device(&self, _: &EndpointDevice) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    fn host_addresses(&self) -> Result<Vec<HostAddress>> {
+        Ok(self.held().host.clone())
+    }
+
+    fn translate(&mut self, masquerade: &Masquerade) -> Result<()> {
+        let publishes = masquerade.publishes.len();
+        self.step(format!("translate {publishes}"), |held| held.translation = Some(masquerade.clone()))
+    }
+
+    fn open_to_loopback(&mut self, device: &str) -> Result<()> {
+        self.step(format!("loopback {device}"), |_| {})
+    }
+
+    fn flush_connections(&mut self, _: &[IpAddr]) -> Result<usize> {
+        Ok(0)
+    }
+
+    fn connections(&self) -> Result<Vec<ConnectionRow>> {
+        Ok(Vec::new())
+    }
+
+    fn policy_entries(&self, _: Handle) -> Result<PolicyDump> {
+        Err(KernelError::Test("a recorder has no maps"))
+    }
+
+    fn metrics(&self) -> Result<Vec<MetricRow>> {
+        Ok(Vec::new())
+    }
+
+    fn lost_events(&self) -> Result<u64> {
+        Ok(0)
+    }
+
+    fn usage(&self) -> Vec<MapUsage> {
+        Vec::new()
+    }
+
+    fn sweep(&mut self) -> Result<Sweep> {
+        Ok(Sweep::default())
+    }
+
+    fn journal(&self, _: &str) -> Vec<MapEvent> {
+        Vec::new()
+    }
+
+    fn errors(&self, _: &str) -> u64 {
+        0
+    }
+
+    fn take_down(&mut self) -> Vec<KernelError> {
+        let mut held = self.held();
+        *held = Held { host: std::mem::take(&mut held.host), ..Held::default() };
+        Vec::new()
+    }
+}
