@@ -2,16 +2,16 @@
 
 use crate::{
     Error, EventReader, MapSizes, MapUsage, NodeSettings, batch,
-    links::{Attachment, Hook},
+    links::Attachment,
     maps::{self, Maps, operation},
     node::HostPolicing,
     pins::{self, Pins},
+    programs::{Programs, Reuse},
     rule_sets::Registry,
 };
 use aya::{
     Ebpf, EbpfLoader,
     maps::{MapData, RingBuf},
-    programs::SchedClassifier,
     util::KernelVersion,
 };
 use ciliate_abi::{
@@ -39,7 +39,7 @@ pub struct Settings {
 
 /// The node's datapath. Dropping it leaves everything in place; [`Datapath::unload`] removes it.
 pub struct Datapath {
-    pub(crate) ebpf: Ebpf,
+    pub(crate) programs: Programs,
     pub(crate) maps: Maps,
     pub(crate) pins: Pins,
     pub(crate) sizes: MapSizes,
@@ -78,12 +78,14 @@ impl Datapath {
         for name in &outgrown {
             carry_over(&pins, name, &settings.sizes)?;
         }
+        let reuse = if outgrown.is_empty() { Reuse::SameObject } else { Reuse::Never };
+        let programs = Programs::ready(&mut ebpf, OBJECT, &pins, reuse)?;
         let events = ebpf.take_map("EVENTS").ok_or(Error::Missing("EVENTS"))?;
         let events = RingBuf::try_from(events).map_err(operation("use", "EVENTS"))?;
         let maps = Maps::take(&mut ebpf)?;
         let old = maps.config.get(&0, 0).map_err(operation("read", "CONFIG"))?;
         let mut datapath = Self {
-            ebpf,
+            programs,
             maps,
             pins,
             sizes: settings.sizes,
@@ -106,8 +108,8 @@ impl Datapath {
         datapath.adopt_rule_sets()?;
         datapath.read_ipcache()?;
         datapath.apply_node(&settings.node, old.flags)?;
-        datapath.load_programs()?;
         datapath.replace_programs()?;
+        Programs::forget_others(OBJECT, &datapath.pins)?;
         for name in outgrown {
             let path = datapath.pins.outgrown(name);
             fs::remove_file(&path).map_err(|source| Error::Pin { what: "remove", path, source })?;
@@ -190,17 +192,6 @@ impl Datapath {
     fn write_config(&mut self) -> Result<(), Error> {
         let config = self.node.config(self.peers_epoch, self.reserved_epoch);
         self.maps.config.set(0, config, 0).map_err(operation("write", "CONFIG"))
-    }
-
-    fn load_programs(&mut self) -> Result<(), Error> {
-        for hook in Hook::ALL {
-            let name = hook.program();
-            let program = self.ebpf.program_mut(name).ok_or(Error::Missing(name))?;
-            let program: &mut SchedClassifier =
-                program.try_into().map_err(|source| Error::Program { name, source })?;
-            program.load().map_err(|source| Error::Program { name, source })?;
-        }
-        Ok(())
     }
 }
 

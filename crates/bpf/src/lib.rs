@@ -16,6 +16,7 @@ mod maps;
 mod metrics;
 mod node;
 mod pins;
+mod programs;
 mod replay;
 mod rule_sets;
 

@@ -1,44 +1,12 @@
 //! The programs on devices: attached by TCX links that are pinned under the device's name.
 
-use crate::{Datapath, Error};
+use crate::{Datapath, Error, programs::Hook};
 use aya::programs::{
-    LinkOrder, SchedClassifier, TcAttachType,
+    LinkOrder,
     links::{FdLink, PinnedLink},
     tc::{NlOptions, SchedClassifierLink, TcAttachOptions, TcHandle},
 };
 use std::{fs, io, path::PathBuf};
-
-/// Where a program sits on a device, and which one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hook {
-    FromEndpoint,
-    ToEndpoint,
-}
-
-impl Hook {
-    pub const ALL: [Self; 2] = [Self::FromEndpoint, Self::ToEndpoint];
-
-    pub fn program(self) -> &'static str {
-        match self {
-            Self::FromEndpoint => "cil_from_endpoint",
-            Self::ToEndpoint => "cil_to_endpoint",
-        }
-    }
-
-    fn attach_type(self) -> TcAttachType {
-        match self {
-            Self::FromEndpoint => TcAttachType::Ingress,
-            Self::ToEndpoint => TcAttachType::Egress,
-        }
-    }
-
-    fn suffix(self) -> &'static str {
-        match self {
-            Self::FromEndpoint => "ingress",
-            Self::ToEndpoint => "egress",
-        }
-    }
-}
 
 /// How programs are put on devices: by TCX links from kernel 6.6 on, by clsact filters before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,16 +80,10 @@ impl Datapath {
         self.pins.links().join(format!("{device}-{}", hook.suffix()))
     }
 
-    pub(crate) fn program(&mut self, hook: Hook) -> Result<&mut SchedClassifier, Error> {
-        let name = hook.program();
-        let program = self.ebpf.program_mut(name).ok_or(Error::Missing(name))?;
-        program.try_into().map_err(|source| Error::Program { name, source })
-    }
-
     fn attach_tcx(&mut self, device: &str, hook: Hook) -> Result<(), Error> {
         let refused = |reason: String| Error::Attach { device: device.to_owned(), reason };
         let path = self.link_path(device, hook);
-        let program = self.program(hook)?;
+        let program = self.programs.get(hook);
         if path.exists() {
             let link = PinnedLink::from_pin(&path).map_err(|e| refused(e.to_string()))?;
             let link =
@@ -154,7 +116,7 @@ impl Datapath {
         let refused = |reason: String| Error::Attach { device: device.to_owned(), reason };
         let path = self.link_path(device, hook);
         let (priority, handle) = FILTER;
-        let program = self.program(hook)?;
+        let program = self.programs.get(hook);
         let id = if path.exists() {
             let link = SchedClassifierLink::attached(device, hook.attach_type(), priority, handle, None)
                 .map_err(|e| refused(e.to_string()))?;

@@ -33,8 +33,12 @@ impl Pins {
         self.root.join("links")
     }
 
+    pub fn programs(&self) -> PathBuf {
+        self.root.join("programs")
+    }
+
     pub fn create(&self) -> Result<(), Error> {
-        for path in [self.root.join("maps"), self.links()] {
+        for path in [self.root.join("maps"), self.programs(), self.links()] {
             fs::create_dir_all(&path).map_err(|source| match source.kind() {
                 io::ErrorKind::PermissionDenied => Error::NotPermitted,
                 _ => Error::Pin { what: "create", path, source },
@@ -93,7 +97,7 @@ pub fn cleanup(root: &Path) -> Result<(), Error> {
         Err(source) => return Err(Error::Pin { what: "list", path: root.to_owned(), source }),
     };
     for version in versions.flatten() {
-        for part in ["links", "maps"] {
+        for part in ["links", "programs", "maps"] {
             remove_tree(&version.path().join(part))?;
         }
         remove_tree(&version.path())?;

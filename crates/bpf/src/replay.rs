@@ -1,6 +1,6 @@
 //! Running a program on a packet that is on no wire, with the node's real maps.
 
-use crate::{Datapath, Error, links::Hook};
+use crate::{Datapath, Error, programs::Hook};
 use aya::programs::{TestRun as _, TestRunOptions};
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl Datapath {
             TestRunOptions { data_in: Some(frame), ctx_in: Some(&context), repeat, ..TestRunOptions::new() };
         let name = hook.program();
         let result =
-            self.program(hook)?.test_run(options).map_err(|source| Error::Program { name, source })?;
+            self.programs.get(hook).test_run(options).map_err(|source| Error::Program { name, source })?;
         let fate = match result.return_value.cast_signed() {
             TC_ACT_SHOT => Fate::Dropped,
             TC_ACT_REDIRECT => Fate::Redirected,

@@ -19,6 +19,8 @@ use std::{
     time::Duration,
 };
 
+const HOUR: Duration = Duration::from_secs(3600);
+
 pub const HOST: Identity = Identity::new(1);
 pub const GATEWAYS: [&str; 2] = ["10.201.0.1", "fd10:201::1"];
 
@@ -83,7 +85,8 @@ impl Node {
             node: NodeSettings {
                 gateway4: GATEWAYS[0].parse().ok(),
                 gateway6: GATEWAYS[1].parse().ok(),
-                lifetimes: Lifetimes::default(),
+                // Nothing ends by itself, however slow the machine is.
+                lifetimes: Lifetimes { tcp: HOUR, tcp_syn: HOUR, tcp_close: HOUR, other: HOUR },
                 aggregation: ciliate_abi::Aggregation::Medium,
                 report_interval: Duration::from_secs(5),
                 host: HostPolicing::Allow,

@@ -1,0 +1,122 @@
+//! The two programs: verified once, pinned, and taken up again by every later process of the same build.
+
+use crate::{Error, pins::Pins};
+use aya::{Ebpf, programs::SchedClassifier, programs::TcAttachType};
+use std::{
+    fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    path::PathBuf,
+};
+
+/// Where a program sits on a device, and which one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hook {
+    FromEndpoint,
+    ToEndpoint,
+}
+
+impl Hook {
+    pub const ALL: [Self; 2] = [Self::FromEndpoint, Self::ToEndpoint];
+
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::FromEndpoint => "cil_from_endpoint",
+            Self::ToEndpoint => "cil_to_endpoint",
+        }
+    }
+
+    pub fn attach_type(self) -> TcAttachType {
+        match self {
+            Self::FromEndpoint => TcAttachType::Ingress,
+            Self::ToEndpoint => TcAttachType::Egress,
+        }
+    }
+
+    /// As in the names of pinned links.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::FromEndpoint => "ingress",
+            Self::ToEndpoint => "egress",
+        }
+    }
+}
+
+/// Whether the programs of an earlier process do for this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reuse {
+    SameObject,
+    /// Their maps are others than ours.
+    Never,
+}
+
+pub(crate) struct Programs {
+    from_endpoint: SchedClassifier,
+    to_endpoint: SchedClassifier,
+}
+
+impl Programs {
+    /// Takes up the pinned programs of this very object, or has the kernel verify it and pins the result.
+    ///
+    /// Verifying takes the kernel a hundred milliseconds; a restart of the same build does without.
+    pub fn ready(ebpf: &mut Ebpf, object: &[u8], pins: &Pins, reuse: Reuse) -> Result<Self, Error> {
+        let mut hasher = DefaultHasher::new();
+        object.hash(&mut hasher);
+        let digest = hasher.finish();
+        let path = |hook: Hook| pins.programs().join(format!("{}-{digest:016x}", hook.program()));
+        if let Reuse::Never = reuse {
+            for hook in Hook::ALL {
+                remove(path(hook))?;
+            }
+        }
+        for hook in Hook::ALL {
+            let (name, path) = (hook.program(), path(hook));
+            if path.exists() {
+                continue;
+            }
+            let program = ebpf.program_mut(name).ok_or(Error::Missing(name))?;
+            let program: &mut SchedClassifier =
+                program.try_into().map_err(|source| Error::Program { name, source })?;
+            program.load().map_err(|source| Error::Program { name, source })?;
+            program.pin(&path).map_err(|e| Error::Pin {
+                what: "pin the program as",
+                path: path.clone(),
+                source: std::io::Error::other(e),
+            })?;
+        }
+        let open = |hook: Hook| {
+            SchedClassifier::from_pin(path(hook))
+                .map_err(|source| Error::Program { name: hook.program(), source })
+        };
+        Ok(Self { from_endpoint: open(Hook::FromEndpoint)?, to_endpoint: open(Hook::ToEndpoint)? })
+    }
+
+    pub fn get(&mut self, hook: Hook) -> &mut SchedClassifier {
+        match hook {
+            Hook::FromEndpoint => &mut self.from_endpoint,
+            Hook::ToEndpoint => &mut self.to_endpoint,
+        }
+    }
+
+    /// Lets go of the programs of other builds, once no device runs them any more.
+    pub fn forget_others(object: &[u8], pins: &Pins) -> Result<(), Error> {
+        let mut hasher = DefaultHasher::new();
+        object.hash(&mut hasher);
+        let ours = format!("-{:016x}", hasher.finish());
+        let path = pins.programs();
+        let entries = fs::read_dir(&path).map_err(|source| Error::Pin { what: "list", path, source })?;
+        for entry in entries.flatten() {
+            if !entry.file_name().to_string_lossy().ends_with(&ours) {
+                remove(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn remove(path: PathBuf) -> Result<(), Error> {
+    match fs::remove_file(&path) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(Error::Pin { what: "remove", path, source }),
+    }
+}
