@@ -15,6 +15,8 @@ mod object;
 mod remove;
 mod restore;
 mod rules;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod upkeep;
 mod view;

@@ -8,11 +8,11 @@ pub use host::{HostKernel, node_settings};
 
 use ciliate_api::{AuditMode, MapEvent};
 use ciliate_bpf::{ConnectionRow, MapUsage, MetricRow, NodeSettings, PolicyDump, Sweep};
-use ciliate_net::{Created, EndpointDevice, HostAddress, Link, Masquerade};
+use ciliate_net::{Created, EndpointDevice, HostAddress, Link, Masquerade, Netns, NetnsId};
 use ciliate_policy::rule_set::RuleSet;
 use ciliate_types::{EndpointId, Identity};
 use ipnet::IpNet;
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{collections::BTreeSet, net::IpAddr, path::Path};
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -75,10 +75,14 @@ pub trait Kernel: Send {
     fn addresses(&self) -> Result<Vec<(IpNet, Identity)>>;
     fn address(&self, at: IpAddr) -> Option<Identity>;
 
+    /// A namespace that an endpoint is to be, or is, made of.
+    fn namespace(&self, path: &Path) -> Result<Namespace>;
     /// Both ends exist and are down, programs are attached.
     fn create_device(&mut self, device: &EndpointDevice) -> Result<Created>;
     /// Addresses, routes, up. May be repeated.
     fn start_device(&mut self, device: &EndpointDevice, made: &Created) -> Result<()>;
+    /// What `create_device` said of a device that is there.
+    fn made(&self, device: &EndpointDevice, host: &Link) -> Result<Created>;
     /// Puts the programs on a device that is there.
     fn attach(&mut self, device: &str) -> Result<()>;
     /// Devices that have the programs.
@@ -107,6 +111,21 @@ pub trait Kernel: Send {
     fn errors(&self, map: &str) -> u64;
     /// Devices, routes, translation, settings, programs, maps: the host as it was.
     fn take_down(&mut self) -> Vec<KernelError>;
+}
+
+/// An open network namespace.
+#[derive(Clone, Debug)]
+pub struct Namespace {
+    pub netns: Netns,
+    pub id: NetnsId,
+    pub owner: Owner,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The namespace that the agent itself is in.
+    Host,
+    Other,
 }
 
 /// What the programs know a device by.

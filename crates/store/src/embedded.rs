@@ -122,7 +122,11 @@ impl Embedded {
             Ok(changes) if changes.is_empty() => Ok(state.revision),
             Ok(changes) => {
                 state.revision = next;
-                self.log.append(next, changes.into());
+                match Arc::strong_count(&self.log) {
+                    // Nobody watches: a later watcher learns that it missed this and lists.
+                    0 | 1 => self.log.restart(next),
+                    _ => self.log.append(next, changes.into()),
+                }
                 Ok(next)
             }
             Err(error @ Error::Conflict { .. }) => Err(error),

@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::{
     failure::{Failure, Result},
+    kernel::{Namespace, Owner},
     name,
     record::{EndpointRecord, Phase},
     state::EndpointRow,
@@ -75,8 +76,8 @@ impl Engine {
             NetnsRef::Path(path) => path,
             NetnsRef::Pid(pid) => PathBuf::from(format!("/proc/{pid}/ns/net")),
         };
-        let netns = Netns::open(&path).map_err(|e| Failure::invalid(e.to_string()))?;
-        let netns_id = netns.id()?;
+        let Namespace { netns, id: netns_id, owner } =
+            self.kernel.namespace(&path).map_err(|e| Failure::invalid(e.to_string()))?;
         if let Some(container) = &container_id {
             let reference =
                 EndpointRef::Container { id: container.clone(), interface: Some(interface.clone()) };
@@ -90,7 +91,7 @@ impl Engine {
                 };
             }
         }
-        if Netns::current()?.id()? == netns_id {
+        if owner == Owner::Host {
             return Err(Failure::invalid(format!("{} is the host's own network namespace", path.display())));
         }
         let same =

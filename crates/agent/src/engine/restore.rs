@@ -12,7 +12,7 @@ use crate::{
     state::{EndpointRow, Isolation, ObjectName, ObjectRow, source},
 };
 use ciliate_api::EndpointState;
-use ciliate_net::{Created, Link, Netns};
+use ciliate_net::Link;
 use ciliate_policy::{Change, parse};
 use ciliate_types::EndpointId;
 use ipnet::IpNet;
@@ -158,21 +158,16 @@ impl Engine {
 
     /// The agent was killed while it made this endpoint, or right after.
     fn complete(&mut self, row: &EndpointRow, link: &Link) -> Result<()> {
-        let completed = Netns::open(&row.record.netns).map_err(Failure::from).and_then(|netns| {
-            if netns.id()? != row.record.netns_id {
+        let completed = self.kernel.namespace(&row.record.netns).map_err(Failure::from).and_then(|found| {
+            if found.id != row.record.netns_id {
                 return Err(Failure::absent("its namespace is another one now"));
             }
-            let inside = ciliate_net::Netlink::in_namespace(&netns)?.link(&row.record.interface)?;
-            let made = Created {
-                host_ifindex: link.index,
-                host_mac: link.mac.unwrap_or(row.record.mac),
-                container_ifindex: inside.map(|l| l.index).unwrap_or_default(),
-                container_mac: row.record.mac,
-            };
             if !row.record.publish.is_empty() {
                 self.kernel.open_to_loopback(&link.name)?;
             }
-            Ok(self.kernel.start_device(&self.device(&row.record, netns), &made)?)
+            let device = self.device(&row.record, found.netns);
+            let made = self.kernel.made(&device, link)?;
+            Ok(self.kernel.start_device(&device, &made)?)
         });
         match completed {
             Ok(()) => Ok(()),

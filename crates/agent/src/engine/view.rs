@@ -204,8 +204,8 @@ impl Engine {
                     && local.is_some_and(|local| local.handle == found.rule_set)
             })
         });
-        let netns = ciliate_net::Netns::open(&row.record.netns);
-        let missing = netns.map(|netns| self.kernel.check_device(&self.device(&row.record, netns)));
+        let found = self.kernel.namespace(&row.record.netns);
+        let missing = found.map(|found| self.kernel.check_device(&self.device(&row.record, found.netns)));
         let health = |fine: bool| if fine { Health::Ok } else { Health::Failure };
         let connected = match missing {
             Ok(Ok(missing)) if missing.is_empty() => Health::Ok,

@@ -2,7 +2,9 @@
 
 mod journal;
 
-use super::{DeviceIds, EndpointEntry, Extended, Extension, Handle, Kernel, KernelError, Result};
+use super::{
+    DeviceIds, EndpointEntry, Extended, Extension, Handle, Kernel, KernelError, Namespace, Owner, Result,
+};
 use ciliate_api::{
     AuditMode, MapEvent,
     settings::{AllowLocalhost, Config, MonitorAggregation},
@@ -11,12 +13,14 @@ use ciliate_bpf::{
     Audit, ConnectionRow, Datapath, EventReader, HostPolicing, Lifetimes, MapSizes, MapUsage, MetricRow,
     NodeSettings, PolicyDump, Settings, Sweep, Verdicts,
 };
-use ciliate_net::{Created, EndpointDevice, Family, HostAddress, Link, Masquerade, Netlink, Router, Sysctls};
+use ciliate_net::{
+    Created, EndpointDevice, Family, HostAddress, Link, Mac, Masquerade, Netlink, Netns, Router, Sysctls,
+};
 use ciliate_policy::rule_set::RuleSet;
 use ciliate_types::Identity;
 use ipnet::IpNet;
 use journal::Journal;
-use std::{collections::BTreeSet, net::IpAddr, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, path::Path, time::Duration};
 
 /// Programs, maps, devices and settings of the network namespace that the agent runs in.
 pub struct HostKernel {
@@ -251,6 +255,16 @@ impl Kernel for HostKernel {
         self.datapath.as_ref().and_then(|datapath| datapath.lookup_ipcache(at))
     }
 
+    fn namespace(&self, path: &Path) -> Result<Namespace> {
+        let netns = Netns::open(path)?;
+        let id = netns.id()?;
+        let owner = match id == Netns::current()?.id()? {
+            true => Owner::Host,
+            false => Owner::Other,
+        };
+        Ok(Namespace { netns, id, owner })
+    }
+
     fn create_device(&mut self, device: &EndpointDevice) -> Result<Created> {
         let made = self.netlink.create_veth(device)?;
         match self.datapath_mut().and_then(|datapath| Ok(datapath.attach(&device.host_name)?)) {
@@ -265,6 +279,19 @@ impl Kernel for HostKernel {
 
     fn start_device(&mut self, device: &EndpointDevice, made: &Created) -> Result<()> {
         Ok(self.netlink.configure_container(device, made)?)
+    }
+
+    fn made(&self, device: &EndpointDevice, host: &Link) -> Result<Created> {
+        let missing = || ciliate_net::Error::NoDevice(device.container_name.clone());
+        let inside =
+            Netlink::in_namespace(&device.netns)?.link(&device.container_name)?.ok_or_else(missing)?;
+        let none = Mac([0; 6]);
+        Ok(Created {
+            host_ifindex: host.index,
+            host_mac: host.mac.unwrap_or(none),
+            container_ifindex: inside.index,
+            container_mac: inside.mac.unwrap_or(none),
+        })
     }
 
     fn attach(&mut self, device: &str) -> Result<()> {

@@ -1,15 +1,17 @@
 //! A kernel in memory that writes down what it is told, and fails when asked to.
 
-use super::{EndpointEntry, Extended, Extension, Handle, Kernel, KernelError, Result};
+use super::{EndpointEntry, Extended, Extension, Handle, Kernel, KernelError, Namespace, Owner, Result};
 use ciliate_api::MapEvent;
 use ciliate_bpf::{ConnectionRow, MapUsage, MetricRow, NodeSettings, PolicyDump, Sweep};
-use ciliate_net::{Created, EndpointDevice, HostAddress, Link, Mac, Masquerade};
-use ciliate_policy::rule_set::{Action, Peer, RuleSet, Traffic};
-use ciliate_types::Identity;
+use ciliate_net::{Created, EndpointDevice, HostAddress, Link, Mac, Masquerade, Netns, NetnsId};
+use ciliate_policy::rule_set::{Action, Otherwise, Peer, PeerKind, RuleSet, Traffic};
+use ciliate_types::{Direction, Identity};
 use ipnet::IpNet;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     net::IpAddr,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -25,12 +27,20 @@ pub struct Held {
     pub attached: BTreeSet<String>,
     pub host: Vec<HostAddress>,
     pub translation: Option<Masquerade>,
-    /// The step that fails, counted down with every write.
-    pub fail_at: Option<usize>,
+    /// What goes wrong, and after how many more writes.
+    pub fault: Option<(usize, Fault)>,
     /// Called after every write: what must hold at every moment.
     pub check: Option<Box<dyn Fn(&Held) + Send>>,
     last_handle: u32,
     last_index: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// One write is refused.
+    Refuse,
+    /// The agent is killed before a write.
+    Kill,
 }
 
 #[derive(Clone, Default)]
@@ -48,14 +58,17 @@ impl Recorder {
 
     fn step(&self, what: String, change: impl FnOnce(&mut Held)) -> Result<()> {
         let mut held = self.held();
-        if let Some(left) = held.fail_at.as_mut() {
-            match left.checked_sub(1) {
-                Some(rest) => *left = rest,
-                None => {
-                    held.fail_at = None;
-                    return Err(KernelError::Test("the kernel refused"));
+        match held.fault {
+            Some((0, fault)) => {
+                held.fault = None;
+                drop(held);
+                match fault {
+                    Fault::Refuse => return Err(KernelError::Test("the kernel refused")),
+                    Fault::Kill => panic!("killed"),
                 }
             }
+            Some((left, fault)) => held.fault = Some((left - 1, fault)),
+            None => {}
         }
         held.log.push(what);
         change(&mut held);
@@ -69,24 +82,38 @@ impl Recorder {
 }
 
 impl Held {
-    /// What the programs would decide for a new connection into an endpoint of this kernel.
-    pub fn lets_in(&self, source: IpAddr, destination: IpAddr, traffic: Traffic) -> bool {
-        let Some(row) = self.endpoints.get(&destination) else { return false };
-        let Some((rules, _)) = self.rule_sets.get(&row.rule_set.0) else { return false };
-        let world = if source.is_ipv4() { 9 } else { 10 };
-        let by_prefix = || {
-            let mut found: Vec<_> = self.addresses.iter().filter(|(net, _)| net.contains(&source)).collect();
-            found.sort_by_key(|(net, _)| net.prefix_len());
-            found.last().map_or(Identity::new(world), |(_, identity)| **identity)
-        };
-        let peer = self.endpoints.get(&source).map_or_else(by_prefix, |row| row.identity);
-        let entries = rules.ingress.entries.iter().filter(|(key, _)| {
-            (key.peer == Peer::Any || key.peer == Peer::Identity(peer))
+    /// Who the programs take an address for.
+    fn identity(&self, address: IpAddr) -> Identity {
+        if let Some(row) = self.endpoints.get(&address) {
+            return row.identity;
+        }
+        let nets = self.addresses.iter().filter(|(net, _)| net.contains(&address));
+        let world = Identity::new(if address.is_ipv4() { 9 } else { 10 });
+        nets.max_by_key(|(net, _)| net.prefix_len()).map_or(world, |(_, identity)| *identity)
+    }
+
+    /// What the programs would decide for the first packet of a connection, at both of its ends.
+    pub fn passes(&self, source: IpAddr, destination: IpAddr, traffic: Traffic) -> bool {
+        self.judge(Direction::Egress, source, destination, traffic)
+            && self.judge(Direction::Ingress, destination, source, traffic)
+    }
+
+    /// What the policy of one end says; addresses without a policy let everything pass.
+    pub fn judge(&self, direction: Direction, subject: IpAddr, peer: IpAddr, traffic: Traffic) -> bool {
+        let Some(row) = self.endpoints.get(&subject) else { return true };
+        let rules = self.rule_sets[&row.rule_set.0].0.direction(direction);
+        let identity = self.identity(peer);
+        let kind = PeerKind::of_identity(identity);
+        let classes = rules.prefixes.iter().filter(|((k, net), _)| *k == kind && net.contains(&peer));
+        let class =
+            classes.max_by_key(|((_, net), _)| net.prefix_len()).map(|(_, class)| Peer::Class(*class));
+        let entries = rules.entries.iter().filter(|(key, _)| {
+            (key.peer == Peer::Any || key.peer == Peer::Identity(identity) || Some(key.peer) == class)
                 && (key.traffic == Traffic::Any || key.traffic == traffic)
         });
         match entries.max_by_key(|(_, entry)| entry.precedence) {
             Some((_, entry)) => entry.action == Action::Allow,
-            None => rules.ingress.otherwise == ciliate_policy::rule_set::Otherwise::Allow,
+            None => rules.otherwise == Otherwise::Allow,
         }
     }
 }
@@ -181,7 +208,9 @@ impl Kernel for Recorder {
     }
 
     fn remove_endpoint(&mut self, at: IpAddr) -> Result<()> {
-        self.step(format!("no endpoint {at}"), |held| drop(held.endpoints.remove(&at)))
+        self.step(format!("no endpoint {at}"), |held| {
+            held.endpoints.remove(&at);
+        })
     }
 
     fn endpoints(&self) -> Result<Vec<(IpAddr, EndpointEntry)>> {
@@ -212,6 +241,22 @@ impl Kernel for Recorder {
 
     fn address(&self, at: IpAddr) -> Option<Identity> {
         self.held().addresses.get(&IpNet::from(at)).copied()
+    }
+
+    fn namespace(&self, path: &Path) -> Result<Namespace> {
+        let mut hasher = DefaultHasher::new();
+        path.hash(&mut hasher);
+        Ok(Namespace {
+            netns: Netns::current()?,
+            id: NetnsId { dev: 1, ino: hasher.finish() },
+            owner: Owner::Other,
+        })
+    }
+
+    fn made(&self, device: &EndpointDevice, host: &Link) -> Result<Created> {
+        let mac = Mac([2, 0, 0, 0, 0, 1]);
+        let container_mac = device.mac.unwrap_or(mac);
+        Ok(Created { host_ifindex: host.index, host_mac: mac, container_ifindex: 2, container_mac })
     }
 
     fn create_device(&mut self, device: &EndpointDevice) -> Result<Created> {
