@@ -2,6 +2,7 @@
 
 pub mod ciliate;
 pub mod filter;
+pub mod policies;
 pub mod routed;
 pub mod veth;
 
@@ -169,6 +170,7 @@ fn excerpt(stderr: &[u8]) -> String {
 pub fn run_with_input(command: &mut Command, input: &str) -> Result<()> {
     let mut process = command
         .stdin(Stdio::piped())
+        .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot run {}", command.get_program().display()))?;

@@ -1,5 +1,6 @@
 //! Load generators of our own, and the runner that measures Ciliate beside its references in one go.
 
+mod agent;
 mod compare;
 mod lab;
 mod load;
@@ -42,6 +43,8 @@ enum Verb {
     },
     /// Compare Ciliate with a bare veth pair, host routing, iptables and nftables
     Compare(compare::Args),
+    /// Measure the agent: adding endpoints, changing policies, memory, starting, being killed under load
+    Agent(agent::Args),
 }
 
 fn main() -> Result<()> {
@@ -54,6 +57,7 @@ fn main() -> Result<()> {
         Verb::Udp(args) => print(&load::udp::run(&args)?),
         Verb::Exec { command } => exec(&command),
         Verb::Compare(args) => compare::run(&args),
+        Verb::Agent(args) => agent::run(&args),
     }
 }
 

@@ -22,3 +22,14 @@ pub fn enter(netns: Option<&Path>, core: Option<usize>) -> Result<()> {
     }
     Ok(())
 }
+
+/// Does something in a namespace, on a thread of its own; sockets made there stay there.
+pub fn inside<T: Send>(netns: &Path, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            enter(Some(netns), None)?;
+            work()
+        });
+        thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the thread in {} panicked", netns.display())))
+    })
+}

@@ -16,6 +16,36 @@ pub struct Report {
     pub processor: String,
     pub processors: usize,
     pub measurements: Vec<Measurement>,
+    pub rows: Vec<Row>,
+}
+
+/// A measurement that stands by itself.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    pub what: String,
+    pub measured: String,
+    pub must: Option<String>,
+    /// In the unit that `measured` names.
+    pub values: Vec<f64>,
+}
+
+impl Row {
+    pub fn text(what: &str, measured: &str) -> Self {
+        Self { what: what.to_owned(), measured: measured.to_owned(), must: None, values: Vec::new() }
+    }
+
+    /// Milliseconds.
+    pub fn times(what: &str, values: &[f64], must: Option<&str>) -> Self {
+        let at = |share| statistics::quantile(values, share).unwrap_or(f64::NAN);
+        let measured = format!("p50 {:.1} ms, p99 {:.1} ms, most {:.1} ms", at(0.5), at(0.99), at(1.0));
+        Self { must: must.map(str::to_owned), values: values.to_vec(), ..Self::text(what, &measured) }
+    }
+
+    pub fn amounts(what: &str, unit: &str, values: &[f64], must: Option<&str>) -> Self {
+        let at = |share| statistics::quantile(values, share).unwrap_or(f64::NAN);
+        let measured = format!("{:.1} {unit}, most {:.1} {unit}", at(0.5), at(1.0));
+        Self { must: must.map(str::to_owned), values: values.to_vec(), ..Self::text(what, &measured) }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -36,12 +66,26 @@ impl Report {
             processor: model.map_or("unknown", |(_, name)| name).to_owned(),
             processors: processors.lines().filter(|line| line.starts_with("processor")).count(),
             measurements: Vec::new(),
+            rows: Vec::new(),
         })
     }
 
+    fn heading(&self) -> String {
+        let Self { date, kernel, processor, processors, .. } = self;
+        format!("{date}, Linux {kernel}, {processor} ({processors} processors)\n\n")
+    }
+
+    pub fn rows_table(&self) -> String {
+        let mut text = self.heading();
+        text.push_str("| what | measured | must |\n|---|---|---|\n");
+        for Row { what, measured, must, values: _ } in &self.rows {
+            text.push_str(&format!("| {what} | {measured} | {} |\n", must.as_deref().unwrap_or("")));
+        }
+        text
+    }
+
     pub fn table(&self) -> String {
-        let Self { date, kernel, processor, processors, measurements } = self;
-        let mut text = format!("{date}, Linux {kernel}, {processor} ({processors} processors)\n\n");
+        let mut text = self.heading();
         text.push_str("| what | unit |");
         for path in Path::ALL {
             text.push_str(&format!(" {} |", path.letter()));
@@ -52,7 +96,7 @@ impl Report {
         text.push_str("\n|---|---|");
         text.push_str(&"---|".repeat(Path::ALL.len().saturating_add(COMPARED.len())));
         text.push('\n');
-        for measurement in measurements {
+        for measurement in &self.measurements {
             text.push_str(&measurement.row());
         }
         text

@@ -1,8 +1,7 @@
 //! C: two endpoints of a Ciliate of their own in a namespace, policy on, both directions isolated.
 
-use super::{Between, Netns, Route, run, run_with_input};
+use super::{Between, Netns, Route, output, policies, run, run_with_input};
 use anyhow::{Context, Result};
-use serde_json::json;
 use std::{
     fs,
     net::{Ipv4Addr, Ipv6Addr},
@@ -29,18 +28,35 @@ impl Node {
 
     /// The `ciliate` beside this program, as this node's.
     pub fn ciliate(&self) -> Result<Command> {
-        self.program("ciliate")
-    }
-
-    pub fn program(&self, name: &str) -> Result<Command> {
-        let own = std::env::current_exe().context("this program's own file is gone")?;
-        let mut command = self.netns.command(own.with_file_name(name))?;
+        let mut command = self.netns.command(beside("ciliate")?)?;
         command
             .env("CILIATE_STATE_DIR", self.folder.join("state"))
             .env("CILIATE_RUN_DIR", self.folder.join("run"))
             .env("CILIATE_BPF_ROOT", self.folder.join("bpf/ciliate"))
             .env("CILIATE_LOG_LEVEL", "warn");
         Ok(command)
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join("run/ciliate.sock")
+    }
+
+    /// Removes the pinned programs, not those that are attached.
+    pub fn forget_programs(&self) -> Result<()> {
+        let folder = self.folder.join("bpf/ciliate/programs");
+        let files = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        for file in files {
+            fs::remove_file(file?.path()).context("cannot remove a pinned program")?;
+        }
+        Ok(())
+    }
+
+    /// The agent's process.
+    pub fn pid(&self) -> Result<i32> {
+        let text = output(self.ciliate()?.args(["status", "-o", "json"]))?;
+        let status: serde_json::Value = serde_json::from_str(&text)?;
+        let pid = status.get("pid").and_then(serde_json::Value::as_i64);
+        pid.and_then(|pid| i32::try_from(pid).ok()).context("the status names no pid")
     }
 
     pub fn endpoint(&self, netns: &Netns, name: &str, number: u8) -> Result<(Ipv4Addr, Ipv6Addr)> {
@@ -68,6 +84,11 @@ impl Drop for Node {
     }
 }
 
+/// A program of ours that was built with this one.
+pub fn beside(name: &str) -> Result<PathBuf> {
+    Ok(std::env::current_exe().context("this program's own file is gone")?.with_file_name(name))
+}
+
 /// How much policy there is besides what the two ends need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Load {
@@ -82,62 +103,11 @@ pub fn set_up(name: &str, work: &Path, load: Load) -> Result<Route> {
     let server = Netns::new(&format!("{name}-server"))?;
     node.endpoint(&client, "client", 1)?;
     let (server_ipv4, server_ipv6) = node.endpoint(&server, "server", 2)?;
-    let mut objects = vec![both_ends()];
+    let mut objects = vec![policies::both_ends("client", "server")];
     match load {
         Load::OnePolicy => {}
-        Load::ManyPolicies => objects.extend((0..999).map(crowd)),
+        Load::ManyPolicies => objects.extend(policies::crowd("server")),
     }
     node.apply(&objects)?;
     Ok(Route { client, server, server_ipv4, server_ipv6, _between: vec![Between::Node(node)] })
-}
-
-/// Isolates client and server and lets exactly the measurements through.
-fn both_ends() -> serde_json::Value {
-    let ports = json!([{"ports": [{"port": "5300", "endPort": 5399, "protocol": "ANY"}]}]);
-    json!({
-        "apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy", "metadata": {"name": "measurement"},
-        "specs": [
-            {"endpointSelector": {"matchLabels": {"app": "server"}},
-             "ingress": [{"fromEndpoints": [{"matchLabels": {"app": "client"}}], "toPorts": ports}]},
-            {"endpointSelector": {"matchLabels": {"app": "client"}},
-             "egress": [{"toEndpoints": [{"matchLabels": {"app": "server"}}], "toPorts": ports}]},
-        ],
-    })
-}
-
-/// A policy of the crowd: ten or eleven prefixes, so that 999 of them make 10,000.
-fn crowd(number: u16) -> serde_json::Value {
-    let prefixes = if number < 10 { 11_u16 } else { 10 };
-    let first = number.saturating_mul(10).saturating_add(number.min(10));
-    let cidrs: Vec<String> = (0..prefixes)
-        .map(|step| {
-            let [high, low] = first.saturating_add(step).to_be_bytes();
-            format!("192.{}.{low}.0/24", high.saturating_add(100))
-        })
-        .collect();
-    json!({
-        "apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy", "metadata": {"name": format!("crowd-{number}")},
-        "spec": {
-            "endpointSelector": {"matchLabels": {"app": "server"}},
-            "ingress": [{"fromCIDR": cidrs, "toPorts": [{"ports": [{"port": "80", "protocol": "TCP"}]}]}],
-        },
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn the_crowd_has_ten_thousand_prefixes() {
-        let mut prefixes = BTreeSet::new();
-        for number in 0..999 {
-            let policy = crowd(number);
-            for cidr in policy["spec"]["ingress"][0]["fromCIDR"].as_array().expect("a list") {
-                assert!(prefixes.insert(cidr.as_str().expect("text").to_owned()), "{cidr} comes twice");
-            }
-        }
-        assert_eq!(prefixes.len(), 10_000);
-    }
 }
