@@ -103,7 +103,15 @@ pub struct Engine {
     hosts: Result<String, String>,
     /// Maps whose fill level was reported.
     pressed: BTreeSet<&'static str>,
+    memory: Memory,
     started: Instant,
+}
+
+/// Whether something large was dealt with, whose memory should go back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Memory {
+    InUse,
+    Spare,
 }
 
 /// What the engine keeps of an endpoint besides its row.
@@ -147,6 +155,7 @@ impl Engine {
             notices,
             hosts: Ok(String::new()),
             pressed: BTreeSet::new(),
+            memory: Memory::Spare,
             started: Instant::now(),
         };
         (engine, reader)

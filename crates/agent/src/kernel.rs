@@ -2,6 +2,7 @@
 
 mod host;
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a few steps of a test do not overflow")]
 pub mod recorder;
 
 pub use host::{HostKernel, node_settings};

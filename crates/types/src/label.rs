@@ -1,7 +1,13 @@
 //! Labels with their source, as in `k8s:org=empire`.
 
 use serde::{Deserialize, Serialize, de, ser};
-use std::{collections::BTreeSet, fmt, str::FromStr};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+    sync::Arc,
+};
 use thiserror::Error;
 
 /// Sources that have a meaning of their own.
@@ -17,11 +23,12 @@ pub mod source {
 }
 
 /// One label. The source says who gave it; key and source together are unique in a set.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone)]
 pub struct Label {
-    source: Box<str>,
-    key: Box<str>,
-    value: Box<str>,
+    /// Source, key and value one behind the other: a node may hold many thousand labels.
+    text: Box<str>,
+    source_end: u32,
+    key_end: u32,
 }
 
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -35,7 +42,11 @@ pub enum LabelError {
 impl Label {
     #[must_use]
     pub fn new(source: &str, key: &str, value: &str) -> Self {
-        Self { source: source.into(), key: key.into(), value: value.into() }
+        // A text of 4 GiB is no label.
+        let end = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+        let source_end = end(source.len());
+        let key_end = end(source.len().saturating_add(key.len()));
+        Self { text: [source, key, value].concat().into(), source_end, key_end }
     }
 
     #[must_use]
@@ -64,26 +75,69 @@ impl Label {
 
     #[must_use]
     pub fn source(&self) -> &str {
-        &self.source
+        self.part(0, self.source_end)
     }
 
     #[must_use]
     pub fn key(&self) -> &str {
-        &self.key
+        self.part(self.source_end, self.key_end)
     }
 
     #[must_use]
     pub fn value(&self) -> &str {
-        &self.value
+        self.part(self.key_end, u32::MAX)
+    }
+
+    fn part(&self, from: u32, to: u32) -> &str {
+        let position = |n| usize::try_from(n).unwrap_or(usize::MAX).min(self.text.len());
+        self.text.get(position(from)..position(to)).unwrap_or_default()
+    }
+
+    fn parts(&self) -> (&str, &str, &str) {
+        (self.source(), self.key(), self.value())
+    }
+}
+
+impl PartialEq for Label {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for Label {}
+
+impl Ord for Label {
+    /// By source, then key, then value.
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.parts().cmp(&other.parts())
+    }
+}
+
+impl PartialOrd for Label {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Label {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
+}
+
+impl fmt::Debug for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (source, key, value) = self.parts();
+        f.debug_struct("Label").field("source", &source).field("key", &key).field("value", &value).finish()
     }
 }
 
 impl fmt::Display for Label {
     /// `source:key=value`, or `source:key` where the value is empty.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.source, self.key)?;
-        if !self.value.is_empty() {
-            write!(f, "={}", self.value)?;
+        write!(f, "{}:{}", self.source(), self.key())?;
+        if !self.value().is_empty() {
+            write!(f, "={}", self.value())?;
         }
         Ok(())
     }
@@ -109,16 +163,15 @@ impl<'de> Deserialize<'de> for Label {
     }
 }
 
-/// A set of labels in their order: source, key, value.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Labels(BTreeSet<Label>);
+/// A set of labels in their order: source, key, value. A copy shares them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Labels(Arc<[Label]>);
 
 impl Labels {
-    /// Adds a label; one with the same source and key gives way.
+    /// Adds a label; one with the same source and key gives way. To be called for a few labels only: it copies the
+    /// set. Many are collected.
     pub fn insert(&mut self, label: Label) {
-        self.0.retain(|l| (l.source(), l.key()) != (label.source(), label.key()));
-        self.0.insert(label);
+        *self = self.iter().cloned().chain([label]).collect();
     }
 
     /// The value of a key. Source [`source::ANY`] finds the first label with that key.
@@ -149,11 +202,26 @@ impl Labels {
     }
 }
 
+impl Serialize for Labels {
+    fn serialize<S: ser::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Labels {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::<Label>::deserialize(deserializer).map(Self::from_iter)
+    }
+}
+
 impl FromIterator<Label> for Labels {
     fn from_iter<I: IntoIterator<Item = Label>>(labels: I) -> Self {
-        let mut set = Self::default();
-        labels.into_iter().for_each(|label| set.insert(label));
-        set
+        let mut all: Vec<Label> = labels.into_iter().collect();
+        // The last one of equal source and key is the first of its run now.
+        all.reverse();
+        all.sort_by(|a, b| (a.source(), a.key()).cmp(&(b.source(), b.key())));
+        all.dedup_by(|a, b| (a.source(), a.key()) == (b.source(), b.key()));
+        Self(all.into())
     }
 }
 
@@ -189,10 +257,24 @@ mod tests {
     }
 
     #[test]
+    fn labels_are_ordered_by_their_parts() {
+        let label = Label::new;
+        assert!(label("a", "b", "") < label("ab", "", ""), "by the source first");
+        assert_ne!(label("a", "b", "c"), label("a", "bc", ""));
+        let parts = label("ü", "ä=", ":");
+        assert_eq!((parts.source(), parts.key(), parts.value()), ("ü", "ä=", ":"));
+    }
+
+    #[test]
     fn the_last_label_of_a_key_wins() {
         let labels: Labels =
             ["k8s:a=1", "k8s:a=2", "any:a=3"].map(|l| l.parse().unwrap()).into_iter().collect();
         assert_eq!(labels.to_string(), "any:a=3,k8s:a=2");
+        let more = ["k8s:b=1", "k8s:b=0"].map(|l| l.parse().unwrap());
+        let mut inserted = labels.clone();
+        more.iter().cloned().for_each(|label| inserted.insert(label));
+        assert_eq!(inserted, labels.iter().chain(&more).cloned().collect());
+        assert_eq!(inserted.to_string(), "any:a=3,k8s:a=2,k8s:b=0");
         assert_eq!(labels.get(source::K8S, "a"), Some("2"));
     }
 }

@@ -1,6 +1,6 @@
 //! Policies and other objects: applied all or none, enforced when the answer is given.
 
-use super::{Engine, admit::Relabel, rules::Prepared};
+use super::{Engine, Memory, admit::Relabel, rules::Prepared};
 use crate::{
     failure::{Failure, Result},
     identity::Meaning,
@@ -26,10 +26,16 @@ enum Wanted {
     Delete,
 }
 
+/// Bytes of a request from which on its memory is given back.
+const LARGE: usize = 64 << 10;
+
 type Changes = BTreeMap<ObjectKey, Wanted>;
 
 impl Engine {
     pub fn apply(&mut self, request: &ApplyRequest) -> Result<ApplyResult> {
+        if request.text.len() > LARGE {
+            self.memory = Memory::Spare;
+        }
         let parsed = parse_request(request)?;
         let mut changes = Changes::new();
         let mut results = Vec::with_capacity(parsed.len());

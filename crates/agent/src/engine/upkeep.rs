@@ -1,6 +1,6 @@
 //! What happens without being asked for: the host's addresses change, namespaces vanish, numbers run out of use.
 
-use super::Engine;
+use super::{Engine, Memory};
 use crate::{
     failure::Result,
     record::{Phase, kind, put},
@@ -32,6 +32,9 @@ impl Engine {
         self.release_identities(Instant::now())?;
         self.retire_prefixes();
         self.warn_of_pressure();
+        if std::mem::replace(&mut self.memory, Memory::InUse) == Memory::Spare {
+            ciliate_net::return_memory();
+        }
         Ok(())
     }
 

@@ -15,6 +15,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+type Check = Box<dyn Fn(&Held) + Send>;
+
 /// What the kernel holds; it outlives the agents that write to it.
 #[derive(Default)]
 pub struct Held {
@@ -30,7 +32,7 @@ pub struct Held {
     /// What goes wrong, and after how many more writes.
     pub fault: Option<(usize, Fault)>,
     /// Called after every write: what must hold at every moment.
-    pub check: Option<Box<dyn Fn(&Held) + Send>>,
+    pub check: Option<Check>,
     last_handle: u32,
     last_index: u32,
 }

@@ -200,7 +200,7 @@ fn check_together(config: &Config) -> Result<(), SettingsError> {
     }
     if !config.map_events.0.is_power_of_two() {
         return Err(SettingsError::Together(format!(
-            "map-size-events is {}, which is no power of two: the kernel takes only those, such as 4194304",
+            "map-size-events is {}, which is no power of two: the kernel takes only those, such as 1048576",
             config.map_events.show()
         )));
     }

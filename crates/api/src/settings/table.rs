@@ -75,7 +75,7 @@ settings! {
     map_policy: Count<1024, 16777216> = "map-size-policy", "1048576", AtStart, "Entries of all rule sets together";
     map_conntrack: Count<1024, 16777216> = "map-size-conntrack", "524288", AtStart, "Connections";
     map_fragments: Count<256, 1048576> = "map-size-fragments", "8192", AtStart, "Fragmented packets under way";
-    map_events: Count<65536, 268435456> = "map-size-events", "4194304", AtStart, "Bytes of the ring of events; a power of two";
+    map_events: Count<65536, 268435456> = "map-size-events", "1048576", AtStart, "Bytes of the ring of events; a power of two";
     map_pressure_warning: Count<1, 100> = "map-pressure-warning", "90", Anytime, "Percentage of a map from which it is reported as near full";
     log_level: LogLevel = "log-level", "info", Anytime, "Least important messages to log";
     log_format: LogFormat = "log-format", "text", AtStart, "Form of the log";

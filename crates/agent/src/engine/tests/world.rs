@@ -35,11 +35,11 @@ pub type Verdicts = BTreeMap<(IpAddr, IpAddr, u16), bool>;
 /// What each end's own policy says: endpoints are switched one by one, each of them at once.
 pub type Judgements = BTreeMap<(Direction, IpAddr, IpAddr, u16), bool>;
 
-/// The last step that still ran, or why the request was refused.
-#[derive(Debug)]
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Done,
-    Refused(Failure),
+    Refused,
     Killed,
 }
 
@@ -95,7 +95,7 @@ impl World {
         let engine = self.engine.as_mut().unwrap();
         let outcome = match catch_unwind(AssertUnwindSafe(|| work(engine))) {
             Ok(Ok(())) => Outcome::Done,
-            Ok(Err(failure)) => Outcome::Refused(failure),
+            Ok(Err(_)) => Outcome::Refused,
             Err(_) => {
                 self.engine = None;
                 Outcome::Killed
