@@ -247,6 +247,24 @@ fn an_endpoints_devices_go_with_its_namespace() {
 }
 
 #[test]
+fn many_devices_are_deleted_at_once_and_others_stay() {
+    let host = Host::new("host");
+    let netlink = host.netlink();
+    let a = Host::new("a");
+    for number in 0..5 {
+        let mut device = device(&format!("cil{number}"), &a, 10);
+        device.container_name = format!("eth{number}");
+        netlink.create_veth(&device).unwrap();
+    }
+    let (stays, doomed): (Vec<_>, Vec<_>) =
+        netlink.links().unwrap().into_iter().partition(|link| matches!(link.name.as_str(), "lo" | "cil3"));
+    netlink.delete_link("cil1").unwrap();
+    netlink.delete_links(&doomed).unwrap();
+    netlink.delete_links(&[]).unwrap();
+    assert_eq!(netlink.links().unwrap(), stays);
+}
+
+#[test]
 fn a_pool_that_is_in_use_is_refused() {
     let host = Host::new("host");
     let netlink = host.netlink();

@@ -369,16 +369,17 @@ impl Kernel for HostKernel {
 
     fn take_down(&mut self) -> Vec<KernelError> {
         let mut errors = Vec::new();
-        let names = match self.netlink.links() {
-            Ok(links) => links.into_iter().map(|link| link.name).collect(),
+        let doomed: Vec<Link> = match self.netlink.links() {
+            Ok(links) => links
+                .into_iter()
+                .filter(|link| crate::record::endpoint_of_device(&link.name).is_some())
+                .collect(),
             Err(error) => {
                 errors.push(error.into());
                 Vec::new()
             }
         };
-        for name in names.iter().filter(|name| crate::record::endpoint_of_device(name).is_some()) {
-            errors.extend(self.delete_device(name).err());
-        }
+        errors.extend(self.netlink.delete_links(&doomed).err().map(Into::into));
         errors.extend(self.netlink.remove_router(&self.router).err().map(Into::into));
         errors.extend(Masquerade::remove().err().map(Into::into));
         errors.extend(self.sysctls.restore().into_iter().map(Into::into));

@@ -80,6 +80,23 @@ pub(crate) mod link {
         })
     }
 
+    /// Puts a device into a group, which takes the kernel no time.
+    pub(crate) fn group(index: u32, name: &str, group: u32) -> Request {
+        set(index, name, "mark", |message| message.attributes.push(LinkAttribute::Group(group)))
+    }
+
+    /// Deletes all devices of a group at once.
+    pub(crate) fn delete_group(group: u32) -> Request {
+        let mut message = LinkMessage::default();
+        message.attributes.push(LinkAttribute::Group(group));
+        Request {
+            message: RouteNetlinkMessage::DelLink(message),
+            flags: 0,
+            what: format!("delete the devices of group {group}"),
+            tolerated: 0,
+        }
+    }
+
     /// No link-local address, so no neighbour and router discovery of the kernel's own.
     pub(crate) fn no_link_local(index: u32, name: &str) -> Request {
         set(index, name, "turn off IPv6 link-local addresses of", |message| {
