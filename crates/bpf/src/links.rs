@@ -4,7 +4,7 @@ use crate::{Datapath, Error, programs::Hook};
 use aya::programs::{
     LinkOrder,
     links::{FdLink, PinnedLink},
-    tc::{NlOptions, SchedClassifierLink, TcAttachOptions, TcHandle},
+    tc::{NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle, qdisc_add_clsact},
 };
 use std::{fs, io, path::PathBuf};
 
@@ -34,7 +34,11 @@ impl Datapath {
     pub fn detach(&mut self, device: &str) -> Result<(), Error> {
         for hook in Hook::ALL {
             let path = self.link_path(device, hook);
-            match fs::remove_file(&path) {
+            let removed = match self.attachment {
+                Attachment::Tcx => fs::remove_file(&path),
+                Attachment::Clsact => fs::remove_dir(&path),
+            };
+            match removed {
                 Ok(()) => {}
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(source) => return Err(Error::Pin { what: "remove", path, source }),
@@ -122,10 +126,11 @@ impl Datapath {
                 .map_err(|e| refused(e.to_string()))?;
             program.attach_to_link(link).map_err(|e| refused(explain(&e)))?
         } else {
-            if let Err(e) = aya::programs::tc::qdisc_add_clsact(device)
-                && !e.to_string().contains("already attached")
-            {
-                return Err(refused(e.to_string()));
+            match qdisc_add_clsact(device) {
+                Ok(()) | Err(TcError::AlreadyAttached) => {}
+                // One qdisc serves both directions, and other programs' filters.
+                Err(TcError::NetlinkError(e)) if e.raw_os_error() == Some(libc::EEXIST) => {}
+                Err(e) => return Err(refused(e.to_string())),
             }
             let options = TcAttachOptions::Netlink(NlOptions { priority, handle, classid: None });
             program
