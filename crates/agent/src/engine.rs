@@ -104,7 +104,24 @@ pub struct Engine {
     /// Maps whose fill level was reported.
     pressed: BTreeSet<&'static str>,
     memory: Memory,
+    presence: Presence,
+    changes: PolicyChanges,
     started: Instant,
+}
+
+/// Whether there is anything to look after.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Up,
+    /// Everything was taken down; the agent is about to end.
+    Down,
+}
+
+/// Requests to change objects, by how they ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PolicyChanges {
+    pub done: u64,
+    pub refused: u64,
 }
 
 /// Whether something large was dealt with, whose memory should go back.
@@ -156,6 +173,8 @@ impl Engine {
             hosts: Ok(String::new()),
             pressed: BTreeSet::new(),
             memory: Memory::Spare,
+            presence: Presence::Up,
+            changes: PolicyChanges::default(),
             started: Instant::now(),
         };
         (engine, reader)
@@ -252,6 +271,10 @@ impl Engine {
 
     pub fn lost_events(&self) -> Result<u64> {
         Ok(self.kernel.lost_events()?)
+    }
+
+    pub fn policy_changes(&self) -> PolicyChanges {
+        self.changes
     }
 
     pub fn pools(&self) -> Vec<ciliate_api::PoolStatus> {

@@ -94,6 +94,8 @@ pub trait Kernel: Send {
     /// What is missing of a device, in words.
     fn check_device(&self, device: &EndpointDevice) -> Result<Vec<String>>;
     fn host_addresses(&self) -> Result<Vec<HostAddress>>;
+    /// The gateways' device with the pools' routes, should somebody have taken them away.
+    fn ensure_router(&mut self) -> Result<()>;
     fn translate(&mut self, masquerade: &Masquerade) -> Result<()>;
     /// Published ports of this device's endpoint answer on the host's 127.0.0.1 as well.
     fn open_to_loopback(&mut self, device: &str) -> Result<()>;

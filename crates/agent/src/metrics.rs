@@ -2,7 +2,7 @@
 //! work; what is our own begins with `ciliate_`.
 
 use crate::{
-    engine::Engine,
+    engine::{Engine, PolicyChanges},
     failure::Result,
     state::{Enforced, State},
     status::{pressure, resident_bytes},
@@ -24,6 +24,7 @@ pub struct Sample {
     packets: Vec<MetricRow>,
     maps: Vec<MapUsage>,
     lost: u64,
+    changes: PolicyChanges,
     uptime: f64,
     audited: bool,
 }
@@ -35,6 +36,7 @@ impl Engine {
             packets: self.packet_counts()?,
             maps: self.usage(),
             lost: self.lost_events()?,
+            changes: self.policy_changes(),
             uptime: self.uptime().as_secs_f64(),
             audited: self.config.policy_audit_mode.is_on(),
         })
@@ -169,7 +171,11 @@ impl Sample {
     fn policies(&self, e: &mut DescriptorEncoder<'_>) -> fmt::Result {
         gauge(e, "cilium_policy", "Number of policies", [(vec![], number(self.state.policies()))])?;
         let revision = number(usize::try_from(self.state.revision).unwrap_or(usize::MAX));
-        gauge(e, "cilium_policy_max_revision", "Revision that is enforced", [(vec![], revision)])
+        gauge(e, "cilium_policy_max_revision", "Revision that is enforced", [(vec![], revision)])?;
+        let PolicyChanges { done, refused } = self.changes;
+        let outcome = |outcome, count| (vec![("outcome", outcome)], count);
+        let rows = [outcome("success", done), outcome("fail", refused)];
+        counter(e, "cilium_policy_change", "Requests to change objects", rows)
     }
 
     fn addresses(&self, e: &mut DescriptorEncoder<'_>) -> fmt::Result {

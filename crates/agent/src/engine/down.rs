@@ -1,6 +1,6 @@
 //! Everything is taken down: the host is as it was before.
 
-use super::Engine;
+use super::{Engine, Presence};
 use crate::{
     failure::{Failure, Result},
     record::kind,
@@ -12,6 +12,7 @@ impl Engine {
     /// Objects stay in the store; endpoints go with their devices. What fails does not keep the rest from going.
     pub fn take_down(&mut self) -> Result<()> {
         tracing::info!("taking everything down");
+        self.presence = Presence::Down;
         let mut errors: Vec<String> = self.kernel.take_down().iter().map(ToString::to_string).collect();
         let ids: Vec<_> = self.state.endpoints.iter().map(|(id, _)| *id).collect();
         let writes: Vec<Write> =

@@ -33,6 +33,20 @@ type Changes = BTreeMap<ObjectKey, Wanted>;
 
 impl Engine {
     pub fn apply(&mut self, request: &ApplyRequest) -> Result<ApplyResult> {
+        let result = self.try_apply(request);
+        self.count(&result);
+        result
+    }
+
+    fn count(&mut self, result: &Result<ApplyResult>) {
+        let counter = match result {
+            Ok(_) => &mut self.changes.done,
+            Err(_) => &mut self.changes.refused,
+        };
+        *counter = counter.saturating_add(1);
+    }
+
+    fn try_apply(&mut self, request: &ApplyRequest) -> Result<ApplyResult> {
         if request.text.len() > LARGE {
             self.memory = Memory::Spare;
         }
@@ -67,6 +81,12 @@ impl Engine {
     }
 
     pub fn delete_objects(&mut self, request: &DeleteRequest) -> Result<ApplyResult> {
+        let result = self.try_delete(request);
+        self.count(&result);
+        result
+    }
+
+    fn try_delete(&mut self, request: &DeleteRequest) -> Result<ApplyResult> {
         let mut keys: Vec<ObjectKey> = request.objects.iter().map(object_key).collect::<Result<_>>()?;
         if let Some(text) = &request.text {
             keys.extend(parse_request(text)?.iter().map(|parsed| parsed.object.key()));

@@ -123,6 +123,9 @@ impl Engine {
         let attached = self.kernel.attached()?;
         for id in records.iter().map(|record| record.id) {
             let Some(row) = self.state.endpoints.get(&id).map(Arc::clone) else { continue };
+            if present.contains_key(&row.record.host_device()) {
+                self.check_pools(&row)?;
+            }
             match present.get(&row.record.host_device()) {
                 Some(link) => {
                     if !attached.contains(&link.name) {
@@ -136,6 +139,19 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Other pools have other gateways, which running endpoints would not know.
+    fn check_pools(&self, row: &EndpointRow) -> Result<()> {
+        let pools = self.ipam.networks();
+        match row.record.addresses().iter().find(|address| !pools.iter().any(|pool| pool.contains(address))) {
+            None => Ok(()),
+            Some(address) => Err(Failure::conflict(format!(
+                "endpoint {} has address {address}, which is in no pool any more: set the pools back, or take \
+                 everything down with `ciliate down` before changing them",
+                row.record.full_name()
+            ))),
+        }
     }
 
     fn restore_endpoint(&mut self, row: &EndpointRow, link: &Link) -> Result<()> {

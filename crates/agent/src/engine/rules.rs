@@ -141,7 +141,13 @@ impl Engine {
             let old =
                 (std::mem::replace(&mut local.handle, handle), std::mem::replace(&mut local.rules, rules));
             match self.write_rows(id) {
-                Ok(()) => self.rules.release(&mut *self.kernel, old.0),
+                Ok(()) => {
+                    self.rules.release(&mut *self.kernel, old.0);
+                    if self.state.endpoints.get(&id).is_some_and(|row| row.state == EndpointState::NotReady) {
+                        self.set_state(id, EndpointState::Ready);
+                        self.log(id, EndpointState::Ready, Ok("its rules are in force again"));
+                    }
+                }
                 Err(failure) => {
                     if let Some(local) = self.locals.get_mut(&id) {
                         (local.handle, local.rules) = old;

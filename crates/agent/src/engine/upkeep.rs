@@ -1,12 +1,12 @@
 //! What happens without being asked for: the host's addresses change, namespaces vanish, numbers run out of use.
 
-use super::{Engine, Memory};
+use super::{Engine, Memory, Presence};
 use crate::{
     failure::Result,
     record::{Phase, kind, put},
     state::{AddressRow, EndpointRow, source},
 };
-use ciliate_api::AddressSource;
+use ciliate_api::{AddressSource, EndpointState};
 use ciliate_net::Scope;
 use ciliate_types::ReservedIdentity;
 use ipnet::IpNet;
@@ -19,6 +19,10 @@ use std::{
 impl Engine {
     /// A device or an address of the host has changed.
     pub fn host_changed(&mut self) -> Result<()> {
+        if self.presence == Presence::Down {
+            return Ok(());
+        }
+        self.kernel.ensure_router()?;
         self.update_host_addresses()?;
         self.remove_vanished()?;
         self.publish();
@@ -27,10 +31,17 @@ impl Engine {
 
     /// To be called about once a second.
     pub fn tick(&mut self) -> Result<()> {
+        if self.presence == Presence::Down {
+            return Ok(());
+        }
         self.kernel.sweep()?;
         self.save_made()?;
         self.release_identities(Instant::now())?;
         self.retire_prefixes();
+        if self.state.endpoints.values().any(|row| row.state == EndpointState::NotReady) {
+            self.refresh()?;
+            self.publish();
+        }
         self.warn_of_pressure();
         if std::mem::replace(&mut self.memory, Memory::InUse) == Memory::Spare {
             ciliate_net::return_memory();
@@ -99,7 +110,7 @@ impl Engine {
             .state
             .endpoints
             .values()
-            .filter(|row| row.record.phase == Phase::Making && row.state == ciliate_api::EndpointState::Ready)
+            .filter(|row| row.record.phase == Phase::Making && row.state == EndpointState::Ready)
             .map(|row| row.record.id)
             .collect();
         if made.is_empty() {

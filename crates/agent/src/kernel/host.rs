@@ -319,6 +319,16 @@ impl Kernel for HostKernel {
         Ok(self.netlink.host_addresses()?)
     }
 
+    fn ensure_router(&mut self) -> Result<()> {
+        let held = self.netlink.host_addresses()?;
+        let missing = |gateway: &IpAddr| !held.iter().any(|h| h.address == *gateway);
+        if self.router.addresses.iter().any(missing) {
+            tracing::warn!(device = self.router.name, "lost its addresses: they are put back");
+            self.netlink.ensure_router(&self.router)?;
+        }
+        Ok(())
+    }
+
     fn translate(&mut self, masquerade: &Masquerade) -> Result<()> {
         Ok(masquerade.apply()?)
     }

@@ -314,6 +314,10 @@ impl Kernel for Recorder {
         Ok(self.held().host.clone())
     }
 
+    fn ensure_router(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     fn translate(&mut self, masquerade: &Masquerade) -> Result<()> {
         let publishes = masquerade.publishes.len();
         self.step(format!("translate {publishes}"), |held| held.translation = Some(masquerade.clone()))

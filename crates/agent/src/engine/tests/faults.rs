@@ -1,14 +1,14 @@
 //! What fails leaves no trace, wherever it fails.
 
 use super::{
-    order::{Step, addresses, assert_between, step},
+    order::{Step, addresses, assert_between, differences, step},
     world::{Outcome, World, policy, request},
 };
 use crate::kernel::recorder::Fault;
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn a_refused_change_changes_nothing(
@@ -22,6 +22,13 @@ proptest! {
             drop(step.run(world.engine()));
         }
         let before = world.judgements(&addresses);
+        let wanted = {
+            let mut other = World::new();
+            for step in steps.iter().chain([&last]) {
+                drop(step.run(other.engine()));
+            }
+            other.judgements(&addresses)
+        };
         let views = world.engine().endpoint_views();
         let objects = world.engine().objects(None).unwrap();
         let seen = world.watch(&addresses);
@@ -33,9 +40,9 @@ proptest! {
             // A deletion goes on from where it failed: its endpoint is cut off first of all.
             Outcome::Refused if !deletes => {
                 let after = world.judgements(&addresses);
-                prop_assert_eq!(&after, &before);
+                prop_assert_eq!(differences(&after, &before), Vec::<String>::new());
                 if !matches!(last, Step::Create(..)) {
-                    assert_between(&before, &after, &seen, &format!("{last:?}"));
+                    assert_between(&before, &wanted, &seen, &format!("{last:?}"));
                 }
                 prop_assert_eq!(world.engine().objects(None).unwrap(), objects);
                 let now = world.engine().endpoint_views();
@@ -49,9 +56,11 @@ proptest! {
         // Asked again it works, and a restart finds the same.
         let first = last.run(world.engine()).map_err(|e| e.0.status);
         prop_assert!(!matches!(first, Err(500)), "{:?}", first);
+        // An endpoint whose switch was refused is switched within a second.
+        world.engine().tick().unwrap();
         let after = world.judgements(&addresses);
         world.start().unwrap();
-        prop_assert_eq!(world.judgements(&addresses), after);
+        prop_assert_eq!(differences(&world.judgements(&addresses), &after), Vec::<String>::new());
     }
 }
 
