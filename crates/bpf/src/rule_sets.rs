@@ -1,6 +1,7 @@
 //! Rule sets in the kernel: written whole, shared when equal, freed when nobody can look at them any more.
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "tests state plainly what they expect")]
 mod agreement;
 
 use crate::{Datapath, Error, address, batch, maps::call, maps::operation, prefix_bits};
