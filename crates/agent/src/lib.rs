@@ -12,6 +12,7 @@ mod hosts;
 mod identity;
 mod ipam;
 mod kernel;
+mod lock;
 mod logging;
 mod metrics;
 mod name;
@@ -45,9 +46,14 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
         .with_context(|| format!("cannot make the run directory {}", config.run_dir.display()))?;
     let mut steps = Steps::new();
     let store = Arc::new(Embedded::open(&config.state_dir)?);
+    let _lock = lock::Lock::take(&config.bpf_root)?;
     steps.done("the store is open");
     let ipam = ipam::Ipam::new(&config);
-    let (kernel, events) = kernel::HostKernel::open(&config, &ipam.gateways(), &ipam.networks())?;
+    let (kernel, events) = kernel::HostKernel::open(&config, &ipam.gateways(), &ipam.networks())
+        .inspect_err(|_| {
+            // The lock made it; what has something in it stays.
+            let _ = fs::remove_dir(&config.bpf_root);
+        })?;
     steps.done("the kernel is adopted");
     let notices = notice::Notices::new();
     let parts =
