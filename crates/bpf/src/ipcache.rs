@@ -21,7 +21,7 @@ impl Datapath {
         let max = self.sizes.ipcache;
         let used = u32::try_from(self.ipcache.len()).unwrap_or(u32::MAX);
         if !self.ipcache.contains_key(&net) && used >= max {
-            return Err(Error::Full { map: "IPCACHE", setting: "ipcache-map-max", used, needed: 1, max });
+            return Err(Error::Full { map: "IPCACHE", setting: "map-size-ipcache", used, needed: 1, max });
         }
         self.maps.ipcache.insert(&key, identity.get(), 0).map_err(operation("write", "IPCACHE"))?;
         self.ipcache.insert(net, identity);

@@ -308,9 +308,9 @@ impl Datapath {
                 Some(_) | None => Err(Error::Full { map, setting, used, needed, max }),
             }
         };
-        check("POLICY", "policy-map-max", entries, compiled.entries.len(), self.sizes.policy)?;
-        check("PREFIXES", "prefix-map-max", prefixes, compiled.prefixes.len(), self.sizes.prefixes)?;
-        check("RULE_SETS", "rule-set-map-max", self.rule_sets.len(), 1, self.sizes.rule_sets)
+        check("POLICY", "map-size-policy", entries, compiled.entries.len(), self.sizes.policy)?;
+        check("PREFIXES", "map-size-prefixes", prefixes, compiled.prefixes.len(), self.sizes.prefixes)?;
+        check("RULE_SETS", "map-size-rule-sets", self.rule_sets.len(), 1, self.sizes.rule_sets)
     }
 
     /// Entries first, then the row that leads to them.
