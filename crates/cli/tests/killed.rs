@@ -1,5 +1,12 @@
 //! The agent is killed again and again while policies and endpoints change; probers watch every packet. Needs root.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests state plainly what they expect"
+)]
+
 #[path = "end_to_end/stage.rs"]
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod stage;
