@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 PREFIX ?= /usr/local
 DESTDIR ?=
 CNI_DIR ?= /opt/cni/bin
-LINT ?=
+WITH_LINT ?=
 export PREFIX DESTDIR CNI_DIR
 
 .PHONY: help
@@ -29,9 +29,9 @@ demo: ## the Star Wars story, isolated from this host, every outcome checked
 	@scripts/demo
 
 .PHONY: test
-test: ## every test; LINT=1 adds format and clippy
-	@scripts/setup test $(if $(LINT),format)
-	@scripts/test $(if $(LINT),--lint)
+test: ## every test; WITH_LINT=1 adds format and clippy
+	@scripts/setup test $(if $(WITH_LINT),format)
+	@scripts/test $(if $(WITH_LINT),--lint)
 
 .PHONY: test-kernels
 test-kernels: ## the kernel-facing tests on Debian's 6.1 kernel in QEMU
