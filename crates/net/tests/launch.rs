@@ -234,8 +234,9 @@ fn terminal(world: &World) {
     let inner = world.command("run", &["sh", "-c", script]);
     let quote = |word: &std::ffi::OsStr| format!("'{}'", word.to_str().unwrap().replace('\'', r"'\''"));
     let line_of: Vec<_> = std::iter::once(inner.get_program()).chain(inner.get_args()).map(quote).collect();
+    // Without `exec` some shells stay between and end by the key themselves.
     let mut child = Command::new("script")
-        .args(["-qec", &line_of.join(" "), "/dev/null"])
+        .args(["-qec", &format!("exec {}", line_of.join(" ")), "/dev/null"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
