@@ -3,14 +3,18 @@
 mod direction;
 mod endpoint;
 mod identity;
+mod l7;
 mod label;
+mod name;
 mod port;
 mod protocol;
 
 pub use direction::Direction;
 pub use endpoint::{EndpointId, EndpointIdError};
 pub use identity::{Identity, IdentityScope, ReservedIdentity};
+pub use l7::{HeaderMatch, HeaderValue, HttpRule, KafkaRole, KafkaRule, L7Rules, Mismatch};
 pub use label::{Label, LabelError, Labels, source};
+pub use name::{DomainName, DomainNameError, Glob, NamePattern};
 pub use port::{PortError, PortPrefix, PortRange};
 pub use protocol::{Protocol, ProtocolError};
 
