@@ -49,10 +49,12 @@ pub enum HeaderValue {
     Exact(String),
     /// A regular expression for the whole value.
     Regex(String),
-    /// The value is kept in a Kubernetes secret, under the header's name.
+    /// The value is the only entry of a secret.
     Secret {
         namespace: String,
         name: String,
+        /// The value while there is no such secret; without it nothing matches then.
+        fallback: Option<String>,
     },
 }
 

@@ -16,6 +16,8 @@ pub mod source {
     pub const RESERVED: &str = "reserved";
     pub const CIDR: &str = "cidr";
     pub const CIDR_GROUP: &str = "cidrgroup";
+    /// The pattern of a rule that a name of the address matched.
+    pub const FQDN: &str = "fqdn";
     pub const CONTAINER: &str = "container";
     /// In selectors: any source.
     pub const ANY: &str = "any";

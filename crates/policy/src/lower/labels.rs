@@ -25,10 +25,10 @@ const SOURCES: [&str; 9] = [
     source::RESERVED,
     source::CIDR,
     source::CIDR_GROUP,
+    source::FQDN,
     source::CONTAINER,
     source::UNSPECIFIED,
     "node",
-    "fqdn",
 ];
 
 /// Checks a selector and puts it into the form it is matched in.
@@ -94,7 +94,7 @@ fn requirement(written: &str, keys: Keys<'_>, test: Test, problems: &mut Problem
             }
         }
         // Keys of address groups and names have signs that label keys have not.
-        source::CIDR_GROUP | "fqdn" if !key.is_empty() => {}
+        source::CIDR_GROUP | source::FQDN if !key.is_empty() => {}
         _ => {
             // A key behind the namespace prefix is checked as the user knows it.
             names::label_key(if matches!(keys, Keys::WithSource) { &key } else { written }, problems);
@@ -130,7 +130,7 @@ fn within(key: &str, test: Test, problems: &mut Problems) -> Requirement {
 /// unless it asks for something else: what is not there never matches the world or a host.
 pub fn limit_peer(mut labels: LabelMatch, namespace: Option<&str>) -> LabelMatch {
     let is_k8s = |r: &Requirement| matches!(&*r.source, source::K8S | source::ANY);
-    let elsewhere = [source::RESERVED, source::CIDR, source::CIDR_GROUP, "fqdn"];
+    let elsewhere = [source::RESERVED, source::CIDR, source::CIDR_GROUP, source::FQDN];
     if labels.requirements().any(|r| r.is_positive() && elsewhere.contains(&&*r.source)) {
         return labels;
     }
