@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 use thiserror::Error;
 
-/// A name in lower case without the dot at its end; empty for the root.
+/// A name in lower case without the dot at its end; empty for the root, which is read and written as `.`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DomainName(Box<str>);
@@ -16,16 +16,19 @@ pub enum NamePattern {
     /// This name alone.
     MatchName(DomainName),
     /// `*` stands for any run of characters within a label, or alone for every name; `**.` in front for one or more labels.
+    /// More stars in a row mean the same as two in front of a dot at the beginning, and the same as one anywhere else.
     MatchPattern(Glob),
 }
 
-/// A pattern in lower case without the dot at its end.
+/// A pattern in lower case without the dot at its end, and without more stars in a row than mean something.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Glob(Box<str>);
 
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum DomainNameError {
+    #[error("a name must not be empty: write \".\" for the root")]
+    Empty,
     #[error("{0:?} is longer than the 253 characters that a name may have")]
     TooLong(String),
     #[error("{0:?} has an empty label, or one of more than 63 characters")]
@@ -51,13 +54,28 @@ impl Glob {
         &self.0
     }
 
-    /// `name` is in lower case, without the dot at its end.
+    /// Whether it matches every name, the root included.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        &*self.0 == "*"
+    }
+
+    /// For a pattern that wants one or more labels in front: what has to follow them.
+    #[must_use]
+    pub fn any_depth(&self) -> Option<&str> {
+        self.0.strip_prefix("**.")
+    }
+
+    /// `name` is in lower case, without the dot at its end. Stars stand for letters, digits, `-` and `_`.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
-        if &*self.0 == "*" {
+        if self.is_everything() || (self.0.is_empty() && name.is_empty()) {
             return true;
         }
-        match self.0.strip_prefix("**.") {
+        if !name.chars().all(is_in_names) {
+            return false;
+        }
+        match self.any_depth() {
             // Whatever whole labels lie in front of the rest.
             Some(rest) => name.match_indices('.').any(|(dot, _)| {
                 name.get(dot.saturating_add(1)..).is_some_and(|tail| labels_match(rest, tail))
@@ -104,11 +122,17 @@ fn label_matches(pattern: &[u8], label: &[u8]) -> bool {
 }
 
 fn checked(text: &str, stars: bool) -> Result<Box<str>, DomainNameError> {
-    let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    if text.is_empty() {
+        return Err(DomainNameError::Empty);
+    }
+    let mut name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    if stars {
+        name = fewest_stars(&name);
+    }
     if name.len() > LONGEST {
         return Err(DomainNameError::TooLong(text.to_owned()));
     }
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') || (stars && c == '*');
+    let allowed = |c: char| is_in_names(c) || (stars && c == '*');
     if let Some(character) = name.chars().find(|c| !allowed(*c)) {
         return Err(DomainNameError::Character { name: text.to_owned(), character, stars });
     }
@@ -116,6 +140,25 @@ fn checked(text: &str, stars: bool) -> Result<Box<str>, DomainNameError> {
         return Err(DomainNameError::Label(text.to_owned()));
     }
     Ok(name.into())
+}
+
+fn is_in_names(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.')
+}
+
+/// Every run of stars as one star, but as two in front of a dot at the beginning.
+fn fewest_stars(pattern: &str) -> String {
+    let tail = pattern.trim_start_matches('*');
+    let (mut fewest, rest) = match pattern.starts_with("**") && tail.starts_with('.') {
+        true => ("**".to_owned(), tail),
+        false => (String::new(), pattern),
+    };
+    for character in rest.chars() {
+        if character != '*' || !fewest.ends_with('*') {
+            fewest.push(character);
+        }
+    }
+    fewest
 }
 
 macro_rules! text {
@@ -138,13 +181,13 @@ macro_rules! text {
 
         impl From<$type> for String {
             fn from(name: $type) -> Self {
-                name.0.into()
+                name.to_string()
             }
         }
 
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(if self.0.is_empty() { "." } else { &self.0 })
             }
         }
     };
@@ -178,6 +221,24 @@ mod tests {
             ("**.twitter.com", &["api.twitter.com", "a.b.twitter.com"], &["twitter.com", "a.twitter.org"]),
             ("a*c.*.org.", &["ac.x.org", "abc.y.org"], &["ab.x.org", "abc.org", "abcd.x.org"]),
             ("a*b*b", &["abb", "axbxb", "abbb"], &["ab", "abc"]),
+            // As Cilium has them.
+            ("**", &["", "com", "a.b.c"], &[]),
+            ("*.", &["", "com", "a.b.c"], &[]),
+            ("***.", &["", "a.b.c"], &[]),
+            ("****.cilium.io", &["a.cilium.io", "a.b.c.cilium.io"], &["cilium.io", "a.xcilium.io"]),
+            ("*cilium.io.", &["cilium.io", "sub-cilium.io"], &["sub.cilium.io", "cilium.io.x"]),
+            (
+                "*.ci*.io.",
+                &["anysub.cilium.io", "anysub.ci.io", "anysub.ciliumandmore.io"],
+                &["", "cilium.io"],
+            ),
+            ("*.*.cilium.io.", &["_foobar._tcp.cilium.io"], &["", "a.cilium.io"]),
+            ("sub**.cilium.io", &["sub.cilium.io", "sub1.cilium.io"], &["sub.a.cilium.io"]),
+            ("a.**.io", &["a.b.io"], &["a.b.c.io", "a.io"]),
+            ("**.*.io", &["a.b.io", "a.b.c.io"], &["a.io", "io"]),
+            ("_foobar._tcp.cilium.io", &["_foobar._tcp.cilium.io"], &["", "_tcp.cilium.io"]),
+            (".", &[""], &["io"]),
+            ("*.io", &["a_1-b.io"], &["a b.io", "*.io", "é.io"]),
             ("API.Twitter.com", &["api.twitter.com"], &["api-twitter.com"]),
         ];
         for (pattern, yes, no) in cases {
@@ -192,10 +253,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_is_read_again() {
+        for text in [".", "a.b", "*", "**.a", "a*b.c"] {
+            let glob: Glob = text.parse().unwrap();
+            assert_eq!(glob.to_string(), text);
+            assert_eq!(serde_json::from_str::<Glob>(&serde_json::to_string(&glob).unwrap()).unwrap(), glob);
+        }
+        for (long, short) in [("**", "*"), ("***.a", "**.a"), ("a**.**.b***", "a*.*.b*"), ("**a", "*a")] {
+            assert_eq!(long.parse::<Glob>().unwrap().as_str(), short);
+        }
+    }
+
+    #[test]
     fn names_are_checked() {
         assert_eq!("WWW.Example.com.".parse::<DomainName>().unwrap().as_str(), "www.example.com");
         let refused = |text: &str| text.parse::<DomainName>().unwrap_err().to_string();
         assert!(refused("a..b").contains("empty label"));
+        assert!(refused("").contains("root"));
+        assert!(refused("..").contains("empty label"));
         assert!(refused("a b").contains("' '"));
         assert!(refused("*.b").contains("'*'"));
         assert!(refused(&"a.".repeat(150)).contains("253"));
