@@ -50,3 +50,23 @@
 //! CacheFile::open(&Path) -> Result<(CacheFile, Vec<u8>), DiskError>;  NameCache::load(&[u8], CacheSettings, now) -> (NameCache, LoadReport)
 //! CacheFile::append(&mut self, &[u8]);  .wants_compaction() -> bool;  .replace(&NameCache)
 //! ```
+
+mod frame;
+mod malformed;
+mod matcher;
+mod message;
+mod name;
+mod pending;
+pub mod reply;
+mod wire;
+
+pub use frame::{FRAME_BYTES, FrameError, FrameReader, frame_length};
+pub use malformed::Malformed;
+pub use matcher::{NameMatcher, SelectorId};
+pub use message::{
+    ALIASES, Alias, Answer, Class, Edns, Flags, PLAIN_UDP_LIMIT, Query, Question, RecordType, Resolution,
+    Resolved, ResponseCode, set_id,
+};
+pub use name::{LABELS, NAME_BYTES, Name};
+pub use pending::{Asked, Full, Pending, PendingSettings, QuestionCase, Route, Stray};
+pub use reply::Reply;
