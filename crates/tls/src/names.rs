@@ -31,9 +31,9 @@ impl ServerNames {
             };
             let text = glob.as_str();
             let plain = |rest: &&str| !rest.contains('*');
-            if text == "*" {
+            if glob.is_everything() {
                 names.every = true;
-            } else if let Some(rest) = text.strip_prefix("**.").filter(plain) {
+            } else if let Some(rest) = glob.any_depth().filter(plain) {
                 names.deep_below.insert(rest.into());
             } else if let Some(rest) = text.strip_prefix("*.").filter(plain) {
                 names.below.insert(rest.into());

@@ -128,9 +128,7 @@ impl HelloReader {
             [kind, ..] if kind != CLIENT_HELLO => Err(HelloError::NotClientHello(kind)),
             [_, a, b, c, ref body @ ..] => {
                 let len = usize::try_from(u32::from_be_bytes([0, a, b, c])).unwrap_or(usize::MAX);
-                if self.record.max(RECORD_HEADER).saturating_add(MESSAGE_HEADER).saturating_add(len)
-                    > self.limit
-                {
+                if len.saturating_add(RECORD_HEADER + MESSAGE_HEADER) > self.limit {
                     return Err(HelloError::TooLong(self.limit));
                 }
                 match body.len().cmp(&len) {
