@@ -23,6 +23,10 @@ pub struct Config {
     pub report_interval: u32,
     /// [`config_flags`].
     pub flags: u32,
+    /// Device through which packets for the proxy enter the host's stack when they were on their way out of it.
+    pub proxy_ifindex: u32,
+    pub proxy_mac: [u8; 6],
+    pub pad: [u8; 2],
 }
 
 pub mod config_flags {
@@ -63,4 +67,4 @@ pub enum Aggregation {
     Maximum = 3,
 }
 
-layout!(Lifetimes = 16, Config = 68);
+layout!(Lifetimes = 16, Config = 80);

@@ -49,6 +49,8 @@ pub mod connection_flags {
     pub const DESTINATION_CLOSED: u32 = 1 << 3;
     /// Either side has sent RST.
     pub const RESET: u32 = 1 << 4;
+    /// Both ends speak with the proxy. Once set it stays: a connection cannot move.
+    pub const PROXIED: u32 = 1 << 5;
     /// TCP flags seen so far: the originator's from bit 16, the responder's from bit 24.
     pub const SOURCE_TCP_SHIFT: u32 = 16;
     pub const DESTINATION_TCP_SHIFT: u32 = 24;

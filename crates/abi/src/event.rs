@@ -33,6 +33,8 @@ pub enum Outcome {
     Unmatched = 2,
     /// Would have been denied; audit mode let it pass.
     Audited = 3,
+    /// The proxy decides about what it carries.
+    Redirected = 4,
 }
 
 impl Outcome {
@@ -43,6 +45,7 @@ impl Outcome {
             1 => Some(Self::Denied),
             2 => Some(Self::Unmatched),
             3 => Some(Self::Audited),
+            4 => Some(Self::Redirected),
             _ => None,
         }
     }
@@ -60,6 +63,8 @@ pub enum TracePoint {
     ToStack = 2,
     /// Comes from the host's network stack.
     FromStack = 3,
+    /// Goes to the proxy.
+    ToProxy = 4,
 }
 
 impl TracePoint {
@@ -70,6 +75,7 @@ impl TracePoint {
             1 => Some(Self::ToEndpoint),
             2 => Some(Self::ToStack),
             3 => Some(Self::FromStack),
+            4 => Some(Self::ToProxy),
             _ => None,
         }
     }

@@ -10,6 +10,8 @@ mod config;
 mod connection;
 mod endpoint;
 mod event;
+pub mod mark;
+mod listener;
 mod metric;
 mod policy;
 mod reason;
@@ -19,15 +21,16 @@ pub use config::{Aggregation, Config, Lifetimes, TICK_SHIFT, config_flags};
 pub use connection::{Connection, ConnectionKey, FragmentKey, FragmentPorts, connection_flags};
 pub use endpoint::{Endpoint, endpoint_flags};
 pub use event::{Event, EventKind, Outcome, TracePoint, event_flags};
+pub use listener::Listener;
 pub use metric::{METRIC_SLOTS, Metric, metric_slot};
 pub use policy::{
-    ANY_PROTOCOL_SHAPE, CLASS_BIT, DirectionShapes, ENTRY_ALLOW, ENTRY_DENY, PEER_KINDS, PeerKind,
-    PolicyEntry, PolicyKey, PrefixKey, RuleSet, rule_set_flags,
+    ANY_PROTOCOL_SHAPE, CLASS_BIT, DirectionShapes, ENTRY_ALLOW, ENTRY_DENY, ENTRY_REDIRECT, PEER_KINDS,
+    PeerKind, PolicyEntry, PolicyKey, PrefixKey, RuleSet, rule_set_flags,
 };
 pub use reason::{DropReason, ReasonClass};
 
 /// Version of every layout in this crate and of the programs' map set.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Direction of traffic seen from the endpoint whose policy is meant.
 #[repr(u8)]

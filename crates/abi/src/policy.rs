@@ -63,6 +63,8 @@ pub struct PolicyKey {
 
 pub const ENTRY_ALLOW: u32 = 0;
 pub const ENTRY_DENY: u32 = 1;
+/// Allowed as far as the proxy finds nothing against it.
+pub const ENTRY_REDIRECT: u32 = 2;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +72,10 @@ pub struct PolicyEntry {
     /// Of all entries that match, the highest decides; among equals the one with the lowest rule.
     pub precedence: u32,
     pub rule: u32,
-    /// [`ENTRY_ALLOW`] or [`ENTRY_DENY`].
+    /// [`ENTRY_ALLOW`], [`ENTRY_DENY`] or [`ENTRY_REDIRECT`].
     pub action: u32,
+    /// Digest of what the proxy is to let through, low half first; 0 where the proxy has no part in it.
+    pub filter: [u32; 2],
 }
 
 /// Key of the longest-prefix map from addresses to classes, behind its count of significant bits.
@@ -92,4 +96,4 @@ impl PrefixKey {
     pub const SCOPE_BITS: u32 = 64;
 }
 
-layout!(DirectionShapes = 20, RuleSet = 44, PolicyKey = 16, PolicyEntry = 12, PrefixKey = 24);
+layout!(DirectionShapes = 20, RuleSet = 44, PolicyKey = 16, PolicyEntry = 20, PrefixKey = 24);

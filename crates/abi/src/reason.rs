@@ -59,4 +59,5 @@ reasons! {
     Multicast = 230, "Multicast not supported", Packet;
     NoRuleSet = 231, "Endpoint has no rule set yet", Node;
     NoConfig = 232, "Node not configured", Node;
+    NoProxy = 233, "No way to the proxy", Node;
 }

@@ -117,3 +117,97 @@ pub fn entries<K: aya::Pod, V: aya::Pod>(map: &MapData) -> io::Result<Vec<(K, V)
         started = true;
     }
 }
+
+/// Single calls on descriptors that did not come from an object.
+pub(crate) mod syscall {
+    use std::{
+        ffi::CString,
+        io,
+        os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+        path::Path,
+    };
+
+    const LOOKUP_ELEM: libc::c_long = 1;
+    const UPDATE_ELEM: libc::c_long = 2;
+    const OBJ_GET: libc::c_long = 7;
+    const LINK_UPDATE: libc::c_long = 29;
+
+    #[repr(C)]
+    struct Element {
+        map: u32,
+        pad: u32,
+        key: u64,
+        value: u64,
+        flags: u64,
+    }
+
+    fn call<T>(command: libc::c_long, attr: &mut T) -> io::Result<libc::c_long> {
+        // SAFETY: the kernel reads the attribute and what it points to, which callers keep alive.
+        match unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attr), size_of::<T>()) } {
+            failed if failed < 0 => Err(io::Error::last_os_error()),
+            done => Ok(done),
+        }
+    }
+
+    fn number(fd: BorrowedFd<'_>) -> u32 {
+        fd.as_raw_fd().cast_unsigned()
+    }
+
+    /// Opens a pinned map, program or link.
+    pub fn open_pin(path: &Path) -> io::Result<OwnedFd> {
+        #[repr(C)]
+        struct Get {
+            path: u64,
+            fd: u32,
+            flags: u32,
+        }
+        let path = CString::new(path.as_os_str().as_encoded_bytes())?;
+        let fd = call(OBJ_GET, &mut Get { path: path.as_ptr() as u64, fd: 0, flags: 0 })?;
+        let fd = i32::try_from(fd).map_err(io::Error::other)?;
+        // SAFETY: the kernel just made it for us.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+
+    /// Puts another program in the place of a link's.
+    pub fn update_link(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
+        #[repr(C)]
+        struct Update {
+            link: u32,
+            program: u32,
+            flags: u32,
+            old: u32,
+        }
+        let mut attr = Update { link: number(link), program: number(program), flags: 0, old: 0 };
+        call(LINK_UPDATE, &mut attr).map(drop)
+    }
+
+    /// Writes an entry. `K` and `V` are the map's own types.
+    pub fn update<K, V>(map: BorrowedFd<'_>, key: &K, value: &V) -> io::Result<()> {
+        let mut attr = Element {
+            map: number(map),
+            pad: 0,
+            key: std::ptr::from_ref(key) as u64,
+            value: std::ptr::from_ref(value) as u64,
+            flags: 0,
+        };
+        call(UPDATE_ELEM, &mut attr).map(drop)
+    }
+
+    /// Reads an entry. `K` and `V` are the map's own types, plain data.
+    pub fn look_up<K: aya::Pod, V: aya::Pod>(map: BorrowedFd<'_>, key: &K) -> io::Result<Option<V>> {
+        let mut value = std::mem::MaybeUninit::<V>::uninit();
+        let mut attr = Element {
+            map: number(map),
+            pad: 0,
+            key: std::ptr::from_ref(key) as u64,
+            value: value.as_mut_ptr() as u64,
+            flags: 0,
+        };
+        match call(LOOKUP_ELEM, &mut attr) {
+            // SAFETY: the kernel filled it.
+            Ok(_) => Ok(Some(unsafe { value.assume_init() })),
+            Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}

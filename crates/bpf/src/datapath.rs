@@ -8,6 +8,7 @@ use crate::{
     pins::{self, Pins},
     programs::{Programs, Reuse},
     rule_sets::Registry,
+    sockets,
 };
 use aya::{
     Ebpf, EbpfLoader,
@@ -109,6 +110,7 @@ impl Datapath {
         datapath.read_ipcache()?;
         datapath.apply_node(&settings.node, old.flags)?;
         datapath.replace_programs()?;
+        sockets::attach(&mut datapath.programs.sockets, &datapath.pins)?;
         Programs::forget_others(OBJECT, &datapath.pins)?;
         for name in outgrown {
             let path = datapath.pins.outgrown(name);

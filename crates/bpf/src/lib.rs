@@ -19,6 +19,7 @@ mod pins;
 mod programs;
 mod replay;
 mod rule_sets;
+mod sockets;
 
 pub use connections::{ConnectionRow, Sweep};
 pub use datapath::{Datapath, Settings};
@@ -30,6 +31,7 @@ pub use metrics::MetricRow;
 pub use node::{HostPolicing, Lifetimes, NodeSettings, Verdicts};
 pub use pins::cleanup;
 pub use replay::{Fate, Replay};
+pub use sockets::Listeners;
 pub use rule_sets::{Extended, Handle, PolicyDump};
 
 use ciliate_abi::Address;

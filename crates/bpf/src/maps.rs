@@ -45,7 +45,7 @@ impl Default for MapSizes {
 }
 
 /// Names of maps in the object, and of their pins.
-pub const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 13] = [
     "CONFIG",
     "ENDPOINTS",
     "IPCACHE",
@@ -58,6 +58,7 @@ pub const NAMES: [&str; 12] = [
     "EVENTS",
     "LOST",
     "SCENE",
+    "PROXY_LISTENERS",
 ];
 
 impl MapSizes {

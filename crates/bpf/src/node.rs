@@ -94,6 +94,9 @@ impl NodeSettings {
             aggregation: self.aggregation as u32,
             report_interval: ticks(self.report_interval),
             flags,
+            proxy_ifindex: 0,
+            proxy_mac: [0; 6],
+            pad: [0; 2],
         }
     }
 }

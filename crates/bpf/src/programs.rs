@@ -1,7 +1,10 @@
 //! The two programs: verified once, pinned, and taken up again by every later process of the same build.
 
-use crate::{Error, pins::Pins};
-use aya::{Ebpf, programs::SchedClassifier, programs::TcAttachType};
+use crate::{Error, pins::Pins, sockets};
+use aya::{
+    Ebpf,
+    programs::{ProgramError, SchedClassifier, SkLookup, TcAttachType},
+};
 use std::{
     fs,
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -52,6 +55,7 @@ pub(crate) enum Reuse {
 pub(crate) struct Programs {
     from_endpoint: SchedClassifier,
     to_endpoint: SchedClassifier,
+    pub sockets: SkLookup,
 }
 
 impl Programs {
@@ -62,21 +66,18 @@ impl Programs {
         let mut hasher = DefaultHasher::new();
         object.hash(&mut hasher);
         let digest = hasher.finish();
-        let path = |hook: Hook| pins.programs().join(format!("{}-{digest:016x}", hook.program()));
-        if let Reuse::Never = reuse {
-            for hook in Hook::ALL {
-                remove(path(hook))?;
+        let path = |name: &str| pins.programs().join(format!("{name}-{digest:016x}"));
+        let names = [Hook::FromEndpoint.program(), Hook::ToEndpoint.program(), sockets::PROGRAM];
+        for name in names {
+            let path = path(name);
+            if let Reuse::Never = reuse {
+                remove(path.clone())?;
             }
-        }
-        for hook in Hook::ALL {
-            let (name, path) = (hook.program(), path(hook));
             if path.exists() {
                 continue;
             }
             let program = ebpf.program_mut(name).ok_or(Error::Missing(name))?;
-            let program: &mut SchedClassifier =
-                program.try_into().map_err(|source| Error::Program { name, source })?;
-            program.load().map_err(|source| Error::Program { name, source })?;
+            verify(program).map_err(|source| Error::Program { name, source })?;
             program.pin(&path).map_err(|e| Error::Pin {
                 what: "pin the program as",
                 path: path.clone(),
@@ -84,10 +85,12 @@ impl Programs {
             })?;
         }
         let open = |hook: Hook| {
-            SchedClassifier::from_pin(path(hook))
+            SchedClassifier::from_pin(path(hook.program()))
                 .map_err(|source| Error::Program { name: hook.program(), source })
         };
-        Ok(Self { from_endpoint: open(Hook::FromEndpoint)?, to_endpoint: open(Hook::ToEndpoint)? })
+        let sockets = SkLookup::from_pin(path(sockets::PROGRAM))
+            .map_err(|source| Error::Program { name: sockets::PROGRAM, source })?;
+        Ok(Self { from_endpoint: open(Hook::FromEndpoint)?, to_endpoint: open(Hook::ToEndpoint)?, sockets })
     }
 
     pub fn get(&mut self, hook: Hook) -> &mut SchedClassifier {
@@ -110,6 +113,14 @@ impl Programs {
             }
         }
         Ok(())
+    }
+}
+
+/// Has the kernel verify and load a program.
+fn verify(program: &mut aya::programs::Program) -> Result<(), ProgramError> {
+    match program {
+        aya::programs::Program::SkLookup(program) => program.load(),
+        other => <&mut SchedClassifier>::try_from(other)?.load(),
     }
 }
 

@@ -439,7 +439,7 @@ fn compile_direction(
             Action::Allow => ENTRY_ALLOW,
             Action::Deny => ENTRY_DENY,
         };
-        into.entries.insert(key, PolicyEntry { precedence: entry.precedence, rule: entry.rule.0, action });
+        into.entries.insert(key, PolicyEntry { precedence: entry.precedence, rule: entry.rule.0, action, filter: [0; 2] });
     }
     for ((kind, net), class) in &rules.prefixes {
         let kind = match kind {

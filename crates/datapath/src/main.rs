@@ -2,16 +2,18 @@
 #![no_std]
 #![no_main]
 
+mod listener;
 mod maps;
 mod packet;
 
 use aya_ebpf::{
     EbpfContext as _,
-    bindings::{__sk_buff, TC_ACT_OK, TC_ACT_SHOT},
+    bindings::{__sk_buff, BPF_F_INGRESS, TC_ACT_OK, TC_ACT_SHOT},
     helpers::generated::{bpf_redirect, bpf_redirect_peer, bpf_skb_change_tail, bpf_skb_store_bytes},
-    macros::classifier,
-    programs::TcContext,
+    macros::{classifier, sk_lookup},
+    programs::{SkLookupContext, TcContext},
 };
+use ciliate_abi::mark;
 use ciliate_dp_core::{
     Action, Question, Scene, Tables as _, from_endpoint,
     neighbor::{Advertisement, ArpReply},
@@ -38,6 +40,12 @@ pub fn cil_to_endpoint(context: TcContext) -> i32 {
     act(&context, scene, action)
 }
 
+/// Connections that the host's stack is about to deliver: those of the proxy go to its sockets, whatever the address.
+#[sk_lookup]
+pub fn cil_sk_lookup(context: SkLookupContext) -> u32 {
+    listener::choose(&context)
+}
+
 #[inline(always)]
 fn act(context: &TcContext, scene: &Scene, action: Action) -> i32 {
     match action {
@@ -50,7 +58,28 @@ fn act(context: &TcContext, scene: &Scene, action: Action) -> i32 {
                 false => TC_ACT_SHOT,
             }
         }
+        Action::Proxy => {
+            set_mark(context, mark::TO_PROXY);
+            TC_ACT_OK
+        }
+        Action::ProxyThrough { ifindex, mac } => {
+            set_mark(context, mark::TO_PROXY);
+            match store(context, &mac) {
+                // SAFETY: a plain helper call.
+                true => unsafe { bpf_redirect(ifindex, u64::from(BPF_F_INGRESS)) as i32 },
+                false => TC_ACT_SHOT,
+            }
+        }
         Action::Answer(question) => answer(context.as_ptr().cast(), scene, question),
+    }
+}
+
+#[inline(always)]
+fn set_mark(context: &TcContext, value: u32) {
+    // SAFETY: the kernel hands the program a valid context, whose mark it may write.
+    unsafe {
+        let skb = context.skb.skb;
+        (*skb).mark = (*skb).mark & !mark::MASK | value;
     }
 }
 

@@ -4,11 +4,11 @@ use aya_ebpf::{
     bindings::{BPF_ANY, BPF_F_NO_PREALLOC},
     helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
     macros::map,
-    maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie::Key},
+    maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, SockMap, lpm_trie::Key},
 };
 use ciliate_abi::{
     Address, Config, Connection, ConnectionKey, Direction, Endpoint, Event, FragmentKey, FragmentPorts,
-    IpcacheKey, METRIC_SLOTS, Metric, PolicyEntry, PolicyKey, PrefixKey, RuleSet, TICK_SHIFT, metric_slot,
+    IpcacheKey, Listener, METRIC_SLOTS, Metric, PolicyEntry, PolicyKey, PrefixKey, RuleSet, TICK_SHIFT, metric_slot,
 };
 use ciliate_dp_core::{Scene, Tables};
 use core::mem::MaybeUninit;
@@ -36,6 +36,10 @@ static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 /// Events that found the ring full.
 #[map]
 static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
+/// Sockets that the proxy listens on, by [`ciliate_abi::Listener`].
+#[map]
+pub static PROXY_LISTENERS: SockMap = SockMap::with_max_entries(Listener::COUNT, 0);
 
 #[map]
 static SCENE: PerCpuArray<MaybeUninit<Scene>> = PerCpuArray::with_max_entries(1, 0);

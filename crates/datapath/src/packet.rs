@@ -51,6 +51,12 @@ impl Packet for Frame<'_> {
     }
 
     #[inline(always)]
+    fn mark(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (*self.context.skb.skb).mark }
+    }
+
+    #[inline(always)]
     fn is_tagged(&self) -> bool {
         // SAFETY: as above.
         unsafe { (*self.context.skb.skb).vlan_present != 0 }

@@ -8,8 +8,8 @@ use crate::{
     tables::Tables,
 };
 use ciliate_abi::{
-    Address, Config, Connection, Direction, DropReason, Endpoint, Outcome, config_flags, endpoint_flags,
-    event_flags,
+    Address, Config, Connection, Direction, DropReason, Endpoint, Outcome, config_flags, connection_flags,
+    endpoint_flags, event_flags,
 };
 
 /// One side of a packet: an endpoint of this node, or somebody else.
@@ -154,7 +154,7 @@ impl<T: Tables> Decision<'_, T> {
     /// Finds the row of the packet's connection, follows the packet in it, and notes what it says.
     #[inline(never)]
     fn track(&mut self) -> Tracked {
-        let Scene { flow, key, known, epochs, .. } = &mut *self.scene;
+        let Scene { flow, key, known, epochs, proxied, .. } = &mut *self.scene;
         let config = self.config;
         let now = self.tables.now();
         let end = connection::key(flow, key);
@@ -164,6 +164,7 @@ impl<T: Tables> Decision<'_, T> {
                 return Tracked::New;
             }
             known.sender = sender;
+            *proxied = row.flags & connection_flags::PROXIED != 0;
             if !is_current(row, sender, *epochs) {
                 return Tracked::Stale;
             }
@@ -184,12 +185,16 @@ impl<T: Tables> Decision<'_, T> {
     /// Writes the row of a connection that was just allowed; returns whether there was room.
     #[inline(never)]
     fn open(&mut self) -> bool {
-        let Scene { flow, key, known, epochs, source_identity, destination_identity, .. } = &mut *self.scene;
+        let Scene { flow, key, known, epochs, source_identity, destination_identity, proxied, .. } =
+            &mut *self.scene;
         let end = connection::key(flow, key);
         let mut row = connection::open(flow, end, self.tables.now(), &self.config.lifetimes);
         (row.source_epoch, row.destination_epoch) = (epochs.sender, epochs.receiver);
         (row.source_identity, row.destination_identity) = (*source_identity, *destination_identity);
         (row.egress_rule, row.ingress_rule) = (known.egress_rule, known.ingress_rule);
+        if *proxied {
+            row.flags |= connection_flags::PROXIED;
+        }
         self.tables.put_connection(key, &row)
     }
 
@@ -225,12 +230,15 @@ impl<T: Tables> Decision<'_, T> {
             }
         };
         let admitted = self.judge_both(originator, responder);
-        let Scene { key, known, epochs, source_identity, destination_identity, .. } = &*self.scene;
+        let Scene { key, known, epochs, source_identity, destination_identity, proxied, .. } = &*self.scene;
         if admitted.is_ok() {
             self.tables.with_connection(key, |row| {
                 (row.source_epoch, row.destination_epoch) = (epochs.sender, epochs.receiver);
                 (row.source_identity, row.destination_identity) = (*source_identity, *destination_identity);
                 (row.egress_rule, row.ingress_rule) = (known.egress_rule, known.ingress_rule);
+                if *proxied {
+                    row.flags |= connection_flags::PROXIED;
+                }
             });
         }
         if let Sender::Responder = self.scene.known.sender {
@@ -243,7 +251,7 @@ impl<T: Tables> Decision<'_, T> {
     /// Whether an ICMP error quotes a packet that its receiver sent on a connection that is still allowed.
     #[inline(never)]
     fn is_related<P: Packet>(&mut self, packet: &P) -> bool {
-        let Scene { flow, quoted, key, .. } = &mut *self.scene;
+        let Scene { flow, quoted, key, proxied, .. } = &mut *self.scene;
         if !flow::read_quoted(packet, flow, quoted) || quoted.source != flow.destination {
             return false;
         }
@@ -254,6 +262,7 @@ impl<T: Tables> Decision<'_, T> {
         };
         let end = connection::key(quoted, key);
         let current = self.tables.with_connection(key, |row| {
+            *proxied = row.flags & connection_flags::PROXIED != 0;
             connection::is_live(row, now) && is_current(row, connection::sender(row, end), epochs)
         });
         current.unwrap_or(false)
@@ -307,6 +316,10 @@ impl<T: Tables> Decision<'_, T> {
         )
         .ok_or(DropReason::NoRuleSet)?;
         let refusal = match judgement.outcome {
+            Outcome::Redirected => {
+                scene.proxied = true;
+                None
+            }
             Outcome::Allowed | Outcome::Audited => None,
             Outcome::Denied => Some(DropReason::PolicyDeny),
             Outcome::Unmatched => Some(DropReason::Policy),

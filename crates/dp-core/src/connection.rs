@@ -1,7 +1,10 @@
 //! Connection tracking: keys, states and lifetimes.
 
-use crate::flow::{Flow, TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN};
-use ciliate_abi::{Aggregation, Config, Connection, ConnectionKey, Lifetimes, connection_flags as flags};
+use crate::{
+    flow::{Flow, TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN},
+    tables::Tables,
+};
+use ciliate_abi::{Address, Aggregation, Config, Connection, ConnectionKey, Lifetimes, connection_flags as flags};
 use core::cmp::Ordering;
 
 /// Flags whose first appearance is worth an event.
@@ -24,22 +27,37 @@ pub enum End {
 /// Writes the key of the flow's connection and says which end of it sent the packet.
 #[inline(always)]
 pub fn key(flow: &Flow, key: &mut ConnectionKey) -> End {
-    let source_is_low = match flow.source.cmp_wire(&flow.destination) {
+    key.protocol = flow.protocol;
+    key_of((&flow.source, flow.source_port), (&flow.destination, flow.destination_port), key)
+}
+
+/// Writes both ends into a key that has its protocol already, and says which of them is the first one.
+#[inline(always)]
+pub fn key_of(first: (&Address, u16), second: (&Address, u16), key: &mut ConnectionKey) -> End {
+    let first_is_low = match first.0.cmp_wire(second.0) {
         Ordering::Less => true,
-        Ordering::Equal => flow.source_port <= flow.destination_port,
+        Ordering::Equal => first.1 <= second.1,
         Ordering::Greater => false,
     };
-    key.protocol = flow.protocol;
     key.pad = [0; 3];
-    if source_is_low {
-        (key.low, key.high) = (flow.source, flow.destination);
-        (key.low_port, key.high_port) = (flow.source_port, flow.destination_port);
+    if first_is_low {
+        (key.low, key.high) = (*first.0, *second.0);
+        (key.low_port, key.high_port) = (first.1, second.1);
         End::Low
     } else {
-        (key.low, key.high) = (flow.destination, flow.source);
-        (key.low_port, key.high_port) = (flow.destination_port, flow.source_port);
+        (key.low, key.high) = (*second.0, *first.0);
+        (key.low_port, key.high_port) = (second.1, first.1);
         End::High
     }
+}
+
+/// Whether packets between the two ends belong to the proxy's sockets.
+#[inline(always)]
+pub fn is_proxied<T: Tables>(tables: &T, key: &ConnectionKey) -> bool {
+    let now = tables.now();
+    let proxied =
+        tables.with_connection(key, |row| is_live(row, now) && row.flags & flags::PROXIED != 0);
+    proxied.unwrap_or(false)
 }
 
 #[inline(always)]

@@ -34,6 +34,8 @@ pub trait Packet {
     fn ethertype(&self) -> u16;
     /// Whether a VLAN tag was taken off it.
     fn is_tagged(&self) -> bool;
+    /// [`ciliate_abi::mark`].
+    fn mark(&self) -> u32;
 }
 
 /// What decides about a packet, read from its network and transport headers.

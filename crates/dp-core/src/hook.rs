@@ -7,7 +7,7 @@ use crate::{
     scene::Scene,
     tables::Tables,
 };
-use ciliate_abi::{Address, Aggregation, Direction, DropReason, Endpoint, TracePoint};
+use ciliate_abi::{Address, Aggregation, Direction, DropReason, Endpoint, TracePoint, mark};
 
 /// What to do with a packet.
 #[must_use]
@@ -21,6 +21,13 @@ pub enum Action {
     },
     /// On through the host's network stack, or into the device it was about to enter.
     Pass,
+    /// To the proxy's socket in the host's stack, which it is about to enter.
+    Proxy,
+    /// To the proxy's socket, back into the host's stack through this device, which has this link-layer address.
+    ProxyThrough {
+        ifindex: u32,
+        mac: [u8; 6],
+    },
     /// Tell the endpoint that sent it, `scene.flow.source`, the router's link-layer address.
     Answer(Question),
     Drop(DropReason),
@@ -116,6 +123,7 @@ fn route_from_endpoint<P: Packet, T: Tables>(
     let scene = decision.scene;
     scene.direction = Direction::Egress;
     let (point, action) = match destination {
+        _ if scene.proxied => (TracePoint::ToProxy, Action::Proxy),
         Party::Endpoint(peer) => (
             TracePoint::ToEndpoint,
             Action::Deliver { ifindex: peer.ifindex, mac: peer.mac, gateway_mac: peer.gateway_mac },
@@ -157,10 +165,18 @@ fn enter_endpoint<P: Packet, T: Tables>(
     let report = decision.admit(packet, source, Party::Endpoint(endpoint))?;
     let scene = decision.scene;
     scene.direction = Direction::Ingress;
+    let (point, action) = match scene.proxied && !mark::is_from_proxy(packet.mark()) {
+        true if config.proxy_ifindex == 0 => return Err(DropReason::NoProxy),
+        true => (
+            TracePoint::ToProxy,
+            Action::ProxyThrough { ifindex: config.proxy_ifindex, mac: config.proxy_mac },
+        ),
+        false => (TracePoint::ToEndpoint, Action::Pass),
+    };
     if let Report::Trace = report {
-        scene.report_trace(tables, TracePoint::ToEndpoint);
+        scene.report_trace(tables, point);
     }
-    Ok(Action::Pass)
+    Ok(action)
 }
 
 /// The row of the endpoint that sent a packet, if device, link-layer and network address all are its own.

@@ -15,6 +15,7 @@ use std::{
 pub struct Bytes<'a> {
     pub bytes: &'a [u8],
     pub tagged: bool,
+    pub mark: u32,
 }
 
 impl Packet for Bytes<'_> {
@@ -33,6 +34,10 @@ impl Packet for Bytes<'_> {
 
     fn is_tagged(&self) -> bool {
         self.tagged
+    }
+
+    fn mark(&self) -> u32 {
+        self.mark
     }
 }
 
@@ -67,6 +72,9 @@ impl Default for Memory {
                 aggregation: Aggregation::Medium as u32,
                 report_interval: 5,
                 flags: config_flags::VERDICT_EVENTS | config_flags::DUAL_STACK,
+                proxy_ifindex: 2,
+                proxy_mac: [2, 0, 0, 0, 0, 2],
+                pad: [0; 2],
             },
             endpoints: BTreeMap::new(),
             ipcache: BTreeMap::new(),
@@ -86,13 +94,18 @@ impl Memory {
     /// A packet that comes out of the device of an endpoint.
     pub fn from_endpoint(&self, bytes: &[u8], ifindex: u32) -> Action {
         let mut scene = Scene::new(0, 0, Direction::Egress);
-        hook::from_endpoint(&Bytes { bytes, tagged: false }, self, &mut scene, ifindex)
+        hook::from_endpoint(&Bytes { bytes, tagged: false, mark: 0 }, self, &mut scene, ifindex)
     }
 
     /// A packet that the host sends into the device of an endpoint.
     pub fn to_endpoint(&self, bytes: &[u8], ifindex: u32) -> Action {
+        self.to_endpoint_marked(bytes, ifindex, 0)
+    }
+
+    /// The same with a mark of [`ciliate_abi::mark`].
+    pub fn to_endpoint_marked(&self, bytes: &[u8], ifindex: u32, mark: u32) -> Action {
         let mut scene = Scene::new(0, 0, Direction::Ingress);
-        hook::to_endpoint(&Bytes { bytes, tagged: false }, self, &mut scene, ifindex)
+        hook::to_endpoint(&Bytes { bytes, tagged: false, mark }, self, &mut scene, ifindex)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::{flow::Flow, tables::Tables};
 use ciliate_abi::{
-    ANY_PROTOCOL_SHAPE, Address, CLASS_BIT, Config, Direction, DirectionShapes, ENTRY_ALLOW, Outcome,
-    PeerKind, PolicyEntry, PolicyKey, PrefixKey, config_flags, rule_set_flags,
+    ANY_PROTOCOL_SHAPE, Address, CLASS_BIT, Config, Direction, DirectionShapes, ENTRY_ALLOW, ENTRY_REDIRECT,
+    Outcome, PeerKind, PolicyEntry, PolicyKey, PrefixKey, config_flags, rule_set_flags,
 };
 
 /// Fixed numbers of `ciliate_types::ReservedIdentity` that packets are judged by.
@@ -91,7 +91,7 @@ impl Search {
         port: 0,
         shapes: 0,
         found: false,
-        best: PolicyEntry { precedence: 0, rule: 0, action: 0 },
+        best: PolicyEntry { precedence: 0, rule: 0, action: 0, filter: [0; 2] },
     };
 }
 
@@ -136,6 +136,9 @@ pub fn judge<T: Tables>(
     Some(match (search.found, search.best) {
         (true, entry) if entry.action == ENTRY_ALLOW => {
             Judgement { outcome: Outcome::Allowed, rule: entry.rule, enforced: true }
+        }
+        (true, entry) if entry.action == ENTRY_REDIRECT => {
+            Judgement { outcome: Outcome::Redirected, rule: entry.rule, enforced: true }
         }
         (true, entry) => Judgement { outcome: Outcome::Denied, rule: entry.rule, enforced: true },
         (false, _) if isolated => Judgement { outcome: Outcome::Unmatched, rule: 0, enforced: true },

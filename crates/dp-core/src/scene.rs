@@ -35,6 +35,8 @@ pub struct Scene {
     pub rule: u32,
     /// [`event_flags`].
     pub flags: u8,
+    /// Whether the packet's connection leads through the proxy.
+    pub proxied: bool,
 }
 
 impl Scene {
@@ -64,6 +66,7 @@ impl Scene {
             direction,
             rule: 0,
             flags: 0,
+            proxied: false,
         }
     }
 
@@ -80,6 +83,7 @@ impl Scene {
         self.direction = direction;
         self.rule = 0;
         self.flags = 0;
+        self.proxied = false;
     }
 
     /// The same packet's connection seen from the other side.
