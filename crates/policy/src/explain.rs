@@ -253,6 +253,7 @@ fn decide(found: &mut DirectionExplanation) {
         (Some(rule), _) => {
             let verdict = match rule.action {
                 Action::Allow => Verdict::Allowed,
+                Action::Redirect => Verdict::Allowed,
                 Action::Deny => Verdict::Denied,
             };
             let name = rule.object.as_ref().map_or_else(|| "setting".to_owned(), ToString::to_string);

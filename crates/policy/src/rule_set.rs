@@ -76,6 +76,8 @@ pub struct EntryKey {
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     Allow,
+    /// Allowed as far as the proxy finds nothing against it.
+    Redirect,
     Deny,
 }
 
@@ -85,6 +87,7 @@ impl Action {
     pub const fn precedence(self) -> u32 {
         match self {
             Self::Allow => 0x4000_0000,
+            Self::Redirect => 0x3fff_8000,
             Self::Deny => 0x4000_8000,
         }
     }
@@ -100,7 +103,13 @@ pub struct Entry {
     /// Higher decides. Denies lie above allows.
     pub precedence: u32,
     pub rule: RuleId,
+    pub filter: FilterDigest,
 }
+
+/// A digest of the rules that what a connection carries has to pass; 0 where the proxy has no part in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FilterDigest(pub u64);
+
 
 /// The number by which the kernel names a rule in its events; never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]

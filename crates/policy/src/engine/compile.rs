@@ -48,7 +48,7 @@ impl Engine {
         if self.settings.allow_localhost == AllowLocalhost::Always && closed {
             let key = EntryKey { peer: Peer::Identity(ReservedIdentity::Host.into()), traffic: Traffic::Any };
             let entry =
-                Entry { action: Action::Allow, precedence: SETTING_PRECEDENCE, rule: RuleId::LOCALHOST };
+                Entry { action: Action::Allow, precedence: SETTING_PRECEDENCE, rule: RuleId::LOCALHOST, filter: Default::default() };
             add(&mut ingress.entries, key, entry);
         }
         RuleSet { ingress, egress: self.compile_direction(Direction::Egress, specs, names) }
@@ -192,7 +192,7 @@ impl<'a> Build<'a> {
 }
 
 fn entry(rule: &StoredRule) -> Entry {
-    Entry { action: rule.action, precedence: rule.action.precedence(), rule: rule.id }
+    Entry { action: rule.action, precedence: rule.action.precedence(), rule: rule.id, filter: Default::default() }
 }
 
 /// The entry with the higher precedence stays; of equals the one of the lower rule.

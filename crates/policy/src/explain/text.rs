@@ -42,6 +42,7 @@ impl fmt::Display for DirectionExplanation {
             for rule in &self.rules {
                 let action = match rule.action {
                     Action::Allow => "allow",
+                    Action::Redirect => "redirect",
                     Action::Deny => "deny",
                 };
                 let object = rule.object.as_ref().map_or_else(|| "setting".to_owned(), ToString::to_string);
