@@ -20,6 +20,7 @@ mod programs;
 mod replay;
 mod rule_sets;
 mod sockets;
+mod view;
 
 pub use connections::{ConnectionRow, Sweep};
 pub use datapath::{Datapath, Settings};
@@ -28,11 +29,12 @@ pub use error::Error;
 pub use events::EventReader;
 pub use maps::{MapSizes, MapUsage};
 pub use metrics::MetricRow;
-pub use node::{HostPolicing, Lifetimes, NodeSettings, Verdicts};
+pub use node::{HostPolicing, Lifetimes, NodeSettings, ProxyDevice, Verdicts};
 pub use pins::cleanup;
 pub use replay::{Fate, Replay};
-pub use sockets::Listeners;
 pub use rule_sets::{Extended, Handle, PolicyDump};
+pub use sockets::Listeners;
+pub use view::{Judged, Ruling, Side, View};
 
 use ciliate_abi::Address;
 use ipnet::IpNet;

@@ -20,6 +20,15 @@ pub struct NodeSettings {
     pub host: HostPolicing,
     pub audit: Audit,
     pub verdicts: Verdicts,
+    /// Where packets for the proxy enter the host's stack that were on their way out of it; none drops them.
+    pub proxy: Option<ProxyDevice>,
+}
+
+/// A device of ours without programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProxyDevice {
+    pub ifindex: u32,
+    pub mac: [u8; 6],
 }
 
 /// How long an idle connection is remembered; the kernel counts in steps of 1.07 s.
@@ -94,8 +103,8 @@ impl NodeSettings {
             aggregation: self.aggregation as u32,
             report_interval: ticks(self.report_interval),
             flags,
-            proxy_ifindex: 0,
-            proxy_mac: [0; 6],
+            proxy_ifindex: self.proxy.map_or(0, |device| device.ifindex),
+            proxy_mac: self.proxy.map_or([0; 6], |device| device.mac),
             pad: [0; 2],
         }
     }

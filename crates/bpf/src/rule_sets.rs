@@ -7,10 +7,12 @@ mod agreement;
 use crate::{Datapath, Error, address, batch, maps::call, maps::operation, prefix_bits};
 use aya::maps::lpm_trie::Key;
 use ciliate_abi::{
-    ANY_PROTOCOL_SHAPE, CLASS_BIT, DirectionShapes, ENTRY_ALLOW, ENTRY_DENY, PolicyEntry, PolicyKey,
-    PrefixKey, RuleSet, rule_set_flags,
+    ANY_PROTOCOL_SHAPE, CLASS_BIT, DirectionShapes, ENTRY_ALLOW, ENTRY_DENY, ENTRY_REDIRECT, PolicyEntry,
+    PolicyKey, PrefixKey, RuleSet, rule_set_flags,
 };
-use ciliate_policy::rule_set::{self as policy, Action, DirectionRules, Otherwise, Peer, PeerKind, Traffic};
+use ciliate_policy::rule_set::{
+    self as policy, Action, DirectionRules, FilterDigest, Otherwise, Peer, PeerKind, Traffic,
+};
 use ciliate_types::Direction;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -368,7 +370,7 @@ fn digest(compiled: &Compiled) -> Digest {
         }
         for (key, entry) in &compiled.entries {
             (key.peer, key.port, key.port_bits, key.protocol, key.direction).hash(&mut hasher);
-            (entry.precedence, entry.rule, entry.action).hash(&mut hasher);
+            (entry.precedence, entry.rule, entry.action, entry.filter).hash(&mut hasher);
         }
         compiled.prefixes.len().hash(&mut hasher);
         for ((bits, key), class) in &compiled.prefixes {
@@ -397,6 +399,12 @@ fn compile(set: &policy::RuleSet) -> Compiled {
         }
     }
     compiled
+}
+
+/// A digest as the kernel's row has it, low half first.
+fn halves(digest: FilterDigest) -> [u32; 2] {
+    let [low, high] = [digest.0, digest.0.wrapping_shr(32)];
+    [low & u64::from(u32::MAX), high].map(|half| u32::try_from(half).unwrap_or_default())
 }
 
 fn compile_direction(
@@ -437,9 +445,18 @@ fn compile_direction(
         };
         let action = match entry.action {
             Action::Allow => ENTRY_ALLOW,
+            Action::Redirect => ENTRY_REDIRECT,
             Action::Deny => ENTRY_DENY,
         };
-        into.entries.insert(key, PolicyEntry { precedence: entry.precedence, rule: entry.rule.0, action, filter: [0; 2] });
+        into.entries.insert(
+            key,
+            PolicyEntry {
+                precedence: entry.precedence,
+                rule: entry.rule.0,
+                action,
+                filter: halves(entry.filter),
+            },
+        );
     }
     for ((kind, net), class) in &rules.prefixes {
         let kind = match kind {

@@ -29,7 +29,11 @@ pub(crate) fn attach(program: &mut SkLookup, pins: &Pins) -> Result<(), Error> {
             Ok(()) => return Ok(()),
             // Its namespace is gone; this one's needs a link of its own.
             Err(_) => {
-                fs::remove_file(&path).map_err(|source| Error::Pin { what: "remove", path: path.clone(), source })?;
+                fs::remove_file(&path).map_err(|source| Error::Pin {
+                    what: "remove",
+                    path: path.clone(),
+                    source,
+                })?;
             }
         }
     }

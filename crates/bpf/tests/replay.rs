@@ -65,8 +65,8 @@ fn mirror(node: &Node, endpoints: &[&Endpoint]) -> Memory {
 
 fn fate(action: Action) -> Fate {
     match action {
-        Action::Pass => Fate::Passed,
-        Action::Deliver { .. } | Action::Answer(_) => Fate::Redirected,
+        Action::Pass | Action::Proxy => Fate::Passed,
+        Action::Deliver { .. } | Action::Answer(_) | Action::ProxyBack => Fate::Redirected,
         Action::Drop(_) => Fate::Dropped,
     }
 }
@@ -168,7 +168,11 @@ fn the_kernel_and_the_model_agree_on_every_packet() {
             };
             let name = match action {
                 Action::Drop(reason) => reason.text().to_owned(),
-                Action::Pass | Action::Deliver { .. } | Action::Answer(_) => format!("{:?}", fate(action)),
+                Action::Pass
+                | Action::Proxy
+                | Action::ProxyBack
+                | Action::Deliver { .. }
+                | Action::Answer(_) => format!("{:?}", fate(action)),
             };
             *seen.borrow_mut().entry(name).or_default() += 1;
             prop_assert_eq!(fate(action), kernel, "{:?} in memory, {:?}", action, packet);

@@ -17,17 +17,18 @@ pub fn choose(context: &SkLookupContext) -> u32 {
     // SAFETY: the kernel hands the program a valid context.
     let lookup = unsafe { &*context.lookup };
     let Ok(protocol) = u8::try_from(lookup.protocol) else { return sk_action::SK_PASS };
-    let (remote, local) = ends(lookup);
     let mut key = ConnectionKey {
-        low: remote,
-        high: local,
+        low: Address([0; 16]),
+        high: Address([0; 16]),
         low_port: 0,
         high_port: 0,
         protocol,
         pad: [0; 3],
     };
-    let remote_port = u16::from_be(lookup.remote_port);
-    connection::key_of((&remote, remote_port), (&local, lookup.local_port as u16), &mut key);
+    match lookup.family {
+        AF_INET => key_v4(lookup, &mut key),
+        _ => key_v6(lookup, &mut key),
+    }
     if !connection::is_proxied(&KernelTables, &key) {
         return sk_action::SK_PASS;
     }
@@ -43,22 +44,31 @@ pub fn choose(context: &SkLookupContext) -> u32 {
     }
 }
 
+// Two functions: merged, they would read the context at a computed place, which the verifier does not allow.
+
+#[inline(never)]
+fn key_v4(lookup: &bpf_sk_lookup, key: &mut ConnectionKey) {
+    let remote = Address::v4(lookup.remote_ip4.to_ne_bytes());
+    let local = Address::v4(lookup.local_ip4.to_ne_bytes());
+    put_ends(lookup, &remote, &local, key);
+}
+
+#[inline(never)]
+fn key_v6(lookup: &bpf_sk_lookup, key: &mut ConnectionKey) {
+    let (remote, local) = (wide(lookup.remote_ip6), wide(lookup.local_ip6));
+    put_ends(lookup, &remote, &local, key);
+}
+
 #[inline(always)]
-fn ends(lookup: &bpf_sk_lookup) -> (Address, Address) {
-    if lookup.family == AF_INET {
-        (Address::v4(lookup.remote_ip4.to_ne_bytes()), Address::v4(lookup.local_ip4.to_ne_bytes()))
-    } else {
-        (wide(lookup.remote_ip6), wide(lookup.local_ip6))
-    }
+fn put_ends(lookup: &bpf_sk_lookup, remote: &Address, local: &Address, key: &mut ConnectionKey) {
+    let remote_port = u16::from_be(lookup.remote_port);
+    connection::key_of((remote, remote_port), (local, lookup.local_port as u16), key);
 }
 
 /// An address from its words, each in the order of the wire.
 #[inline(always)]
 fn wide(words: [u32; 4]) -> Address {
-    let mut bytes = [0; 16];
-    let (chunks, _) = bytes.as_chunks_mut::<4>();
-    for (chunk, word) in chunks.iter_mut().zip(words) {
-        *chunk = word.to_ne_bytes();
-    }
-    Address::v6(bytes)
+    let [a, b, c, d] = words.map(u32::to_ne_bytes);
+    let [[a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3], [d0, d1, d2, d3]] = [a, b, c, d];
+    Address::v6([a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3])
 }

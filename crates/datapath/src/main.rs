@@ -62,15 +62,21 @@ fn act(context: &TcContext, scene: &Scene, action: Action) -> i32 {
             set_mark(context, mark::TO_PROXY);
             TC_ACT_OK
         }
-        Action::ProxyThrough { ifindex, mac } => {
-            set_mark(context, mark::TO_PROXY);
-            match store(context, &mac) {
-                // SAFETY: a plain helper call.
-                true => unsafe { bpf_redirect(ifindex, u64::from(BPF_F_INGRESS)) as i32 },
-                false => TC_ACT_SHOT,
-            }
-        }
+        Action::ProxyBack => turn_back(context.as_ptr().cast()),
         Action::Answer(question) => answer(context.as_ptr().cast(), scene, question),
+    }
+}
+
+/// Sends a packet that was leaving the host's stack back into it, to the proxy.
+#[inline(never)]
+fn turn_back(skb: *mut __sk_buff) -> i32 {
+    let context = TcContext::new(skb);
+    let Some(config) = KernelTables.config() else { return TC_ACT_SHOT };
+    set_mark(&context, mark::TO_PROXY);
+    match store(&context, &config.proxy_mac) {
+        // SAFETY: a plain helper call.
+        true => unsafe { bpf_redirect(config.proxy_ifindex, u64::from(BPF_F_INGRESS)) as i32 },
+        false => TC_ACT_SHOT,
     }
 }
 

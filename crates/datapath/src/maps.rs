@@ -8,7 +8,8 @@ use aya_ebpf::{
 };
 use ciliate_abi::{
     Address, Config, Connection, ConnectionKey, Direction, Endpoint, Event, FragmentKey, FragmentPorts,
-    IpcacheKey, Listener, METRIC_SLOTS, Metric, PolicyEntry, PolicyKey, PrefixKey, RuleSet, TICK_SHIFT, metric_slot,
+    IpcacheKey, Listener, METRIC_SLOTS, Metric, PolicyEntry, PolicyKey, PrefixKey, RuleSet, TICK_SHIFT,
+    metric_slot,
 };
 use ciliate_dp_core::{Scene, Tables};
 use core::mem::MaybeUninit;

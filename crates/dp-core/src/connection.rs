@@ -4,7 +4,9 @@ use crate::{
     flow::{Flow, TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN},
     tables::Tables,
 };
-use ciliate_abi::{Address, Aggregation, Config, Connection, ConnectionKey, Lifetimes, connection_flags as flags};
+use ciliate_abi::{
+    Address, Aggregation, Config, Connection, ConnectionKey, Lifetimes, connection_flags as flags,
+};
 use core::cmp::Ordering;
 
 /// Flags whose first appearance is worth an event.
@@ -55,9 +57,18 @@ pub fn key_of(first: (&Address, u16), second: (&Address, u16), key: &mut Connect
 #[inline(always)]
 pub fn is_proxied<T: Tables>(tables: &T, key: &ConnectionKey) -> bool {
     let now = tables.now();
-    let proxied =
-        tables.with_connection(key, |row| is_live(row, now) && row.flags & flags::PROXIED != 0);
+    let proxied = tables.with_connection(key, |row| is_live(row, now) && row.flags & flags::PROXIED != 0);
     proxied.unwrap_or(false)
+}
+
+/// The flag of a row whose originator is this end of the key.
+#[inline(always)]
+#[must_use]
+pub fn origin(end: End) -> u32 {
+    match end {
+        End::Low => 0,
+        End::High => flags::FROM_HIGH,
+    }
 }
 
 #[inline(always)]
@@ -98,14 +109,7 @@ pub fn opens_anew(connection: &Connection, flow: &Flow, sender: Sender) -> bool 
 #[inline(always)]
 #[must_use]
 pub fn open(flow: &Flow, end: End, now: u32, lifetimes: &Lifetimes) -> Connection {
-    let mut connection = Connection {
-        flags: match end {
-            End::Low => 0,
-            End::High => flags::FROM_HIGH,
-        },
-        reported: [now, now],
-        ..Connection::default()
-    };
+    let mut connection = Connection { flags: origin(end), reported: [now, now], ..Connection::default() };
     advance(&mut connection, flow, Sender::Originator, now, lifetimes);
     connection
 }

@@ -23,11 +23,8 @@ pub enum Action {
     Pass,
     /// To the proxy's socket in the host's stack, which it is about to enter.
     Proxy,
-    /// To the proxy's socket, back into the host's stack through this device, which has this link-layer address.
-    ProxyThrough {
-        ifindex: u32,
-        mac: [u8; 6],
-    },
+    /// To the proxy's socket, back into the host's stack through the configuration's device for that.
+    ProxyBack,
     /// Tell the endpoint that sent it, `scene.flow.source`, the router's link-layer address.
     Answer(Question),
     Drop(DropReason),
@@ -167,10 +164,7 @@ fn enter_endpoint<P: Packet, T: Tables>(
     scene.direction = Direction::Ingress;
     let (point, action) = match scene.proxied && !mark::is_from_proxy(packet.mark()) {
         true if config.proxy_ifindex == 0 => return Err(DropReason::NoProxy),
-        true => (
-            TracePoint::ToProxy,
-            Action::ProxyThrough { ifindex: config.proxy_ifindex, mac: config.proxy_mac },
-        ),
+        true => (TracePoint::ToProxy, Action::ProxyBack),
         false => (TracePoint::ToEndpoint, Action::Pass),
     };
     if let Report::Trace = report {

@@ -13,6 +13,7 @@ pub mod admission;
 pub mod connection;
 pub mod flow;
 pub mod hook;
+pub mod inquiry;
 #[cfg(any(test, feature = "model"))]
 pub mod model;
 pub mod neighbor;

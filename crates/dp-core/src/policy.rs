@@ -147,7 +147,8 @@ pub fn judge<T: Tables>(
 }
 
 #[inline(always)]
-fn class_shapes(shapes: &DirectionShapes, kind: PeerKind) -> u32 {
+#[must_use]
+pub fn class_shapes(shapes: &DirectionShapes, kind: PeerKind) -> u32 {
     let [endpoint, node, world] = shapes.class;
     match kind {
         PeerKind::Endpoint => endpoint,

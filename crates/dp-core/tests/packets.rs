@@ -78,7 +78,7 @@ fn entry(
     }
     let key =
         PolicyKey { rule_set: CLOSED, peer, port, port_bits: bits, protocol, direction: 0, pad: [0; 3] };
-    memory.policy.insert(key, PolicyEntry { precedence, rule, action });
+    memory.policy.insert(key, PolicyEntry { precedence, rule, action, filter: [0; 2] });
 }
 
 fn delivered(action: Action) -> bool {
@@ -311,7 +311,7 @@ fn the_world_is_judged_by_its_longest_prefix() {
         direction: 1,
         pad: [0; 3],
     };
-    memory.policy.insert(key, PolicyEntry { precedence: 10, rule: 9, action: ENTRY_ALLOW });
+    memory.policy.insert(key, PolicyEntry { precedence: 10, rule: 9, action: ENTRY_ALLOW, filter: [0; 2] });
     memory.ipcache.insert((96 + 24, Address::v4([192, 0, 2, 0])), 1 << 24);
     memory.ipcache.insert((96 + 32, Address::v4([192, 0, 2, 9])), (1 << 24) + 1);
     let to = |last| Frame::tcp(v4(2), 7, Address::v4([192, 0, 2, last]), 443, SYN).bytes();

@@ -13,6 +13,7 @@ mod memory;
 mod netlink;
 mod netns;
 mod nft;
+mod proxy_route;
 mod router;
 mod sysctl;
 

@@ -4,7 +4,7 @@ mod request;
 
 pub(crate) use request::{
     ROUTE_PROTOCOL, Request, address, address_dump, host_prefix, link, link_by_name, link_dump, neighbour,
-    route, route_dump,
+    route, route_dump, rule,
 };
 
 use crate::{Error, Netns};

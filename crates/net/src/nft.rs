@@ -1,6 +1,7 @@
 //! Masquerading and published ports, in a table of our own that changes as a whole.
 
 use crate::Error;
+use ciliate_abi::mark;
 use ciliate_types::Protocol;
 use ipnet::IpNet;
 use std::{
@@ -105,6 +106,21 @@ impl Masquerade {
         let v4 = self.pools.iter().filter(|p| p.addr().is_ipv4());
         let guard: Vec<_> = v4.map(|p| format!("ip saddr {p} ip daddr 127.0.0.0/8 drop")).collect();
         chain("guard", "filter hook prerouting priority raw", &guard);
+
+        // Both halves of a proxied connection have the same addresses: tracked, they would be taken for one.
+        let mut untracked = vec![format!("meta mark and {:#x} == {:#x} notrack", mark::MASK, mark::TO_PROXY)];
+        chain("to_proxy", "filter hook prerouting priority raw", &untracked);
+        untracked.clear();
+        for pool in &self.pools {
+            let family = family(pool.addr());
+            for sent in [mark::FORWARD, mark::BACK] {
+                untracked.push(format!(
+                    "meta mark and {:#x} == {sent:#x} {family} daddr {pool} notrack",
+                    mark::MASK
+                ));
+            }
+        }
+        chain("from_proxy", "filter hook output priority raw", &untracked);
 
         let mut incoming = from_pools(&|_, _| "accept".into());
         incoming.extend(published.iter().cloned());

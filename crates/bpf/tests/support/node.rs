@@ -1,11 +1,12 @@
 //! A node in a network namespace of its own, with endpoints behind real devices, for tests of the datapath.
 
 use ciliate_bpf::{
-    Audit, Datapath, EndpointRow, Handle, HostPolicing, Lifetimes, MapSizes, NodeSettings, Settings, Verdicts,
+    Audit, Datapath, EndpointRow, Handle, HostPolicing, Lifetimes, MapSizes, NodeSettings, ProxyDevice,
+    Settings, Verdicts,
 };
 use ciliate_net::{Created, EndpointDevice, Netlink, Netns, Router};
 use ciliate_policy::rule_set::{
-    Action, DirectionRules, Entry, EntryKey, Otherwise, Peer, RuleId, RuleSet, Traffic,
+    Action, DirectionRules, Entry, EntryKey, FilterDigest, Otherwise, Peer, RuleId, RuleSet, Traffic,
 };
 use ciliate_types::{EndpointId, Identity, PortPrefix, Protocol};
 use nix::{
@@ -77,7 +78,9 @@ impl Node {
             pools: ["10.201.0.0/16", "fd10:201::/64"].map(|a| a.parse().unwrap()).to_vec(),
             mtu: 1500,
         };
-        netlink.ensure_router(&router).unwrap();
+        let ifindex = netlink.ensure_router(&router).unwrap();
+        netlink.ensure_proxy_route(&router.name, &router.addresses).unwrap();
+        let mac = netlink.link("ciliate_host").unwrap().unwrap().mac.unwrap().0;
         std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
         let settings = Settings {
             root: directory.join("bpf/ciliate"),
@@ -92,6 +95,7 @@ impl Node {
                 host: HostPolicing::Allow,
                 audit: Audit::Off,
                 verdicts: Verdicts::On,
+                proxy: Some(ProxyDevice { ifindex, mac }),
             },
         };
         let mut datapath = Datapath::open(&settings).unwrap();
@@ -179,7 +183,15 @@ pub fn only(peer: Identity, port: u16) -> RuleSet {
 pub fn rules<const N: usize>(entries: [(Peer, u16, Action, u32, u32); N]) -> RuleSet {
     let entries = entries.map(|(peer, port, action, precedence, rule)| {
         let traffic = Traffic::Ports(Protocol::TCP, PortPrefix { value: port, len: 16 });
-        (EntryKey { peer, traffic }, Entry { action, precedence, rule: RuleId(rule) })
+        (
+            EntryKey { peer, traffic },
+            Entry {
+                action,
+                precedence,
+                rule: RuleId(rule),
+                filter: FilterDigest((u64::from(rule) << 32) | 1),
+            },
+        )
     });
     let ingress = DirectionRules {
         otherwise: Otherwise::Deny,

@@ -1,6 +1,7 @@
 //! The routing requests we make, each with the words that say what it is for.
 
-use crate::{Error, Mac};
+use crate::{Error, Mac, proxy_route};
+use ciliate_abi::mark;
 use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::{
@@ -9,6 +10,7 @@ use netlink_packet_route::{
     link::{AfSpecInet6, AfSpecUnspec, In6AddrGenMode, LinkAttribute, LinkFlags, LinkMessage},
     neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState},
     route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType},
+    rule::{RuleAction, RuleAttribute, RuleMessage},
 };
 use std::{io, net::IpAddr};
 
@@ -256,6 +258,19 @@ pub(crate) mod route {
         add(message(to, RouteType::Unreachable, RouteScope::Universe), format!("make {to} unreachable"))
     }
 
+    fn local(of: IpAddr, index: u32) -> RouteMessage {
+        let mut message = message(everything(of), RouteType::Local, RouteScope::Host);
+        message.header.table = RouteHeader::RT_TABLE_UNSPEC;
+        message.attributes.push(RouteAttribute::Table(proxy_route::TABLE));
+        message.attributes.push(RouteAttribute::Oif(index));
+        message
+    }
+
+    /// Everything of a family is this host's own, in the proxy's table.
+    pub(crate) fn deliver_here(of: IpAddr, index: u32) -> Request {
+        add(local(of, index), "route packets for the proxy to this host".into())
+    }
+
     pub(crate) fn delete_unreachable(to: IpNet) -> Request {
         Request {
             message: RouteNetlinkMessage::DelRoute(message(to, RouteType::Unreachable, RouteScope::Universe)),
@@ -264,6 +279,45 @@ pub(crate) mod route {
             tolerated: 0,
         }
         .tolerate(libc::ESRCH)
+    }
+}
+
+pub(crate) mod rule {
+    use super::*;
+
+    fn message(of: IpAddr) -> RuleMessage {
+        let mut message = RuleMessage::default();
+        message.header.family = family(of);
+        message.header.action = RuleAction::ToTable;
+        message.attributes = vec![
+            RuleAttribute::Priority(proxy_route::PRIORITY),
+            RuleAttribute::FwMark(mark::TO_PROXY),
+            RuleAttribute::FwMask(mark::MASK),
+            RuleAttribute::Table(proxy_route::TABLE),
+            RuleAttribute::Protocol(ROUTE_PROTOCOL),
+        ];
+        message
+    }
+
+    /// Marked packets take the proxy's table.
+    pub(crate) fn to_proxy(of: IpAddr) -> Request {
+        Request {
+            message: RouteNetlinkMessage::NewRule(message(of)),
+            flags: NLM_F_CREATE | NLM_F_EXCL,
+            what: "send packets marked for the proxy to this host".into(),
+            tolerated: 0,
+        }
+        .tolerate(libc::EEXIST)
+    }
+
+    pub(crate) fn delete_to_proxy(of: IpAddr) -> Request {
+        Request {
+            message: RouteNetlinkMessage::DelRule(message(of)),
+            flags: 0,
+            what: "take away the rule for packets marked for the proxy".into(),
+            tolerated: 0,
+        }
+        .tolerate(libc::ENOENT)
     }
 }
 

@@ -151,7 +151,7 @@ impl<'a> Element<'a> {
             (Some(peers), _, _) => peers,
             (None, false, _) | (None, true, Action::Deny) => Peers::Any,
             // An empty element names nothing to allow; it isolates.
-            (None, true, Action::Allow) => Peers::Of(Vec::new()),
+            (None, true, Action::Allow | Action::Redirect) => Peers::Of(Vec::new()),
         };
         if parts.is_empty() {
             parts.push((problems.here(), vec![TrafficMatch::Any]));
