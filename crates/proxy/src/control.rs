@@ -1,0 +1,165 @@
+//! The socket that the agent talks to.
+
+use crate::{
+    configuration::{self, Ready},
+    message::{Answer, Configuration, Request, Status},
+    shared::Shared,
+    worker::{Question, Worker},
+};
+use std::{
+    fs,
+    io::{self, BufRead as _, BufReader, Write as _},
+    os::unix::net::{UnixListener, UnixStream},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::Ordering::Relaxed,
+        mpsc::{Sender, channel},
+    },
+    time::Duration,
+};
+
+/// A configuration of a thousand policies has a few megabytes.
+const LONGEST_REQUEST: u64 = 256 << 20;
+/// How long a worker may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub struct Control {
+    shared: Arc<Shared>,
+    workers: Arc<Vec<Worker>>,
+    /// One change at a time.
+    changing: Mutex<()>,
+}
+
+impl Control {
+    #[must_use]
+    pub fn new(shared: &Arc<Shared>, workers: &Arc<Vec<Worker>>) -> Arc<Self> {
+        Arc::new(Self { shared: Arc::clone(shared), workers: Arc::clone(workers), changing: Mutex::default() })
+    }
+
+    /// Listens at the settings' path; whoever listened there before is no longer reached.
+    pub fn listen(self: &Arc<Self>) -> io::Result<()> {
+        let path = &self.shared.settings.socket;
+        let new = path.with_extension("new");
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let listener = UnixListener::bind(&new)?;
+        fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        fs::rename(&new, path)?;
+        let control = Arc::clone(self);
+        std::thread::Builder::new().name("control".into()).spawn(move || {
+            for stream in listener.incoming() {
+                let control = Arc::clone(&control);
+                let served = stream.and_then(|stream| {
+                    std::thread::Builder::new().name("control".into()).spawn(move || {
+                        if let Err(error) = control.serve(&stream) {
+                            tracing::debug!(%error, "a control connection has ended");
+                        }
+                    })
+                });
+                if let Err(error) = served {
+                    tracing::warn!(%error, "cannot serve a control connection");
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    fn serve(&self, stream: &UnixStream) -> io::Result<()> {
+        let mut reader = BufReader::new(io::Read::take(stream, LONGEST_REQUEST));
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line)? > 0 {
+            reader.get_mut().set_limit(LONGEST_REQUEST);
+            match serde_json::from_slice(&line) {
+                Ok(Request::Watch) => return self.watch(stream),
+                Ok(request) => send(stream, &self.answer(request))?,
+                Err(error) => send(stream, &Answer::Failed(format!("not a request: {error}")))?,
+            }
+            line.clear();
+        }
+        Ok(())
+    }
+
+    fn answer(&self, request: Request) -> Answer {
+        match request {
+            Request::Configure(configuration) => match self.configure(&configuration) {
+                Ok(()) => Answer::Done,
+                Err(reason) => Answer::Failed(reason),
+            },
+            Request::Switched => {
+                self.shared.renew();
+                match self.ask_all(Question::JudgeAnew) {
+                    Some(_) => Answer::Done,
+                    None => Answer::Failed("a worker does not answer".into()),
+                }
+            }
+            Request::Status => Answer::Status(self.status()),
+            Request::Connections => match self.ask_all(Question::Connections) {
+                Some(lists) => Answer::Connections(lists.into_iter().flatten().collect()),
+                None => Answer::Failed("a worker does not answer".into()),
+            },
+            Request::HandOver => {
+                self.shared.drain();
+                Answer::Done
+            }
+            Request::Watch => Answer::Failed("watching takes a connection of its own".into()),
+        }
+    }
+
+    fn configure(&self, configuration: &Configuration) -> Result<(), String> {
+        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let ready = Ready::new(configuration).map_err(|error| error.to_string())?;
+        let state_dir = &self.shared.settings.state_dir;
+        configuration::save(state_dir, configuration)
+            .map_err(|error| format!("cannot keep the configuration in {}: {error}", state_dir.display()))?;
+        self.shared.replace(ready);
+        Ok(())
+    }
+
+    /// Asks all workers at once; none if one does not answer.
+    fn ask_all<T>(&self, question: impl Fn(Sender<T>) -> Question) -> Option<Vec<T>> {
+        let waiting: Vec<_> = self
+            .workers
+            .iter()
+            .map(|worker| {
+                let (answer, answered) = channel();
+                worker.ask(question(answer));
+                answered
+            })
+            .collect();
+        waiting.into_iter().map(|answered| answered.recv_timeout(PATIENCE).ok()).collect()
+    }
+
+    fn status(&self) -> Status {
+        let (_, ready) = self.shared.ready();
+        let counters = &self.shared.counters;
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime: self.shared.started.elapsed().as_secs(),
+            workers: self.workers.len(),
+            port: self.shared.port,
+            revision: ready.revision,
+            filters: ready.len(),
+            connections: counters.connections.load(Relaxed),
+            accepted: counters.accepted.load(Relaxed),
+            requests: counters.verdicts(),
+            faults: counters.faults(),
+            lost_records: counters.lost_records.load(Relaxed),
+        }
+    }
+
+    fn watch(&self, stream: &UnixStream) -> io::Result<()> {
+        for record in self.shared.watch() {
+            send(stream, &Answer::Record(record))?;
+        }
+        Ok(())
+    }
+}
+
+fn send(mut stream: &UnixStream, answer: &Answer) -> io::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
+    line.push(b'\n');
+    stream.write_all(&line)
+}

@@ -1,0 +1,180 @@
+//! One of the two sockets of a session, with what could not be passed on yet.
+
+use crate::socket::{self, Cut};
+use nix::{errno::Errno, sys::socket::Shutdown};
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
+};
+
+#[derive(Debug)]
+pub struct Half {
+    fd: OwnedFd,
+    /// Whether reading and writing may succeed: the kernel tells when they may again.
+    readable: bool,
+    writable: bool,
+    /// Received, and not yet taken by the protocol.
+    pub input: Vec<u8>,
+    output: Vec<u8>,
+    /// How much of `output` has been sent.
+    sent: usize,
+    /// The peer sends no more.
+    pub ended: bool,
+    finish: Finish,
+}
+
+/// Whether we have said that we send no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finish {
+    No,
+    WhenSent,
+    Said,
+}
+
+/// What reading brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    Nothing,
+    Bytes(usize),
+    End,
+}
+
+/// Above this the room of an empty buffer is given back.
+const KEPT: usize = 4096;
+
+impl Half {
+    /// Until it is closed in order, its end resets the connection.
+    pub fn new(fd: OwnedFd) -> io::Result<Self> {
+        socket::cut_on_close(&fd, Cut::Yes)?;
+        Ok(Self {
+            fd,
+            readable: false,
+            writable: false,
+            input: Vec::new(),
+            output: Vec::new(),
+            sent: 0,
+            ended: false,
+            finish: Finish::No,
+        })
+    }
+
+    pub fn mark_readable(&mut self) {
+        self.readable = true;
+    }
+
+    pub fn mark_writable(&mut self) {
+        self.writable = true;
+    }
+
+    #[must_use]
+    pub fn may_read(&self) -> bool {
+        self.readable && !self.ended
+    }
+
+    /// Bytes that wait to be sent.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        self.output.len().saturating_sub(self.sent)
+    }
+
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<Read> {
+        let room = buffer.len();
+        loop {
+            match nix::unistd::read(&self.fd, buffer) {
+                Ok(0) => {
+                    self.ended = true;
+                    return Ok(Read::End);
+                }
+                Ok(count) => {
+                    // Less than there was room for: all has been read, and the kernel tells of more.
+                    self.readable = count == room;
+                    return Ok(Read::Bytes(count));
+                }
+                Err(Errno::EAGAIN) => {
+                    self.readable = false;
+                    return Ok(Read::Nothing);
+                }
+                Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Sends as much as goes now and keeps the rest.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut rest = bytes;
+        if self.backlog() == 0 && self.writable {
+            let count = self.write(rest)?;
+            rest = rest.get(count..).unwrap_or_default();
+        }
+        self.output.extend_from_slice(rest);
+        Ok(())
+    }
+
+    /// Sends what was kept, as much as goes. Returns whether anything went.
+    pub fn flush(&mut self) -> io::Result<bool> {
+        let mut moved = false;
+        if self.writable && self.backlog() > 0 {
+            let output = std::mem::take(&mut self.output);
+            let count = self.write(output.get(self.sent..).unwrap_or_default())?;
+            self.output = output;
+            self.sent = self.sent.saturating_add(count);
+            moved = count > 0;
+        }
+        if self.backlog() == 0 {
+            self.output.clear();
+            self.output.shrink_to(KEPT);
+            self.sent = 0;
+            if self.finish == Finish::WhenSent {
+                self.finish = Finish::Said;
+                match nix::sys::socket::shutdown(self.fd.as_raw_fd(), Shutdown::Write) {
+                    // It is gone already, which the next read or write says.
+                    Ok(()) | Err(Errno::ENOTCONN) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(moved)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut done = 0_usize;
+        while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
+            let flags = nix::sys::socket::MsgFlags::MSG_NOSIGNAL;
+            match nix::sys::socket::send(self.fd.as_raw_fd(), rest, flags) {
+                Ok(count) => done = done.saturating_add(count),
+                Err(Errno::EAGAIN) => {
+                    self.writable = false;
+                    break;
+                }
+                Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(done)
+    }
+
+    /// Says that no more is sent, after what waits.
+    pub fn finish(&mut self) {
+        if self.finish == Finish::No {
+            self.finish = Finish::WhenSent;
+        }
+    }
+
+    /// Whether everything is sent, and that it was all.
+    #[must_use]
+    pub fn finished(&self) -> bool {
+        self.finish == Finish::Said
+    }
+
+    /// Closes in order: what is on its way arrives.
+    pub fn close(self) -> io::Result<()> {
+        socket::cut_on_close(&self.fd, Cut::No)
+    }
+}
+
+impl AsFd for Half {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}

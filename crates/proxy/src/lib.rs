@@ -1,0 +1,110 @@
+//! The process between clients and servers whose policy says more than ports: it reads what they say to each other.
+//!
+//! The kernel hands it connections ([`ciliate_bpf::Listeners`]); for each it asks the kernel's own tables which filters apply
+//! ([`gate`]), connects on in the client's name, and shows every byte to a protocol ([`protocol`]) before it goes on. It
+//! needs the agent for changes only: its configuration is on disk, and policy lies in pinned maps.
+//!
+//!     listener -> worker -> session { client's half | protocol + gate | server's half }
+//!     agent -> control -> configuration -> shared -> every session's next request
+
+mod client;
+mod configuration;
+mod control;
+mod gate;
+mod half;
+mod protocol;
+mod session;
+mod settings;
+mod shared;
+mod socket;
+mod worker;
+
+pub mod message;
+
+pub use client::Client;
+pub use settings::{Limits, Settings};
+
+use ciliate_abi::Listener;
+use ciliate_bpf::{Listeners, View};
+use configuration::Ready;
+use control::Control;
+use shared::Shared;
+use socket::Family;
+use std::{
+    io,
+    os::fd::{AsFd as _, OwnedFd},
+    sync::Arc,
+};
+use thiserror::Error;
+use worker::Worker;
+
+/// Why a proxy cannot start.
+#[derive(Debug, Error)]
+pub enum Error {
+    #[error(transparent)]
+    Kernel(#[from] ciliate_bpf::Error),
+    #[error("cannot read the configuration in {}: {source}", path.display())]
+    Configuration { path: std::path::PathBuf, source: io::Error },
+    #[error("cannot listen for redirected connections: {0}")]
+    Listen(#[source] io::Error),
+    #[error("cannot listen at {}: {source}", path.display())]
+    Control { path: std::path::PathBuf, source: io::Error },
+}
+
+/// Serves until it is asked to hand over and its last connection has ended. `ready` is called once connections are taken.
+///
+/// # Errors
+/// What keeps it from starting.
+pub fn run(settings: Settings, ready: impl FnOnce()) -> Result<(), Error> {
+    let view = View::open(&settings.bpf_root)?;
+    let listeners = Listeners::open(&settings.bpf_root)?;
+    let at = |source| Error::Configuration { path: settings.state_dir.clone(), source };
+    let kept = configuration::load(&settings.state_dir).map_err(at)?.unwrap_or_default();
+    let configuration = Ready::new(&kept).map_err(|error| at(io::Error::other(error)))?;
+    let (port, sockets) = listen(settings.workers).map_err(Error::Listen)?;
+    let first: Vec<OwnedFd> = sockets
+        .first()
+        .map(|pair| pair.iter().map(|fd| fd.try_clone()).collect::<io::Result<_>>())
+        .transpose()
+        .map_err(Error::Listen)?
+        .unwrap_or_default();
+    let path = settings.socket.clone();
+    let predecessor = Client::connect(&path).ok();
+    let shared = Arc::new(Shared::new(settings, view, configuration, port));
+    let workers: Vec<_> = sockets
+        .into_iter()
+        .map(|pair| Worker::start(&shared, pair))
+        .collect::<io::Result<_>>()
+        .map_err(Error::Listen)?;
+    let workers = Arc::new(workers);
+    let control = Control::new(&shared, &workers);
+    control.listen().map_err(|source| Error::Control { path, source })?;
+    for (kind, socket) in [Listener::TcpV4, Listener::TcpV6].into_iter().zip(&first) {
+        listeners.set(kind, socket.as_fd())?;
+    }
+    drop(first);
+    if let Some(mut predecessor) = predecessor
+        && let Err(error) = predecessor.ask(&message::Request::HandOver)
+    {
+        tracing::debug!(%error, "the proxy before this one has gone");
+    }
+    ready();
+    loop {
+        std::thread::park_timeout(std::time::Duration::from_millis(200));
+        if shared.is_draining() && workers.iter().all(Worker::is_finished) {
+            return Ok(());
+        }
+    }
+}
+
+/// A pair of listening sockets, one a family, for each worker, all on one port.
+fn listen(workers: usize) -> io::Result<(u16, Vec<Vec<OwnedFd>>)> {
+    let first = socket::listener(Family::V4, 0)?;
+    let port = socket::local(&first)?.port();
+    let mut pairs = vec![vec![first, socket::listener(Family::V6, port)?]];
+    for _ in 1..workers.max(1) {
+        let pair = Family::BOTH.into_iter().map(|family| socket::listener(family, port));
+        pairs.push(pair.collect::<io::Result<_>>()?);
+    }
+    Ok((port, pairs))
+}

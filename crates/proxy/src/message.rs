@@ -1,0 +1,179 @@
+//! What the agent and the proxy say to each other: one JSON document a line, over a unix socket.
+
+use ciliate_types::{EndpointId, Identity, L7Rules};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, net::SocketAddr};
+
+/// A request to the proxy; each is answered by one [`Answer`], but for [`Request::Watch`], which is answered by many.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Request {
+    /// Replaces the configuration. It is on disk when the answer comes; requests are judged by it from then on.
+    Configure(Configuration),
+    /// The kernel's policy has changed: every connection is judged anew before the answer comes.
+    Switched,
+    Status,
+    Connections,
+    /// Sends a [`Record`] for each request from now on.
+    Watch,
+    /// Another process has taken the new connections over: end when the last connection does.
+    HandOver,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    Done,
+    Status(Status),
+    Connections(Vec<ConnectionInfo>),
+    Record(Record),
+    /// Nothing has changed.
+    Failed(String),
+}
+
+/// Everything the proxy has to know besides the kernel's maps.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configuration {
+    /// Counts the agent's changes.
+    pub revision: u64,
+    /// What the kernel's entries stand for.
+    pub filters: BTreeMap<Digest, Filter>,
+}
+
+/// Names a filter in the kernel's entries: 16 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digest(pub u64);
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        format!("{:016x}", digest.0)
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = std::num::ParseIntError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        u64::from_str_radix(&text, 16).map(Self)
+    }
+}
+
+/// Rules of which one has to match a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    pub rules: Vec<FilterRule>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilterRule {
+    /// As the kernel numbers it.
+    pub rule: u32,
+    /// The policy, as users name it.
+    pub policy: String,
+    /// Such as `spec.ingress[0].toPorts[0]`.
+    pub section: String,
+    pub l7: L7Rules,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    pub version: String,
+    pub pid: u32,
+    /// Seconds since the process began.
+    pub uptime: u64,
+    pub workers: usize,
+    pub port: u16,
+    pub revision: u64,
+    pub filters: usize,
+    pub connections: u64,
+    pub accepted: u64,
+    pub requests: Verdicts,
+    /// Connections that ended because of a limit or a fault, by its name.
+    pub faults: BTreeMap<String, u64>,
+    /// Records that nobody had time for.
+    pub lost_records: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdicts {
+    pub forwarded: u64,
+    pub denied: u64,
+    pub audited: u64,
+    /// Malformed, or ambiguous.
+    pub refused: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionInfo {
+    pub client: SocketAddr,
+    pub server: SocketAddr,
+    pub client_identity: Identity,
+    pub server_identity: Identity,
+    pub protocol: Parser,
+    /// Seconds since it was accepted.
+    pub age: u64,
+    pub requests: u64,
+}
+
+/// What the proxy reads a connection as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Parser {
+    Http,
+    Kafka,
+    Tls,
+    Dns,
+    /// Passed on unread: policy has come to allow all of it.
+    Tcp,
+}
+
+/// One request and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// Nanoseconds since 1970.
+    pub time: u64,
+    pub client: SocketAddr,
+    pub server: SocketAddr,
+    pub client_identity: Identity,
+    pub server_identity: Identity,
+    pub client_endpoint: Option<EndpointId>,
+    pub server_endpoint: Option<EndpointId>,
+    pub verdict: Verdict,
+    /// Of whose policy the rule is, or which found none.
+    pub direction: Side,
+    /// The kernel's number of the rule that decided; 0 = none allowed it.
+    pub rule: u32,
+    pub what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    Forwarded,
+    Denied,
+    /// Would have been denied.
+    Audited,
+    Refused,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    Egress,
+    Ingress,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum What {
+    Http { method: String, path: String, host: String },
+    /// Malformed, for the named reason.
+    Malformed { reason: String },
+    Kafka { api: String, version: i16, client_id: Option<String>, topics: Vec<String> },
+    Tls { server_name: Option<String> },
+    Dns { name: String, kind: String },
+}

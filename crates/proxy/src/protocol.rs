@@ -1,0 +1,161 @@
+//! How connections are read: each protocol takes bytes from either end and says what goes on to the other.
+
+mod http;
+mod kafka;
+mod tls;
+
+pub use http::Http;
+pub use kafka::Kafka;
+pub use tls::Tls;
+
+use crate::{
+    gate::{Decided, Gate},
+    message::{Parser, What},
+    settings::Settings,
+};
+use ciliate_http::Scratch;
+use ciliate_kafka::TopicIds;
+use std::{ops::Range, sync::Arc};
+
+/// A connection as its protocol reads it.
+#[derive(Debug)]
+pub enum Protocol {
+    Http(Box<Http>),
+    Kafka(Box<Kafka>),
+    Tls(Box<Tls>),
+    /// Passed on unread.
+    Tcp,
+}
+
+/// What a protocol may ask and where it puts what it has to say.
+pub struct Surroundings<'a> {
+    pub gate: &'a Gate,
+    pub scratch: &'a mut Scratch,
+    pub topics: &'a TopicIds,
+    pub to_server: &'a mut Vec<u8>,
+    pub to_client: &'a mut Vec<u8>,
+    /// Told of each request.
+    pub tell: &'a mut dyn FnMut(Decided, &dyn Fn() -> What),
+}
+
+/// What to do with bytes that came in: first pass on `forward`, then what was put into the buffers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Bytes that are done with.
+    pub consumed: usize,
+    /// The part of the input that goes to the other end as it is.
+    pub forward: Range<usize>,
+    pub next: Next,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// More bytes are needed.
+    More,
+    /// Call again with the rest.
+    Again,
+    /// The other end has to come first.
+    Wait,
+    /// Nothing more is taken from this end.
+    Deaf,
+    /// Send what there is to the client, then close both.
+    Finish,
+    /// Cut both, for the named reason.
+    Cut(&'static str),
+}
+
+/// What the end of one side's bytes means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Nobody waits for anything: close both, after what is on its way.
+    Close,
+    /// Pass it on.
+    Pass,
+    Cut,
+}
+
+impl Step {
+    fn all(len: usize) -> Self {
+        Self { consumed: len, forward: 0..len, next: Next::More }
+    }
+
+    fn nothing(next: Next) -> Self {
+        Self { consumed: 0, forward: 0..0, next }
+    }
+}
+
+impl Protocol {
+    pub fn new(parser: Parser, settings: &Settings, http: &Arc<ciliate_http::Settings>) -> Option<Self> {
+        match parser {
+            Parser::Http => Some(Self::Http(Box::new(Http::new(http)))),
+            Parser::Kafka => Some(Self::Kafka(Box::new(Kafka::new(settings.kafka.clone())))),
+            Parser::Tls => Some(Self::Tls(Box::default())),
+            Parser::Tcp => Some(Self::Tcp),
+            Parser::Dns => None,
+        }
+    }
+
+    /// The client has sent `input`, of which nothing was consumed yet.
+    pub fn client(&mut self, input: &[u8], around: &mut Surroundings<'_>) -> Step {
+        match self {
+            Self::Http(http) => http.client(input, around),
+            Self::Kafka(kafka) => kafka.client(input, around),
+            Self::Tls(tls) => tls.client(input, around),
+            Self::Tcp => Step::all(input.len()),
+        }
+    }
+
+    /// The server has.
+    pub fn server(&mut self, input: &[u8], around: &mut Surroundings<'_>) -> Step {
+        match self {
+            Self::Http(http) => http.server(input, around),
+            Self::Kafka(kafka) => kafka.server(input, around),
+            Self::Tls(_) | Self::Tcp => Step::all(input.len()),
+        }
+    }
+
+    pub fn client_end(&mut self) -> End {
+        match self {
+            Self::Http(http) => http.client_end(),
+            Self::Kafka(_) | Self::Tls(_) | Self::Tcp => End::Pass,
+        }
+    }
+
+    pub fn server_end(&mut self) -> End {
+        match self {
+            Self::Http(http) => http.server_end(),
+            Self::Kafka(_) | Self::Tls(_) | Self::Tcp => End::Pass,
+        }
+    }
+
+    /// The server cannot be reached.
+    pub fn unreachable(&mut self, to_client: &mut Vec<u8>) {
+        match self {
+            Self::Http(http) => http.unreachable(to_client),
+            Self::Kafka(_) | Self::Tls(_) | Self::Tcp => {}
+        }
+    }
+
+    /// Whether everything that is under way is still allowed under other rules.
+    pub fn still_allowed(&mut self, gate: &Gate, scratch: &mut Scratch) -> bool {
+        match self {
+            Self::Http(http) => gate.parser == Parser::Tcp || http.still_allowed(gate, scratch),
+            Self::Kafka(kafka) => {
+                kafka.forget_policy();
+                matches!(gate.parser, Parser::Tcp | Parser::Kafka)
+            }
+            Self::Tls(tls) => gate.parser == Parser::Tcp || tls.still_allowed(gate),
+            Self::Tcp => gate.parser == Parser::Tcp,
+        }
+    }
+
+    #[must_use]
+    pub fn parser(&self) -> Parser {
+        match self {
+            Self::Http(_) => Parser::Http,
+            Self::Kafka(_) => Parser::Kafka,
+            Self::Tls(_) => Parser::Tls,
+            Self::Tcp => Parser::Tcp,
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What all threads of the proxy share.
+
+use crate::{
+    configuration::Ready,
+    message::{Record, Verdict},
+    settings::Settings,
+};
+use ciliate_bpf::View;
+use ciliate_kafka::TopicIds;
+use nix::sys::eventfd::EventFd;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    time::Instant,
+};
+
+/// Topic ids of Kafka that are remembered, over all brokers.
+const TOPIC_IDS: usize = 100_000;
+/// Records that wait for one watcher.
+const WATCH_QUEUE: usize = 16_384;
+
+pub struct Shared {
+    pub settings: Settings,
+    pub http: Arc<ciliate_http::Settings>,
+    pub view: View,
+    pub topics: TopicIds,
+    pub counters: Counters,
+    pub started: Instant,
+    /// The listening sockets' port.
+    pub port: u16,
+    ready: RwLock<Arc<Ready>>,
+    /// Grows with each change of configuration or policy: gates of an older one are asked for anew.
+    generation: AtomicU64,
+    watchers: Mutex<Vec<SyncSender<Record>>>,
+    watched: AtomicBool,
+    /// Wakes each worker.
+    bells: Mutex<Vec<Arc<EventFd>>>,
+    /// New connections are somebody else's now.
+    draining: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub connections: AtomicU64,
+    pub accepted: AtomicU64,
+    forwarded: AtomicU64,
+    denied: AtomicU64,
+    audited: AtomicU64,
+    refused: AtomicU64,
+    pub lost_records: AtomicU64,
+    faults: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl Counters {
+    pub fn verdict(&self, verdict: Verdict) {
+        let counter = match verdict {
+            Verdict::Forwarded => &self.forwarded,
+            Verdict::Denied => &self.denied,
+            Verdict::Audited => &self.audited,
+            Verdict::Refused => &self.refused,
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    pub fn fault(&self, name: &'static str) {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = faults.entry(name).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    #[must_use]
+    pub fn faults(&self) -> BTreeMap<String, u64> {
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+    }
+
+    #[must_use]
+    pub fn verdicts(&self) -> crate::message::Verdicts {
+        crate::message::Verdicts {
+            forwarded: self.forwarded.load(Relaxed),
+            denied: self.denied.load(Relaxed),
+            audited: self.audited.load(Relaxed),
+            refused: self.refused.load(Relaxed),
+        }
+    }
+}
+
+impl Shared {
+    #[must_use]
+    pub fn new(settings: Settings, view: View, ready: Ready, port: u16) -> Self {
+        Self {
+            http: Arc::new(settings.http.clone()),
+            settings,
+            view,
+            topics: TopicIds::new(TOPIC_IDS),
+            counters: Counters::default(),
+            started: Instant::now(),
+            port,
+            ready: RwLock::new(Arc::new(ready)),
+            generation: AtomicU64::new(1),
+            watchers: Mutex::default(),
+            watched: AtomicBool::new(false),
+            bells: Mutex::default(),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// The configuration and the generation that gates of it belong to.
+    #[must_use]
+    pub fn ready(&self) -> (u64, Arc<Ready>) {
+        // In this order: a gate may be of a newer configuration than it says, never of an older one.
+        let generation = self.generation();
+        (generation, Arc::clone(&self.ready.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    /// Judges by another configuration from now on.
+    pub fn replace(&self, ready: Ready) {
+        *self.ready.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ready);
+        self.renew();
+    }
+
+    /// Has every connection judged anew, at its next request or when its worker hears of it.
+    pub fn renew(&self) {
+        self.generation.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+        self.ring();
+    }
+
+    /// A bell that wakes a worker.
+    pub fn add_bell(&self, bell: Arc<EventFd>) {
+        self.bells.lock().unwrap_or_else(PoisonError::into_inner).push(bell);
+    }
+
+    fn ring(&self) {
+        for bell in self.bells.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            // A bell that is full rings already.
+            let _ringing = bell.write(1);
+        }
+    }
+
+    /// Takes no new connections from now on.
+    pub fn drain(&self) {
+        self.draining.store(true, std::sync::atomic::Ordering::Release);
+        self.ring();
+    }
+
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    /// Whether anybody wants records.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.watched.load(Relaxed)
+    }
+
+    pub fn watch(&self) -> Receiver<Record> {
+        let (sender, receiver) = sync_channel(WATCH_QUEUE);
+        self.watchers.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        self.watched.store(true, Relaxed);
+        receiver
+    }
+
+    /// Tells all watchers; what one has no room for is counted.
+    pub fn tell(&self, record: &Record) {
+        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        watchers.retain(|watcher| match watcher.try_send(record.clone()) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                self.counters.lost_records.fetch_add(1, Relaxed);
+                true
+            }
+            Err(TrySendError::Disconnected(_)) => false,
+        });
+        self.watched.store(!watchers.is_empty(), Relaxed);
+    }
+}
