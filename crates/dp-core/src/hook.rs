@@ -2,7 +2,7 @@
 
 use crate::{
     admission::{Decision, Party, Report},
-    flow::{self, ETH_LENGTH, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Packet},
+    flow::{self, ETH_LENGTH, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Packet, TCP_RST},
     neighbor,
     scene::Scene,
     tables::Tables,
@@ -154,6 +154,11 @@ fn enter_endpoint<P: Packet, T: Tables>(
     }
     scene.endpoint = endpoint.id;
     scene.destination_identity = endpoint.identity;
+    let from_proxy = mark::is_from_proxy(packet.mark());
+    // What the proxy cuts because policy has changed must not look alive to the endpoint.
+    if from_proxy && scene.flow.tcp_flags & TCP_RST != 0 {
+        return Ok(Action::Pass);
+    }
     if config.aggregation == Aggregation::None as u32 {
         scene.report_trace(tables, TracePoint::FromStack);
     }
@@ -162,7 +167,7 @@ fn enter_endpoint<P: Packet, T: Tables>(
     let report = decision.admit(packet, source, Party::Endpoint(endpoint))?;
     let scene = decision.scene;
     scene.direction = Direction::Ingress;
-    let (point, action) = match scene.proxied && !mark::is_from_proxy(packet.mark()) {
+    let (point, action) = match scene.proxied && !from_proxy {
         true if config.proxy_ifindex == 0 => return Err(DropReason::NoProxy),
         true => (TracePoint::ToProxy, Action::ProxyBack),
         false => (TracePoint::ToEndpoint, Action::Pass),

@@ -1,0 +1,166 @@
+//! Requests through the proxy on a node with real devices. Needs root.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests state plainly what they expect")]
+
+#[path = "../../bpf/tests/support/node.rs"]
+#[expect(dead_code, reason = "shared with tests that use all of it")]
+mod node;
+#[path = "support/proxy.rs"]
+mod proxy;
+
+use ciliate_policy::rule_set::{Action, Peer, RuleSet};
+use ciliate_proxy::message::{Request, Verdict, What};
+use ciliate_types::{HttpRule, L7Rules};
+use node::{SURELY, connect, on_node, rules};
+use proxy::{Proxy, filter, serve};
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
+
+fn landing() -> L7Rules {
+    L7Rules::Http(vec![HttpRule {
+        method: Some("POST".into()),
+        path: Some("/v1/request-landing".into()),
+        ..HttpRule::default()
+    }])
+}
+
+/// Sends a request and reads the whole answer: head and as much body as it says.
+fn ask(stream: &mut TcpStream, method: &str, path: &str) -> (u16, String) {
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: deathstar\r\n\r\n").unwrap();
+    stream.set_read_timeout(Some(SURELY)).unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("an answer");
+        head.extend(byte);
+    }
+    let head = String::from_utf8(head).unwrap().to_lowercase();
+    let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap().parse().unwrap();
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).unwrap();
+    (head.get(9..12).unwrap().parse().unwrap(), String::from_utf8(body).unwrap())
+}
+
+#[test]
+fn only_the_allowed_call_reaches_the_server() {
+    on_node("proxyhttp", |node| {
+        let tie = node.endpoint(10, &RuleSet::default());
+        let set = rules([(Peer::Identity(tie.identity), 80, Action::Redirect, 5, 7)]);
+        let deathstar = node.endpoint(12, &set);
+        let seen = serve(&deathstar, 80);
+        let proxy = Proxy::start(node, 1);
+        proxy.configure([filter(7, landing())]);
+        let records = proxy.watch();
+        for address in [deathstar.v4, deathstar.v6] {
+            let mut stream = connect(&tie, address, 80, SURELY).unwrap();
+            // All on one connection, which a denial leaves in step.
+            assert_eq!(ask(&mut stream, "POST", "/v1/request-landing"), (200, "landed".into()));
+            assert_eq!(ask(&mut stream, "PUT", "/v1/exhaust-port"), (403, "Access denied\r\n".into()));
+            assert_eq!(ask(&mut stream, "POST", "/v1/request-landing"), (200, "landed".into()));
+        }
+        let requests: Vec<_> = seen.try_iter().collect();
+        assert_eq!(requests.len(), 4);
+        assert!(requests.iter().all(|head| head.starts_with("POST /v1/request-landing ")), "{requests:?}");
+        let verdicts: Vec<_> = records.iter().take(3).map(|r| (r.verdict, r.rule, r.what)).collect();
+        let what = |method: &str, path: &str| What::Http {
+            method: method.into(),
+            path: path.into(),
+            host: "deathstar".into(),
+        };
+        assert_eq!(
+            verdicts,
+            [
+                (Verdict::Forwarded, 7, what("POST", "/v1/request-landing")),
+                (Verdict::Denied, 0, what("PUT", "/v1/exhaust-port")),
+                (Verdict::Forwarded, 7, what("POST", "/v1/request-landing")),
+            ]
+        );
+    });
+}
+
+#[test]
+fn an_open_connection_follows_the_policy() {
+    on_node("proxychange", |node| {
+        let tie = node.endpoint(10, &RuleSet::default());
+        let set = rules([(Peer::Identity(tie.identity), 80, Action::Redirect, 5, 7)]);
+        let mut deathstar = node.endpoint(12, &set);
+        let _seen = serve(&deathstar, 80);
+        let proxy = Proxy::start(node, 2);
+        let everything = L7Rules::Http(vec![HttpRule::default()]);
+        proxy.configure([filter(7, landing()), filter(8, everything)]);
+        let mut stream = connect(&tie, deathstar.v4, 80, SURELY).unwrap();
+        assert_eq!(ask(&mut stream, "PUT", "/v1/exhaust-port").0, 403);
+        let other = rules([(Peer::Identity(tie.identity), 80, Action::Redirect, 5, 8)]);
+        node.set_rules(&mut deathstar, &other);
+        proxy.ask(&Request::Switched);
+        assert_eq!(ask(&mut stream, "PUT", "/v1/exhaust-port").0, 200);
+        node.set_rules(&mut deathstar, &rules([(Peer::Identity(tie.identity), 80, Action::Allow, 5, 9)]));
+        proxy.ask(&Request::Switched);
+        assert_eq!(ask(&mut stream, "GET", "/").0, 200);
+        node.set_rules(&mut deathstar, &rules([]));
+        proxy.ask(&Request::Switched);
+        stream.set_read_timeout(Some(SURELY)).unwrap();
+        assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    });
+}
+
+#[test]
+fn a_filter_that_nobody_has_told_of_lets_nothing_through() {
+    on_node("proxyunknown", |node| {
+        let tie = node.endpoint(10, &RuleSet::default());
+        let set = rules([(Peer::Identity(tie.identity), 80, Action::Redirect, 5, 7)]);
+        let deathstar = node.endpoint(12, &set);
+        let seen = serve(&deathstar, 80);
+        let _proxy = Proxy::start(node, 1);
+        let mut stream = connect(&tie, deathstar.v4, 80, SURELY).unwrap();
+        stream.set_read_timeout(Some(SURELY)).unwrap();
+        let _sent = stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert!(!matches!(stream.read(&mut [0]), Ok(1..)));
+        assert_eq!(seen.try_iter().count(), 0);
+    });
+}
+
+#[test]
+fn a_newer_proxy_takes_over_and_no_connection_is_lost() {
+    on_node("proxyupgrade", |node| {
+        let tie = node.endpoint(10, &RuleSet::default());
+        let set = rules([(Peer::Identity(tie.identity), 80, Action::Redirect, 5, 7)]);
+        let deathstar = node.endpoint(12, &set);
+        let _seen = serve(&deathstar, 80);
+        let old = Proxy::start(node, 1);
+        old.configure([filter(7, landing())]);
+        let mut kept = connect(&tie, deathstar.v4, 80, SURELY).unwrap();
+        assert_eq!(ask(&mut kept, "POST", "/v1/request-landing").0, 200);
+        let address = deathstar.v4;
+        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let prober = std::thread::spawn({
+            let (netns, stop) = (tie.netns.clone(), std::sync::Arc::clone(&stop));
+            move || {
+                let probe = move || {
+                    let mut count = 0_u32;
+                    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        let mut stream = TcpStream::connect((address, 80)).expect("a connection");
+                        assert_eq!(ask(&mut stream, "POST", "/v1/request-landing").0, 200);
+                        count += 1;
+                    }
+                    count
+                };
+                netns.run(probe).unwrap()
+            }
+        });
+        std::thread::sleep(node::NEVER);
+        let new = Proxy::start(node, 1);
+        std::thread::sleep(node::NEVER);
+        // The old one carries what it had, the new one knows the configuration from disk.
+        assert_eq!(ask(&mut kept, "POST", "/v1/request-landing").0, 200);
+        assert_eq!(ask(&mut kept, "PUT", "/v1/exhaust-port").0, 403);
+        drop(kept);
+        std::thread::sleep(node::NEVER);
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(prober.join().unwrap() > 10);
+        assert!(new.status().accepted > 5);
+        assert!(old.ended(SURELY), "the old one ends with its last connection");
+    });
+}
