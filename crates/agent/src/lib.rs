@@ -4,6 +4,7 @@
 //! told to end. What it leaves in the kernel goes on enforcing.
 
 mod api;
+mod capability;
 mod cni_queue;
 mod engine;
 mod events;
@@ -42,6 +43,7 @@ use tokio::{signal::unix, sync::watch, task::JoinSet, time};
 /// Runs the agent in the foreground until a signal or a request ends it.
 pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     logging::start(config.log_level, config.log_format);
+    check_host(&config)?;
     fs::create_dir_all(&config.run_dir)
         .with_context(|| format!("cannot make the run directory {}", config.run_dir.display()))?;
     let mut steps = Steps::new();
@@ -78,6 +80,13 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     let _ = fs::remove_file(config.socket());
     tracing::info!("ended");
     served
+}
+
+/// Whether an agent can run here at all: capabilities, kernel, BPF file system. Changes nothing.
+pub fn check_host(config: &Config) -> anyhow::Result<()> {
+    capability::check()?;
+    ciliate_bpf::check_kernel(&config.bpf_root)?;
+    Ok(())
 }
 
 /// Says how long the parts of the start took.

@@ -2,17 +2,16 @@
 
 use crate::{
     Error, EventReader, MapSizes, MapUsage, NodeSettings, batch,
-    links::Attachment,
     maps::{self, Maps, operation},
     node::HostPolicing,
-    pins::{self, Pins},
+    pins::{self, Found, Pins},
     programs::{Programs, Reuse},
+    release::{self, Attachment},
     rule_sets::Registry,
 };
 use aya::{
     Ebpf, EbpfLoader,
     maps::{MapData, RingBuf},
-    util::KernelVersion,
 };
 use ciliate_abi::{
     Address, Connection, ConnectionKey, Endpoint, FragmentKey, FragmentPorts, PolicyEntry, PolicyKey,
@@ -66,13 +65,18 @@ impl Datapath {
     /// # Errors
     /// No BPF file system, missing rights, a kernel that is too old, a map that would shrink below its contents.
     pub fn open(settings: &Settings) -> Result<Self, Error> {
-        let version = KernelVersion::current().map_err(|_| Error::OldKernel("unknown".into()))?;
-        if version < KernelVersion::new(5, 15, 0) {
-            return Err(Error::OldKernel(format!("{version:?}")));
-        }
-        pins::check_bpffs(&settings.root)?;
+        let attachment = check_kernel(&settings.root)?;
         let pins = Pins::new(&settings.root);
-        pins.create()?;
+        let found = pins.found();
+        let opened = pins.create().and_then(|()| Self::open_pinned(settings, pins, attachment));
+        if let (Err(_), Found::Nothing) = (&opened, found) {
+            // The failure that led here is the one to report.
+            let _ = Pins::new(&settings.root).remove();
+        }
+        opened
+    }
+
+    fn open_pinned(settings: &Settings, pins: Pins, attachment: Attachment) -> Result<Self, Error> {
         let outgrown = pins::set_aside_outgrown(&pins, &settings.sizes)?;
         let mut ebpf = load(&pins, &settings.sizes)?;
         for name in &outgrown {
@@ -89,11 +93,7 @@ impl Datapath {
             maps,
             pins,
             sizes: settings.sizes,
-            attachment: if version < KernelVersion::new(6, 6, 0) {
-                Attachment::Clsact
-            } else {
-                Attachment::Tcx
-            },
+            attachment,
             rule_sets: Registry::default(),
             ipcache: BTreeMap::new(),
             counted: None,
@@ -195,6 +195,13 @@ impl Datapath {
     }
 }
 
+/// Checks, without changing anything, that the kernel is recent enough and `root` lies on a BPF file system.
+pub fn check_kernel(root: &Path) -> Result<Attachment, Error> {
+    let attachment = release::attachment()?;
+    pins::check_bpffs(root)?;
+    Ok(attachment)
+}
+
 fn load(pins: &Pins, sizes: &MapSizes) -> Result<Ebpf, Error> {
     let mut loader = EbpfLoader::new();
     // The programs use no types of the running kernel; reading them would cost most of the start.
@@ -251,7 +258,8 @@ fn copy<K: aya::Pod, V: aya::Pod>(old: &Path, new: &Path, name: &'static str, ma
             path: new.to_owned(),
             source,
         })?;
-        return Err(Error::TooSmall { map: name, setting: "its map size", entries: entries.len(), max });
+        let setting = maps::setting(name);
+        return Err(Error::TooSmall { map: name, setting, entries: entries.len(), max });
     }
     let (keys, values): (Vec<K>, Vec<V>) = entries.into_iter().unzip();
     batch::update(&into, &keys, &values).map_err(|(_, source)| maps::call("write", name)(source))

@@ -17,11 +17,12 @@ mod metrics;
 mod node;
 mod pins;
 mod programs;
+mod release;
 mod replay;
 mod rule_sets;
 
 pub use connections::{ConnectionRow, Sweep};
-pub use datapath::{Datapath, Settings};
+pub use datapath::{Datapath, Settings, check_kernel};
 pub use endpoints::{Audit, EndpointRow};
 pub use error::Error;
 pub use events::EventReader;
@@ -29,6 +30,7 @@ pub use maps::{MapSizes, MapUsage};
 pub use metrics::MetricRow;
 pub use node::{HostPolicing, Lifetimes, NodeSettings, Verdicts};
 pub use pins::cleanup;
+pub use release::Attachment;
 pub use replay::{Fate, Replay};
 pub use rule_sets::{Extended, Handle, PolicyDump};
 

@@ -1,19 +1,12 @@
 //! The programs on devices: attached by TCX links that are pinned under the device's name.
 
-use crate::{Datapath, Error, programs::Hook};
+use crate::{Datapath, Error, programs::Hook, release::Attachment};
 use aya::programs::{
     LinkOrder,
     links::{FdLink, PinnedLink},
     tc::{NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle, qdisc_add_clsact},
 };
 use std::{fs, io, path::PathBuf};
-
-/// How programs are put on devices: by TCX links from kernel 6.6 on, by clsact filters before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Attachment {
-    Tcx,
-    Clsact,
-}
 
 /// Ours comes first and has one place, so that a replacement finds it.
 const FILTER: (u16, TcHandle) = (1, TcHandle::new(0, 1));

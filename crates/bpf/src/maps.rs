@@ -76,6 +76,21 @@ impl MapSizes {
     }
 }
 
+/// The setting that is the size of a map.
+pub fn setting(map: &str) -> &'static str {
+    match map {
+        "ENDPOINTS" => "map-size-endpoints",
+        "IPCACHE" => "map-size-ipcache",
+        "RULE_SETS" => "map-size-rule-sets",
+        "POLICY" => "map-size-policy",
+        "PREFIXES" => "map-size-prefixes",
+        "CONNECTIONS" => "map-size-conntrack",
+        "FRAGMENTS" => "map-size-fragments",
+        "EVENTS" => "map-size-events",
+        _ => "its size",
+    }
+}
+
 /// How full a map is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MapUsage {
