@@ -2,6 +2,7 @@
 
 use crate::{
     Error, EventReader, MapSizes, MapUsage, NodeSettings, batch,
+    grace::Expedited,
     maps::{self, Maps, operation},
     node::HostPolicing,
     pins::{self, Found, Pins},
@@ -78,15 +79,20 @@ impl Datapath {
 
     fn open_pinned(settings: &Settings, pins: Pins, attachment: Attachment) -> Result<Self, Error> {
         let outgrown = pins::set_aside_outgrown(&pins, &settings.sizes)?;
-        let mut ebpf = load(&pins, &settings.sizes)?;
-        for name in &outgrown {
-            carry_over(&pins, name, &settings.sizes)?;
+        Expedited::recover(pins.expedited());
+        // All is there unless this is the first start, another build, or one with other sizes; reading the object and
+        // the running kernel's types would cost a restart more than everything else.
+        if !(outgrown.is_empty() && maps::pinned(&pins) && Programs::pinned(OBJECT, &pins)) {
+            let mut ebpf = load(&pins, &settings.sizes)?;
+            for name in &outgrown {
+                carry_over(&pins, name, &settings.sizes)?;
+            }
+            let reuse = if outgrown.is_empty() { Reuse::SameObject } else { Reuse::Never };
+            Programs::verify(&mut ebpf, OBJECT, &pins, reuse)?;
         }
-        let reuse = if outgrown.is_empty() { Reuse::SameObject } else { Reuse::Never };
-        let programs = Programs::ready(&mut ebpf, OBJECT, &pins, reuse)?;
-        let events = ebpf.take_map("EVENTS").ok_or(Error::Missing("EVENTS"))?;
-        let events = RingBuf::try_from(events).map_err(operation("use", "EVENTS"))?;
-        let maps = Maps::take(&mut ebpf)?;
+        let programs = Programs::open(OBJECT, &pins)?;
+        let maps = Maps::open(&pins)?;
+        let events = RingBuf::try_from(maps::open(&pins, "EVENTS")?).map_err(operation("use", "EVENTS"))?;
         let old = maps.config.get(&0, 0).map_err(operation("read", "CONFIG"))?;
         let mut datapath = Self {
             programs,
@@ -204,7 +210,7 @@ pub fn check_kernel(root: &Path) -> Result<Attachment, Error> {
 
 fn load(pins: &Pins, sizes: &MapSizes) -> Result<Ebpf, Error> {
     let mut loader = EbpfLoader::new();
-    // The programs use no types of the running kernel; reading them would cost most of the start.
+    // The programs use no types of the running kernel.
     loader.btf(None);
     for (name, max) in sizes.by_name() {
         loader.map_max_entries(name, max);

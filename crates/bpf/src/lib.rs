@@ -10,6 +10,7 @@ mod datapath;
 mod endpoints;
 mod error;
 mod events;
+mod grace;
 mod ipcache;
 mod links;
 mod maps;

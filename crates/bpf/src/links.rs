@@ -1,6 +1,6 @@
 //! The programs on devices: attached by TCX links that are pinned under the device's name.
 
-use crate::{Datapath, Error, programs::Hook, release::Attachment};
+use crate::{Datapath, Error, grace::Expedited, programs::Hook, release::Attachment};
 use aya::programs::{
     LinkOrder,
     links::{FdLink, PinnedLink},
@@ -14,6 +14,12 @@ const FILTER: (u16, TcHandle) = (1, TcHandle::new(0, 1));
 impl Datapath {
     /// Puts the programs on a device of this network namespace; where they are already, they are replaced in place.
     pub fn attach(&mut self, device: &str) -> Result<(), Error> {
+        let new = Hook::ALL.iter().any(|hook| !self.link_path(device, *hook).exists());
+        let _expedited = match self.attachment {
+            Attachment::Tcx if new => Some(Expedited::begin(self.pins.expedited())),
+            // Replacing waits for nothing; clsact waits by itself for a short grace period.
+            Attachment::Tcx | Attachment::Clsact => None,
+        };
         for hook in Hook::ALL {
             match self.attachment {
                 Attachment::Tcx => self.attach_tcx(device, hook)?,

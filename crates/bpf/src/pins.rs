@@ -1,6 +1,6 @@
 //! Where things are pinned, and whether this machine can do it at all.
 
-use crate::{Error, maps};
+use crate::{Error, grace::Expedited, maps};
 use aya::maps::{MapInfo, MapType};
 use std::{
     fs, io,
@@ -40,6 +40,11 @@ impl Pins {
         self.root.join("links")
     }
 
+    /// Is there while short grace periods are asked for.
+    pub fn expedited(&self) -> PathBuf {
+        self.root.join("expedited")
+    }
+
     pub fn programs(&self) -> PathBuf {
         self.root.join("programs")
     }
@@ -53,6 +58,7 @@ impl Pins {
 
     /// Removes everything of this version.
     pub fn remove(&self) -> Result<(), Error> {
+        Expedited::recover(self.expedited());
         // Links first, so that devices are let go before their tables.
         for part in ["links", "programs", "maps"] {
             remove_tree(&self.root.join(part))?;

@@ -55,14 +55,16 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Takes up the pinned programs of this very object, or has the kernel verify it and pins the result.
+    /// Whether the kernel has verified this very object before.
+    pub fn pinned(object: &[u8], pins: &Pins) -> bool {
+        Hook::ALL.iter().all(|hook| path(*hook, object, pins).exists())
+    }
+
+    /// Has the kernel verify what is not pinned yet, and pins it.
     ///
     /// Verifying takes the kernel a hundred milliseconds; a restart of the same build does without.
-    pub fn ready(ebpf: &mut Ebpf, object: &[u8], pins: &Pins, reuse: Reuse) -> Result<Self, Error> {
-        let mut hasher = DefaultHasher::new();
-        object.hash(&mut hasher);
-        let digest = hasher.finish();
-        let path = |hook: Hook| pins.programs().join(format!("{}-{digest:016x}", hook.program()));
+    pub fn verify(ebpf: &mut Ebpf, object: &[u8], pins: &Pins, reuse: Reuse) -> Result<(), Error> {
+        let path = |hook| path(hook, object, pins);
         if let Reuse::Never = reuse {
             for hook in Hook::ALL {
                 remove(path(hook))?;
@@ -83,8 +85,13 @@ impl Programs {
                 source: std::io::Error::other(e),
             })?;
         }
+        Ok(())
+    }
+
+    /// Takes up the pinned programs of this very object.
+    pub fn open(object: &[u8], pins: &Pins) -> Result<Self, Error> {
         let open = |hook: Hook| {
-            SchedClassifier::from_pin(path(hook))
+            SchedClassifier::from_pin(path(hook, object, pins))
                 .map_err(|source| Error::Program { name: hook.program(), source })
         };
         Ok(Self { from_endpoint: open(Hook::FromEndpoint)?, to_endpoint: open(Hook::ToEndpoint)? })
@@ -99,9 +106,7 @@ impl Programs {
 
     /// Lets go of the programs of other builds, once no device runs them any more.
     pub fn forget_others(object: &[u8], pins: &Pins) -> Result<(), Error> {
-        let mut hasher = DefaultHasher::new();
-        object.hash(&mut hasher);
-        let ours = format!("-{:016x}", hasher.finish());
+        let ours = format!("-{:016x}", digest(object));
         let path = pins.programs();
         let entries = fs::read_dir(&path).map_err(|source| Error::Pin { what: "list", path, source })?;
         for entry in entries.flatten() {
@@ -111,6 +116,16 @@ impl Programs {
         }
         Ok(())
     }
+}
+
+fn digest(object: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    object.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn path(hook: Hook, object: &[u8], pins: &Pins) -> PathBuf {
+    pins.programs().join(format!("{}-{:016x}", hook.program(), digest(object)))
 }
 
 fn remove(path: PathBuf) -> Result<(), Error> {
