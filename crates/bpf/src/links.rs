@@ -1,4 +1,4 @@
-//! The programs on devices: attached by TCX links that are pinned under the device's name.
+//! The programs on devices: attached by TCX links that are pinned under the device's name, or as clsact filters.
 
 use crate::{Datapath, Error, grace::Expedited, programs::Hook, release::Attachment};
 use aya::programs::{
@@ -120,21 +120,23 @@ impl Datapath {
         let path = self.link_path(device, hook);
         let (priority, handle) = FILTER;
         let program = self.programs.get(hook);
-        let id = if path.exists() {
-            let link = SchedClassifierLink::attached(device, hook.attach_type(), priority, handle, None)
-                .map_err(|e| refused(e.to_string()))?;
-            program.attach_to_link(link).map_err(|e| refused(explain(&e)))?
-        } else {
-            match qdisc_add_clsact(device) {
-                Ok(()) | Err(TcError::AlreadyAttached) => {}
-                // One qdisc serves both directions, and other programs' filters.
-                Err(TcError::NetlinkError(e)) if e.raw_os_error() == Some(libc::EEXIST) => {}
-                Err(e) => return Err(refused(e.to_string())),
+        // Also where no directory says so: a process may have ended between the two.
+        let link = SchedClassifierLink::attached(device, hook.attach_type(), priority, handle, None)
+            .map_err(|e| refused(e.to_string()))?;
+        let id = match program.attach_to_link(link) {
+            Ok(id) => id,
+            Err(_) => {
+                match qdisc_add_clsact(device) {
+                    Ok(()) | Err(TcError::AlreadyAttached) => {}
+                    // One qdisc serves both directions, and other programs' filters.
+                    Err(TcError::NetlinkError(e)) if e.raw_os_error() == Some(libc::EEXIST) => {}
+                    Err(e) => return Err(refused(e.to_string())),
+                }
+                let options = TcAttachOptions::Netlink(NlOptions { priority, handle, classid: None });
+                program
+                    .attach_with_options(device, hook.attach_type(), options)
+                    .map_err(|e| refused(explain(&e)))?
             }
-            let options = TcAttachOptions::Netlink(NlOptions { priority, handle, classid: None });
-            program
-                .attach_with_options(device, hook.attach_type(), options)
-                .map_err(|e| refused(explain(&e)))?
         };
         // Dropped, it would take the filter off again.
         std::mem::forget(program.take_link(id).map_err(|e| refused(e.to_string()))?);
