@@ -18,7 +18,9 @@ pub use address::{Address, IpcacheKey};
 pub use config::{Aggregation, Config, Lifetimes, TICK_SHIFT, config_flags};
 pub use connection::{Connection, ConnectionKey, FragmentKey, FragmentPorts, connection_flags};
 pub use endpoint::{Endpoint, endpoint_flags};
-pub use event::{Event, EventKind, Outcome, TracePoint, event_flags};
+pub use event::{
+    CAPTURE_MAX, Captured, Event, EventKind, Outcome, TracePoint, Watch, event_flags, verdict_bits, watched,
+};
 pub use metric::{METRIC_SLOTS, Metric, metric_slot};
 pub use policy::{
     ANY_PROTOCOL_SHAPE, CLASS_BIT, DirectionShapes, ENTRY_ALLOW, ENTRY_DENY, PEER_KINDS, PeerKind,
@@ -27,7 +29,7 @@ pub use policy::{
 pub use reason::{DropReason, ReasonClass};
 
 /// Version of every layout in this crate and of the programs' map set.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Direction of traffic seen from the endpoint whose policy is meant.
 #[repr(u8)]

@@ -1,10 +1,10 @@
 //! Opening, adopting and leaving the node's programs and maps.
 
 use crate::{
-    Error, EventReader, MapSizes, MapUsage, NodeSettings, batch,
+    Error, EventReader, EventWatch, Events, MapSizes, MapUsage, NodeSettings, batch,
+    census::Census,
     grace::Expedited,
     maps::{self, Maps, operation},
-    node::HostPolicing,
     pins::{self, Found, Pins},
     programs::{Programs, Reuse},
     release::{self, Attachment},
@@ -12,7 +12,7 @@ use crate::{
 };
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{MapData, RingBuf},
+    maps::{Array, MapData, RingBuf},
 };
 use ciliate_abi::{
     Address, Connection, ConnectionKey, Endpoint, FragmentKey, FragmentPorts, PolicyEntry, PolicyKey,
@@ -23,7 +23,6 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    time::Instant,
 };
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ciliate-datapath"));
@@ -47,14 +46,13 @@ pub struct Datapath {
     pub(crate) rule_sets: Registry,
     /// What the kernel's map of the same name holds.
     pub(crate) ipcache: BTreeMap<IpNet, Identity>,
-    pub(crate) counted: Option<Instant>,
-    pub(crate) connection_count: u32,
+    pub(crate) census: Census,
     root: PathBuf,
     node: NodeSettings,
     peers_epoch: u32,
     last_epoch: u32,
     reserved_epoch: u32,
-    events: Option<RingBuf<MapData>>,
+    events: Option<Events>,
 }
 
 /// Epochs are reserved in blocks, so that most changes write one row.
@@ -92,7 +90,10 @@ impl Datapath {
         }
         let programs = Programs::open(OBJECT, &pins)?;
         let maps = Maps::open(&pins)?;
-        let events = RingBuf::try_from(maps::open(&pins, "EVENTS")?).map_err(operation("use", "EVENTS"))?;
+        let ring = RingBuf::try_from(maps::open(&pins, "EVENTS")?).map_err(operation("use", "EVENTS"))?;
+        let watch = Array::try_from(maps::open(&pins, "WATCH")?).map_err(operation("use", "WATCH"))?;
+        let events =
+            Events { reader: EventReader::new(ring), watch: EventWatch::new(watch, settings.sizes.events) };
         let old = maps.config.get(&0, 0).map_err(operation("read", "CONFIG"))?;
         let mut datapath = Self {
             programs,
@@ -102,8 +103,7 @@ impl Datapath {
             attachment,
             rule_sets: Registry::default(),
             ipcache: BTreeMap::new(),
-            counted: None,
-            connection_count: 0,
+            census: Census::NEW,
             root: settings.root.clone(),
             node: settings.node.clone(),
             peers_epoch: old.peers_epoch,
@@ -145,7 +145,7 @@ impl Datapath {
             "RULE_SETS" => Some(self.rule_sets.len()),
             "POLICY" => Some(policy),
             "PREFIXES" => Some(prefixes),
-            "CONNECTIONS" => Some(self.connection_count),
+            "CONNECTIONS" => Some(self.census.count()),
             _ => None,
         };
         let by_name = self.sizes.by_name();
@@ -156,8 +156,8 @@ impl Datapath {
     }
 
     /// The events of all programs; can be taken once.
-    pub fn events(&mut self) -> Result<EventReader, Error> {
-        self.events.take().map(EventReader::new).ok_or(Error::EventsTaken)
+    pub fn events(&mut self) -> Result<Events, Error> {
+        self.events.take().ok_or(Error::EventsTaken)
     }
 
     /// Takes the programs off all devices and removes every pin.
@@ -185,11 +185,11 @@ impl Datapath {
     }
 
     fn apply_node(&mut self, node: &NodeSettings, old_flags: u32) -> Result<(), Error> {
-        use ciliate_abi::config_flags::{AUDIT, POLICE_HOST};
+        use ciliate_abi::config_flags::AUDIT;
         self.node = node.clone();
         self.write_config()?;
         let flags = node.config(0, 0).flags;
-        match (flags ^ old_flags) & (AUDIT | POLICE_HOST) {
+        match (flags ^ old_flags) & AUDIT {
             0 => Ok(()),
             _ => self.renew_all_epochs(),
         }
@@ -269,12 +269,4 @@ fn copy<K: aya::Pod, V: aya::Pod>(old: &Path, new: &Path, name: &'static str, ma
     }
     let (keys, values): (Vec<K>, Vec<V>) = entries.into_iter().unzip();
     batch::update(&into, &keys, &values).map_err(|(_, source)| maps::call("write", name)(source))
-}
-
-impl Datapath {
-    /// Whether host traffic is policed now.
-    #[must_use]
-    pub fn host_policing(&self) -> HostPolicing {
-        self.node.host
-    }
 }

@@ -5,6 +5,7 @@
 //! has none.
 
 mod batch;
+mod census;
 mod connections;
 mod datapath;
 mod endpoints;
@@ -22,14 +23,14 @@ mod release;
 mod replay;
 mod rule_sets;
 
-pub use connections::{ConnectionRow, Sweep};
+pub use connections::{ConnectionRow, Sweep, Traffic};
 pub use datapath::{Datapath, Settings, check_kernel};
 pub use endpoints::{Audit, EndpointRow};
 pub use error::Error;
-pub use events::EventReader;
+pub use events::{Batch, EventReader, EventWatch, Events};
 pub use maps::{MapSizes, MapUsage};
 pub use metrics::MetricRow;
-pub use node::{HostPolicing, Lifetimes, NodeSettings, Verdicts};
+pub use node::{Lifetimes, NodeSettings};
 pub use pins::cleanup;
 pub use release::Attachment;
 pub use replay::{Fate, Replay};

@@ -42,7 +42,7 @@ impl Default for MapSizes {
 }
 
 /// Names of maps in the object, and of their pins.
-pub const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 13] = [
     "CONFIG",
     "ENDPOINTS",
     "IPCACHE",
@@ -53,6 +53,7 @@ pub const NAMES: [&str; 12] = [
     "FRAGMENTS",
     "METRICS",
     "EVENTS",
+    "WATCH",
     "LOST",
     "SCENE",
 ];

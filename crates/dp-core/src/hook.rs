@@ -43,7 +43,7 @@ pub fn from_endpoint<P: Packet, T: Tables>(
 ) -> Action {
     scene.reset(ifindex, packet.length().wrapping_sub(ETH_LENGTH), Direction::Egress);
     let result = route_from_endpoint(packet, tables, scene);
-    conclude(tables, scene, result)
+    conclude(packet, tables, scene, result)
 }
 
 /// A packet that the host's stack sends into the device of an endpoint.
@@ -51,12 +51,17 @@ pub fn from_endpoint<P: Packet, T: Tables>(
 pub fn to_endpoint<P: Packet, T: Tables>(packet: &P, tables: &T, scene: &mut Scene, ifindex: u32) -> Action {
     scene.reset(ifindex, packet.length().wrapping_sub(ETH_LENGTH), Direction::Ingress);
     let result = enter_endpoint(packet, tables, scene);
-    conclude(tables, scene, result)
+    conclude(packet, tables, scene, result)
 }
 
 /// The one place where a decision becomes a counter and, if it is a drop, an event.
 #[inline(always)]
-fn conclude<T: Tables>(tables: &T, scene: &Scene, result: Result<Action, DropReason>) -> Action {
+fn conclude<P: Packet, T: Tables>(
+    packet: &P,
+    tables: &T,
+    scene: &Scene,
+    result: Result<Action, DropReason>,
+) -> Action {
     match result {
         Ok(action) => {
             tables.count(0, scene.direction, scene.flow.length);
@@ -66,7 +71,7 @@ fn conclude<T: Tables>(tables: &T, scene: &Scene, result: Result<Action, DropRea
             tables.count(reason as u8, scene.direction, scene.flow.length);
             // Every IPv6 stack announces its groups and looks for routers all the time: counted, not told.
             if !matches!(reason, DropReason::Multicast) {
-                scene.report_drop(tables, reason);
+                scene.report_drop(packet, tables, reason);
             }
             Action::Drop(reason)
         }
@@ -105,11 +110,11 @@ fn route_from_endpoint<P: Packet, T: Tables>(
             .map(|()| Action::Answer(Question::Solicitation));
     }
     if config.aggregation == Aggregation::None as u32 {
-        scene.report_trace(tables, TracePoint::FromEndpoint);
+        scene.report_trace(packet, tables, TracePoint::FromEndpoint);
     }
     let destination = Party::find(tables, &scene.flow.destination);
     if let Party::Endpoint(peer) = destination {
-        scene.peer_endpoint = peer.id;
+        scene.destination_endpoint = peer.id;
     }
     let mut decision = Decision { tables, config, scene };
     let report = decision.admit(packet, Party::Endpoint(endpoint), destination)?;
@@ -123,7 +128,7 @@ fn route_from_endpoint<P: Packet, T: Tables>(
         Party::Elsewhere => (TracePoint::ToStack, Action::Pass),
     };
     if let Report::Trace = report {
-        scene.report_trace(tables, point);
+        scene.report_trace(packet, tables, point);
     }
     Ok(action)
 }
@@ -147,18 +152,21 @@ fn enter_endpoint<P: Packet, T: Tables>(
     if endpoint.ifindex != scene.ifindex {
         return Err(DropReason::NoEndpoint);
     }
-    scene.endpoint = endpoint.id;
+    scene.destination_endpoint = endpoint.id;
     scene.destination_identity = endpoint.identity;
     if config.aggregation == Aggregation::None as u32 {
-        scene.report_trace(tables, TracePoint::FromStack);
+        scene.report_trace(packet, tables, TracePoint::FromStack);
     }
     let source = Party::find(tables, &scene.flow.source);
+    if let Party::Endpoint(peer) = source {
+        scene.source_endpoint = peer.id;
+    }
     let mut decision = Decision { tables, config, scene };
     let report = decision.admit(packet, source, Party::Endpoint(endpoint))?;
     let scene = decision.scene;
     scene.direction = Direction::Ingress;
     if let Report::Trace = report {
-        scene.report_trace(tables, TracePoint::ToEndpoint);
+        scene.report_trace(packet, tables, TracePoint::ToEndpoint);
     }
     Ok(Action::Pass)
 }
@@ -174,7 +182,7 @@ fn sender_row<'a, P: Packet, T: Tables>(
     if endpoint.ifindex != scene.ifindex {
         return Err(DropReason::InvalidSourceIp);
     }
-    scene.endpoint = endpoint.id;
+    scene.source_endpoint = endpoint.id;
     let mac: [u8; 6] = packet.load(6).ok_or(DropReason::TruncatedHeader)?;
     if mac != endpoint.mac {
         return Err(DropReason::InvalidSourceMac);
