@@ -2,36 +2,13 @@
 # shellcheck disable=SC2154 # work, here, programs, cgroup, ipv4 and ipv6 are set by `run`
 # containerd with runc, by ctr. Sourced by `run`.
 
-runtime_up() {
-    mkdir -p "$work"/containerd /etc/cni/net.d
-    network 0.4.0 >/etc/cni/net.d/10-ciltest.conflist
-    cat >"$work/containerd.toml" <<TOML
-version = 2
-root = "$work/containerd/root"
-state = "$work/containerd/state"
-[grpc]
-  address = "$work/containerd.sock"
-[plugins."io.containerd.grpc.v1.cri"]
-  # Without CAP_SYS_RESOURCE every sandbox dies otherwise.
-  restrict_oom_score_adj = true
-TOML
-    containerd --config "$work/containerd.toml" >"$work/containerd.log" 2>&1 &
-    containerd_pid=$!
-    until_true 'containerd answers' c version
-}
+# shellcheck source=tests/containers/daemon.sh
+source "$here/daemon.sh"
+
+runtime_up() { containerd_up ''; }
+image_in() { import "$1" "$2" '{}'; }
 
 c() { ctr --address "$work/containerd.sock" "$@"; }
-
-image_in() {
-    local folder=$work/archive sum
-    mkdir -p "$folder"
-    tar -C "$1" -cf "$folder/layer.tar" .
-    sum=$(sha256sum "$folder/layer.tar" | cut -d' ' -f1)
-    printf '{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
-        "$sum" >"$folder/config.json"
-    printf '[{"Config":"config.json","RepoTags":["%s"],"Layers":["layer.tar"]}]' "$2" >"$folder/manifest.json"
-    tar -C "$folder" -c manifest.json config.json layer.tar | c images import --snapshotter native - >/dev/null
-}
 
 # run_container NAME LABELS FLAG... -- ARGUMENT...: ctr calls the plug-in itself, with its own environment.
 run_container() {
@@ -88,9 +65,4 @@ runtime_extra() {
     stop one
     stop two
     [[ $(endpoints) -eq 0 ]] || wrong "no endpoint should be left: $(ciliate endpoint list)"
-}
-
-runtime_down() {
-    kill "$containerd_pid"
-    wait "$containerd_pid" || true
 }

@@ -30,14 +30,10 @@ pub struct Config {
 }
 
 pub mod config_flags {
-    /// Traffic from the host to endpoints is judged by their policy as well.
-    pub const POLICE_HOST: u32 = 1;
     /// What policy denies is reported and passes.
-    pub const AUDIT: u32 = 2;
-    /// Report each policy decision.
-    pub const VERDICT_EVENTS: u32 = 4;
+    pub const AUDIT: u32 = 1;
     /// Peers without an entry of their own are `world-ipv4` and `world-ipv6` instead of `world`.
-    pub const DUAL_STACK: u32 = 8;
+    pub const DUAL_STACK: u32 = 2;
 }
 
 /// How long an idle connection is kept, in ticks.

@@ -36,6 +36,11 @@ pub struct Connection {
     pub ingress_rule: u32,
     /// Ticks of the last trace event from the originator and from the responder.
     pub reported: [u32; 2],
+    /// Packets from the originator and from the responder. Added to without a lock: where two processors carry one
+    /// direction of a connection at the same moment, one of them may go uncounted.
+    pub packets: [u64; 2],
+    /// Bytes from the network header on, counted as the packets are.
+    pub bytes: [u64; 2],
 }
 
 pub mod connection_flags {
@@ -74,4 +79,4 @@ pub struct FragmentPorts {
     pub destination: u16,
 }
 
-layout!(ConnectionKey = 40, Connection = 40, FragmentKey = 40, FragmentPorts = 4);
+layout!(ConnectionKey = 40, Connection = 72, FragmentKey = 40, FragmentPorts = 4);

@@ -1,13 +1,12 @@
 //! What the programs tell user space through the ring buffer.
 
-use crate::{Address, layout};
+use crate::{Address, Direction, layout};
 
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
     Drop = 1,
     Trace = 2,
-    Verdict = 3,
 }
 
 impl EventKind {
@@ -16,7 +15,6 @@ impl EventKind {
         match number {
             1 => Some(Self::Drop),
             2 => Some(Self::Trace),
-            3 => Some(Self::Verdict),
             _ => None,
         }
     }
@@ -81,6 +79,7 @@ impl TracePoint {
     }
 }
 
+/// One packet: where it was seen or why it was dropped, and what policies have just said of it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -90,29 +89,62 @@ pub struct Event {
     pub destination: Address,
     pub source_identity: u32,
     pub destination_identity: u32,
-    /// Rule that decided; 0 = none did.
-    pub rule: u32,
+    /// Rule that decided whether the connection may leave its originator; 0 = none did.
+    pub egress_rule: u32,
+    /// Rule that decided whether it may enter its responder; 0 = none did.
+    pub ingress_rule: u32,
     pub ifindex: u32,
     /// Bytes of the packet from its network header.
     pub length: u32,
     /// Machine byte order; for ICMP the type and the code.
     pub source_port: u16,
     pub destination_port: u16,
-    /// Endpoint at which it was seen, 0 = none.
-    pub endpoint: u16,
+    /// Endpoint of this node that sent the packet, 0 = none.
+    pub source_endpoint: u16,
+    /// Endpoint of this node that it goes to, 0 = none.
+    pub destination_endpoint: u16,
     /// [`EventKind`].
     pub kind: u8,
     pub protocol: u8,
-    /// [`crate::Direction`].
+    /// [`Direction`].
     pub direction: u8,
-    /// [`crate::DropReason`] of a drop, [`Outcome`] of a verdict, [`TracePoint`] of a trace.
+    /// [`crate::DropReason`] of a drop, [`TracePoint`] of a trace.
     pub detail: u8,
     pub tcp_flags: u8,
     /// [`event_flags`].
     pub flags: u8,
-    /// Endpoint a trace leads to, 0 = none.
-    pub peer_endpoint: u16,
-    pub pad: [u8; 2],
+    /// Policy verdicts of this packet, see [`Event::verdict`]; none for a connection that was judged before.
+    pub verdicts: u8,
+    /// Bytes of the packet that follow the event in a [`Captured`].
+    pub captured: u8,
+}
+
+impl Event {
+    /// What the policy of one direction said just now; `None` if it was not asked or nothing is policed there. Of a
+    /// [`REPLY`](event_flags::REPLY) the connection was judged as it was opened: out of this packet's destination and
+    /// into its source.
+    #[must_use]
+    pub const fn verdict(&self, direction: Direction) -> Option<Outcome> {
+        match (self.verdicts >> verdict_shift(direction) & 0xf).checked_sub(1) {
+            Some(number) => Outcome::from_number(number),
+            None => None,
+        }
+    }
+}
+
+/// What an [`Event`] says of a verdict; 0 = none.
+#[inline(always)]
+#[must_use]
+pub const fn verdict_bits(direction: Direction, outcome: Outcome) -> u8 {
+    (outcome as u8).wrapping_add(1) << verdict_shift(direction)
+}
+
+#[inline(always)]
+const fn verdict_shift(direction: Direction) -> u32 {
+    match direction {
+        Direction::Ingress => 0,
+        Direction::Egress => 4,
+    }
 }
 
 pub mod event_flags {
@@ -126,4 +158,37 @@ pub mod event_flags {
     pub const AUDIT: u8 = 1 << 3;
 }
 
-layout!(Event = 80);
+/// Most bytes of a packet that an event carries.
+pub const CAPTURE_MAX: usize = 128;
+
+/// An event of which bytes were wanted.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Captured {
+    pub event: Event,
+    /// From the Ethernet header on; the first `event.captured` of them count.
+    pub bytes: [u8; CAPTURE_MAX],
+}
+
+/// Which events user space wants at present; one row, changed while the programs run. All zero: nobody listens.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Watch {
+    /// [`watched`].
+    pub kinds: u32,
+    /// Bytes of each packet that events carry, at most [`CAPTURE_MAX`].
+    pub capture: u32,
+    /// Bytes waiting in the ring from which on the reader is woken. It looks by itself from time to time, so that
+    /// many events cost one wake-up.
+    pub wake: u32,
+    pub pad: u32,
+}
+
+pub mod watched {
+    pub const DROPS: u32 = 1;
+    pub const TRACES: u32 = 1 << 1;
+    pub const VERDICTS: u32 = 1 << 2;
+    pub const ALL: u32 = DROPS | TRACES | VERDICTS;
+}
+
+layout!(Event = 80, Captured = 208, Watch = 16);

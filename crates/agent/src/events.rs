@@ -2,81 +2,80 @@
 
 use crate::{engine::Requests, notice::Notices, state::State};
 use anyhow::Context as _;
-use ciliate_abi::{DropReason, EventKind, Outcome, TracePoint, event_flags};
+use ciliate_abi::{DropReason, Event as Seen, EventKind, Outcome, TracePoint, event_flags};
 use ciliate_api::{EventBody, PacketEvent, PeerView, RuleView, Verdict};
-use ciliate_bpf::EventReader;
+use ciliate_bpf::{Batch, EventReader};
 use ciliate_types::{Direction, EndpointId, Identity, Protocol};
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
-use nix::{
-    poll::{PollFd, PollFlags, poll},
-    time::{ClockId, clock_gettime},
-};
+use nix::time::{ClockId, clock_gettime};
 use std::{
     collections::HashMap,
+    fmt::Write as _,
     net::{IpAddr, Ipv6Addr},
-    os::fd::AsFd as _,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread,
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, watch},
-    time::Instant,
+    io::{Interest, unix::AsyncFd},
+    sync::watch,
+    task,
+    time::{self, Instant},
 };
 
-/// Events that may wait to be decoded; what does not fit is counted.
-const QUEUE: usize = 4096;
-/// How long the reader sleeps at most, so that it notices the end.
-const NAP: u16 = 500;
+/// Events that are decoded before others of this thread have their turn.
+const BATCH: usize = 256;
 /// How often losses are reported, at most.
 const LOSS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Events from the reader's thread, and how many did not fit.
-pub struct Inflow {
-    events: mpsc::Receiver<ciliate_abi::Event>,
-    lost: Arc<AtomicU64>,
+/// Where events come from and what is needed to make sense of them.
+pub struct Sources {
+    pub reader: EventReader,
+    pub state: watch::Receiver<Arc<State>>,
+    pub requests: Requests,
+    pub notices: Notices,
+    /// How long events may wait for others, so that many cost one wake-up.
+    pub delay: Duration,
 }
 
-/// Empties the ring on a thread of its own until nobody wants its events. What nobody watches is not passed on.
-pub fn read(mut ring: EventReader, notices: Notices) -> anyhow::Result<Inflow> {
-    let (sender, events) = mpsc::channel(QUEUE);
-    let lost = Arc::new(AtomicU64::new(0));
-    let inflow = Inflow { events, lost: Arc::clone(&lost) };
-    let drain = move || {
-        while !sender.is_closed() {
-            // An interruption or a timeout is no reason to stop looking.
-            let _ = poll(&mut [PollFd::new(ring.as_fd(), PollFlags::POLLIN)], NAP);
-            while let Some(event) = ring.next_event() {
-                if notices.watched() && sender.try_send(event).is_err() {
-                    lost.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        }
-    };
-    thread::Builder::new().name("events".to_owned()).spawn(drain).context("cannot start a thread")?;
-    Ok(inflow)
-}
-
-/// Decodes and passes on until the agent ends.
-pub async fn forward(
-    mut inflow: Inflow,
-    state: watch::Receiver<Arc<State>>,
-    requests: Requests,
-    notices: Notices,
-) -> anyhow::Result<()> {
+/// Decodes and passes on until the agent ends; sleeps while nobody wants events, for then there are none.
+///
+/// What is not read in time stays in the ring, and what does not fit there any more the kernel counts: it is the only
+/// queue on the way.
+pub async fn forward(sources: Sources) -> anyhow::Result<()> {
+    let Sources { mut reader, state, requests, notices, delay } = sources;
+    // Of an earlier agent.
+    reader.discard();
+    #[expect(
+        deprecated,
+        reason = "what replaces it is unsafe; the reader keeps its one descriptor while it lives"
+    )]
+    let mut reader = AsyncFd::with_interest(reader, Interest::READABLE).context("cannot wait for events")?;
+    let mut losses = Losses { seen: requests.call(|engine| engine.lost_events()).await.ok(), asked: None };
     let mut decoder = Decoder { state, requests, rules: Rules::default(), boot: boot_time() };
-    let mut losses = Losses::default();
-    while let Some(event) = inflow.events.recv().await {
-        if let Some((time, body)) = decoder.decode(&event).await {
-            notices.send(time, body);
+    let mut batch = Batch::default();
+    loop {
+        if !notices.wanted() {
+            notices.begun().await;
+            // Nobody had asked for what is left in the ring.
+            reader.get_mut().discard();
         }
-        losses.report(&decoder.requests, &notices, &inflow.lost).await;
+        tokio::select! {
+            () = time::sleep(delay) => {}
+            // It shows only that much is waiting; that less is, the clock has to tell.
+            ready = reader.readable() => ready.context("cannot wait for events")?.clear_ready(),
+        }
+        loop {
+            batch.clear();
+            reader.get_mut().read(&mut batch, BATCH);
+            if batch.is_empty() || !notices.wanted() {
+                break;
+            }
+            decoder.decode(&batch, &notices).await;
+            task::yield_now().await;
+        }
+        losses.report(&decoder.requests, &notices).await;
     }
-    Ok(())
 }
 
 /// Wall-clock time at which the monotonic clock was zero.
@@ -87,22 +86,17 @@ fn boot_time() -> Timestamp {
 }
 
 /// What the kernel could not put into the ring.
-#[derive(Default)]
 struct Losses {
     seen: Option<u64>,
     asked: Option<Instant>,
 }
 
 impl Losses {
-    async fn report(&mut self, requests: &Requests, notices: &Notices, queue: &AtomicU64) {
-        if !notices.watched() || self.asked.is_some_and(|at| at.elapsed() < LOSS_INTERVAL) {
+    async fn report(&mut self, requests: &Requests, notices: &Notices) {
+        if self.asked.is_some_and(|at| at.elapsed() < LOSS_INTERVAL) {
             return;
         }
         self.asked = Some(Instant::now());
-        let missed = queue.swap(0, Ordering::Relaxed);
-        if missed > 0 {
-            notices.send(Timestamp::now(), EventBody::Lost { count: missed, place: "agent".to_owned() });
-        }
         let Ok(lost) = requests.call(|engine| engine.lost_events()).await else { return };
         let before = self.seen.replace(lost).unwrap_or(lost);
         let count = lost.saturating_sub(before);
@@ -127,38 +121,19 @@ struct Decoder {
 }
 
 impl Decoder {
-    /// `None` for what this version does not know.
-    async fn decode(&mut self, event: &ciliate_abi::Event) -> Option<(Timestamp, EventBody)> {
+    async fn decode(&mut self, batch: &Batch, notices: &Notices) {
         let state = Arc::clone(&self.state.borrow());
-        let rule = self.rule(&state, event.rule).await;
-        let packet = Box::new(packet(&state, event, rule));
-        let body = match EventKind::from_number(event.kind)? {
-            EventKind::Drop => {
-                let reason = DropReason::from_number(event.detail);
-                let reason =
-                    reason.map_or_else(|| format!("reason {}", event.detail), |r| r.text().to_owned());
-                EventBody::Drop { reason, packet }
+        for (seen, bytes) in batch.iter() {
+            let rules = Pair {
+                egress: self.rule(&state, seen.egress_rule).await,
+                ingress: self.rule(&state, seen.ingress_rule).await,
+            };
+            let since = i64::try_from(seen.time).map(SignedDuration::from_nanos).unwrap_or_default();
+            let time = self.boot.checked_add(since).unwrap_or_default();
+            for body in bodies(&state, seen, bytes, &rules) {
+                notices.send(time, body);
             }
-            EventKind::Trace => {
-                let point = match TracePoint::from_number(event.detail)? {
-                    TracePoint::FromEndpoint => "from-endpoint",
-                    TracePoint::ToEndpoint => "to-endpoint",
-                    TracePoint::ToStack => "to-stack",
-                    TracePoint::FromStack => "from-stack",
-                };
-                EventBody::Trace { point: point.to_owned(), packet }
-            }
-            EventKind::Verdict => {
-                let verdict = match Outcome::from_number(event.detail)? {
-                    Outcome::Allowed => Verdict::Allowed,
-                    Outcome::Denied | Outcome::Unmatched => Verdict::Denied,
-                    Outcome::Audited => Verdict::Audit,
-                };
-                EventBody::PolicyVerdict { verdict, packet }
-            }
-        };
-        let since = i64::try_from(event.time).map(SignedDuration::from_nanos).unwrap_or_default();
-        Some((self.boot.checked_add(since).unwrap_or_default(), body))
+        }
     }
 
     async fn rule(&mut self, state: &State, id: u32) -> Option<RuleView> {
@@ -177,39 +152,146 @@ impl Decoder {
     }
 }
 
-fn packet(state: &State, event: &ciliate_abi::Event, rule: Option<RuleView>) -> PacketEvent {
-    let protocol = Protocol::new(event.protocol);
+/// The rules of both directions of a connection.
+struct Pair {
+    egress: Option<RuleView>,
+    ingress: Option<RuleView>,
+}
+
+impl Pair {
+    fn of(&self, direction: Direction) -> Option<RuleView> {
+        match direction {
+            Direction::Egress => self.egress.clone(),
+            Direction::Ingress => self.ingress.clone(),
+        }
+    }
+}
+
+/// What the kernel says in one, for people one after the other: the verdicts and then what became of the packet.
+/// Without what this version does not know.
+fn bodies(state: &State, seen: &Seen, bytes: &[u8], rules: &Pair) -> Vec<EventBody> {
+    let verdicts = [
+        (Direction::Egress, ciliate_abi::Direction::Egress),
+        (Direction::Ingress, ciliate_abi::Direction::Ingress),
+    ];
+    let opening = opening(seen);
+    let mut bodies = Vec::new();
+    for (direction, kernel) in verdicts {
+        let Some(outcome) = seen.verdict(kernel) else { continue };
+        let verdict = match outcome {
+            Outcome::Allowed => Verdict::Allowed,
+            Outcome::Denied | Outcome::Unmatched => Verdict::Denied,
+            Outcome::Audited => Verdict::Audit,
+        };
+        let packet = Box::new(packet(state, &opening, direction, rules.of(direction), bytes));
+        bodies.push(EventBody::PolicyVerdict { verdict, packet });
+    }
+    let direction = match seen.direction == ciliate_abi::Direction::Ingress as u8 {
+        true => Direction::Ingress,
+        false => Direction::Egress,
+    };
+    match EventKind::from_number(seen.kind) {
+        None => {}
+        Some(EventKind::Drop) => {
+            let reason = DropReason::from_number(seen.detail);
+            let reason = reason.map_or_else(|| format!("reason {}", seen.detail), |r| r.text().to_owned());
+            let rule = rules.of(direction);
+            let mut packet = Box::new(packet(state, seen, direction, rule, bytes));
+            if seen.verdicts != 0 {
+                packet.endpoint = endpoint(&opening, direction);
+            }
+            bodies.push(EventBody::Drop { reason, packet });
+        }
+        Some(EventKind::Trace) => {
+            let point = match TracePoint::from_number(seen.detail) {
+                Some(TracePoint::FromEndpoint) => "from-endpoint",
+                Some(TracePoint::ToEndpoint) => "to-endpoint",
+                Some(TracePoint::ToStack) => "to-stack",
+                Some(TracePoint::FromStack) => "from-stack",
+                None => return bodies,
+            };
+            let rule = rules.egress.clone().or_else(|| rules.ingress.clone());
+            let packet = Box::new(packet(state, seen, direction, rule, bytes));
+            bodies.push(EventBody::Trace { point: point.to_owned(), packet });
+        }
+    }
+    bodies
+}
+
+/// The event as policies saw the packet: an answer is judged again as what it answers.
+fn opening(seen: &Seen) -> Seen {
+    if seen.flags & event_flags::REPLY == 0 {
+        return *seen;
+    }
+    let ports = match Protocol::new(seen.protocol) {
+        Protocol::ICMP => (8, 0),
+        Protocol::ICMPV6 => (128, 0),
+        _ => (seen.destination_port, seen.source_port),
+    };
+    Seen {
+        source: seen.destination,
+        destination: seen.source,
+        source_identity: seen.destination_identity,
+        destination_identity: seen.source_identity,
+        source_endpoint: seen.destination_endpoint,
+        destination_endpoint: seen.source_endpoint,
+        source_port: ports.0,
+        destination_port: ports.1,
+        ..*seen
+    }
+}
+
+fn endpoint(seen: &Seen, direction: Direction) -> Option<EndpointId> {
+    EndpointId::new(match direction {
+        Direction::Ingress => seen.destination_endpoint,
+        Direction::Egress => seen.source_endpoint,
+    })
+}
+
+fn packet(
+    state: &State,
+    seen: &Seen,
+    direction: Direction,
+    rule: Option<RuleView>,
+    bytes: &[u8],
+) -> PacketEvent {
+    let protocol = Protocol::new(seen.protocol);
     let (details, ports) = match protocol {
-        Protocol::TCP => (tcp_flags(event.tcp_flags), true),
+        Protocol::TCP => (tcp_flags(seen.tcp_flags), true),
         Protocol::ICMP | Protocol::ICMPV6 => {
-            (format!("type {} code {}", event.source_port, event.destination_port), false)
+            (format!("type {} code {}", seen.source_port, seen.destination_port), false)
         }
         _ => (String::new(), protocol.has_ports()),
     };
     let port = |port: u16| if ports { port } else { 0 };
-    let has = |flag: u8| event.flags & flag != 0;
-    let connection = match event.flags {
+    let has = |flag: u8| seen.flags & flag != 0;
+    let connection = match seen.flags {
         _ if has(event_flags::RELATED) => "related",
         _ if has(event_flags::REPLY) => "reply",
         _ if has(event_flags::ESTABLISHED) => "established",
         _ => "new",
     };
     PacketEvent {
-        endpoint: EndpointId::new(event.endpoint),
-        direction: match event.direction == ciliate_abi::Direction::Ingress as u8 {
-            true => Direction::Ingress,
-            false => Direction::Egress,
-        },
-        source: peer(state, event.source, port(event.source_port), event.source_identity),
-        destination: peer(state, event.destination, port(event.destination_port), event.destination_identity),
+        endpoint: endpoint(seen, direction),
+        direction,
+        source: peer(state, seen.source, port(seen.source_port), seen.source_identity),
+        destination: peer(state, seen.destination, port(seen.destination_port), seen.destination_identity),
         protocol,
         details,
         connection: connection.to_owned(),
         rule,
-        ifindex: event.ifindex,
-        length: event.length,
-        hex: None,
+        ifindex: seen.ifindex,
+        length: seen.length,
+        hex: (!bytes.is_empty()).then(|| hex(bytes)),
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len().saturating_mul(2)), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn peer(state: &State, address: ciliate_abi::Address, port: u16, identity: u32) -> PeerView {
@@ -236,6 +318,106 @@ fn tcp_flags(flags: u8) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ciliate_abi::verdict_bits;
+
+    fn seen() -> Seen {
+        Seen {
+            time: 1,
+            source: ciliate_abi::Address::v4([10, 0, 0, 1]),
+            destination: ciliate_abi::Address::v4([10, 0, 0, 2]),
+            source_identity: 1001,
+            destination_identity: 1002,
+            egress_rule: 5,
+            ingress_rule: 7,
+            ifindex: 3,
+            length: 60,
+            source_port: 4000,
+            destination_port: 80,
+            source_endpoint: 11,
+            destination_endpoint: 12,
+            kind: EventKind::Trace as u8,
+            protocol: 6,
+            direction: ciliate_abi::Direction::Egress as u8,
+            detail: TracePoint::ToEndpoint as u8,
+            tcp_flags: 2,
+            flags: 0,
+            verdicts: verdict_bits(ciliate_abi::Direction::Egress, Outcome::Allowed)
+                | verdict_bits(ciliate_abi::Direction::Ingress, Outcome::Allowed),
+            captured: 0,
+        }
+    }
+
+    fn lines(seen: &Seen) -> Vec<String> {
+        let rule = |id| RuleView { id, ..RuleView::default() };
+        let rules = Pair { egress: Some(rule(seen.egress_rule)), ingress: Some(rule(seen.ingress_rule)) };
+        bodies(&State::new(), seen, &[0x45, 0], &rules)
+            .iter()
+            .map(|body| {
+                let packet = body.packet().expect("a packet");
+                format!(
+                    "{} at {} {} {}:{} > {}:{} rule {} {}",
+                    body.kind(),
+                    packet.endpoint.map_or(0, |id| id.get()),
+                    packet.direction,
+                    packet.source.address,
+                    packet.source.port,
+                    packet.destination.address,
+                    packet.destination.port,
+                    packet.rule.as_ref().map_or(0, |rule| rule.id),
+                    packet.hex.as_deref().unwrap_or("-"),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn one_event_of_the_kernel_is_its_verdicts_and_its_fate() {
+        assert_eq!(
+            lines(&seen()),
+            [
+                "policy-verdict at 11 egress 10.0.0.1:4000 > 10.0.0.2:80 rule 5 4500",
+                "policy-verdict at 12 ingress 10.0.0.1:4000 > 10.0.0.2:80 rule 7 4500",
+                "trace at 11 egress 10.0.0.1:4000 > 10.0.0.2:80 rule 5 4500",
+            ]
+        );
+        assert_eq!(
+            lines(&Seen { verdicts: 0, flags: event_flags::ESTABLISHED, ..seen() }),
+            ["trace at 11 egress 10.0.0.1:4000 > 10.0.0.2:80 rule 5 4500"]
+        );
+        let dropped = Seen {
+            kind: EventKind::Drop as u8,
+            detail: DropReason::Policy as u8,
+            direction: ciliate_abi::Direction::Ingress as u8,
+            verdicts: verdict_bits(ciliate_abi::Direction::Ingress, Outcome::Unmatched),
+            ..seen()
+        };
+        assert_eq!(
+            lines(&dropped),
+            [
+                "policy-verdict at 12 ingress 10.0.0.1:4000 > 10.0.0.2:80 rule 7 4500",
+                "drop at 12 ingress 10.0.0.1:4000 > 10.0.0.2:80 rule 7 4500",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_answer_that_is_refused_was_judged_as_what_it_answers() {
+        let refused = Seen {
+            kind: EventKind::Drop as u8,
+            detail: DropReason::Policy as u8,
+            direction: ciliate_abi::Direction::Ingress as u8,
+            verdicts: verdict_bits(ciliate_abi::Direction::Ingress, Outcome::Unmatched),
+            flags: event_flags::REPLY | event_flags::ESTABLISHED,
+            ..seen()
+        };
+        assert_eq!(
+            lines(&refused),
+            [
+                "policy-verdict at 11 ingress 10.0.0.2:80 > 10.0.0.1:4000 rule 7 4500",
+                "drop at 11 ingress 10.0.0.1:4000 > 10.0.0.2:80 rule 7 4500",
+            ]
+        );
+    }
 
     #[test]
     fn flags_have_names() {

@@ -68,9 +68,13 @@ impl Pool {
             self.free_between(self.next, self.last).or_else(|| self.free_between(self.first, self.last));
         let free = free.ok_or_else(|| {
             Failure::conflict(format!(
-                "pool {} has no free address left ({} in use): delete endpoints or configure a larger pool",
+                "pool {} has no free address left ({} in use): delete endpoints, or give {} a larger network",
                 self.net,
-                self.used.len()
+                self.used.len(),
+                match self.net {
+                    IpNet::V4(_) => "--ipv4-pool",
+                    IpNet::V6(_) => "--ipv6-pool",
+                }
             ))
         })?;
         self.used.insert(free);

@@ -4,6 +4,7 @@
 //! told to end. What it leaves in the kernel goes on enforcing.
 
 mod api;
+mod capability;
 mod cni_queue;
 mod engine;
 mod events;
@@ -26,7 +27,6 @@ mod translate;
 
 use anyhow::{Context as _, anyhow};
 use ciliate_api::settings::{Config, Resolved};
-use ciliate_bpf::EventReader;
 use ciliate_net::AddressWatch;
 use ciliate_store::Embedded;
 use engine::{Engine, Inbox, Parts, Requests};
@@ -42,6 +42,7 @@ use tokio::{signal::unix, sync::watch, task::JoinSet, time};
 /// Runs the agent in the foreground until a signal or a request ends it.
 pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     logging::start(config.log_level, config.log_format);
+    check_host(&config)?;
     fs::create_dir_all(&config.run_dir)
         .with_context(|| format!("cannot make the run directory {}", config.run_dir.display()))?;
     let mut steps = Steps::new();
@@ -55,7 +56,8 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
             let _ = fs::remove_dir(&config.bpf_root);
         })?;
     steps.done("the kernel is adopted");
-    let notices = notice::Notices::new();
+    let notices = notice::Notices::new(Some(events.watch), config.monitor_capture.0);
+    notices.renew().context("cannot tell the kernel's programs what to report")?;
     let parts =
         Parts { config: config.clone(), settings, kernel: Box::new(kernel), store, notices: notices.clone() };
     let (mut engine, state) = Engine::new(parts);
@@ -70,7 +72,14 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     let engine = start_engine(engine, inbox)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
-    let served = runtime.block_on(serve(app, listener, events));
+    let sources = events::Sources {
+        reader: events.reader,
+        state: app.state.clone(),
+        requests: app.requests.clone(),
+        notices: app.notices.clone(),
+        delay: config.monitor_delay.0,
+    };
+    let served = runtime.block_on(serve(app, listener, sources));
     // Requests under way hold the engine; without them its channel closes and it ends.
     runtime.shutdown_timeout(Duration::from_secs(1));
     engine.join().map_err(|_| anyhow!("the engine broke: the kernel goes on enforcing what it has"))?;
@@ -78,6 +87,13 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     let _ = fs::remove_file(config.socket());
     tracing::info!("ended");
     served
+}
+
+/// Whether an agent can run here at all: capabilities, kernel, BPF file system. Changes nothing.
+pub fn check_host(config: &Config) -> anyhow::Result<()> {
+    capability::check()?;
+    ciliate_bpf::check_kernel(&config.bpf_root)?;
+    Ok(())
 }
 
 /// Says how long the parts of the start took.
@@ -101,14 +117,13 @@ fn start_engine(engine: Engine, inbox: Inbox) -> anyhow::Result<thread::JoinHand
         .context("cannot start a thread")
 }
 
-async fn serve(app: api::App, listener: UnixListener, events: EventReader) -> anyhow::Result<()> {
+async fn serve(app: api::App, listener: UnixListener, sources: events::Sources) -> anyhow::Result<()> {
     let shutdown = app.shutdown.clone();
     let listener = tokio::net::UnixListener::from_std(listener).context("cannot listen")?;
-    let inflow = events::read(events, app.notices.clone())?;
     let mut tasks = JoinSet::new();
     tasks.spawn(upkeep(app.requests.clone()));
     tasks.spawn(watch_host(app.requests.clone()));
-    tasks.spawn(events::forward(inflow, app.state.clone(), app.requests.clone(), app.notices.clone()));
+    tasks.spawn(events::forward(sources));
     tasks.spawn(signals(app.shutdown.clone()));
     tracing::info!(endpoints = app.state.borrow().endpoints.len(), "ready");
 

@@ -1,34 +1,97 @@
 //! Events on their way to whoever watches. A watcher that is too slow loses some and learns how many.
+//!
+//! The kernel reports what some watcher wants and nothing else.
 
-use ciliate_api::{Event, EventBody};
+mod wishes;
+
+use ciliate_api::{Event, EventBody, MonitorFilter};
+use ciliate_bpf::EventWatch;
 use ciliate_types::EndpointId;
 use jiff::Timestamp;
-use std::sync::Arc;
-use tokio::sync::broadcast;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{broadcast, watch};
+use wishes::{Wish, Wishes};
 
 /// Events that a watcher may be behind.
 const BEHIND: usize = 4096;
 
-#[derive(Clone, Debug)]
-pub struct Notices(broadcast::Sender<Arc<Event>>);
+#[derive(Clone)]
+pub struct Notices {
+    events: broadcast::Sender<Arc<Event>>,
+    /// Whether anybody wants events of the kernel.
+    wanted: watch::Sender<bool>,
+    kernel: Arc<Mutex<Kernel>>,
+}
+
+/// What watchers want and what the programs know of it.
+struct Kernel {
+    wishes: Wishes,
+    /// None where there are no programs.
+    watch: Option<EventWatch>,
+    /// Bytes of a packet for those who want any.
+    capture: u32,
+}
+
+/// One watcher's place; leaving it takes its wishes back.
+pub struct Subscription {
+    pub events: broadcast::Receiver<Arc<Event>>,
+    notices: Notices,
+    wish: Wish,
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut kernel = self.notices.kernel();
+        kernel.wishes.remove(self.wish);
+        if let Err(error) = self.notices.tell(&mut kernel) {
+            tracing::warn!(%error, "the kernel goes on reporting what nobody wants");
+        }
+    }
+}
 
 impl Notices {
-    pub fn new() -> Self {
-        Self(broadcast::channel(BEHIND).0)
+    /// With `capture` bytes of a packet for those who want any.
+    pub fn new(watch: Option<EventWatch>, capture: u32) -> Self {
+        let kernel = Kernel { wishes: Wishes::default(), watch, capture };
+        Self {
+            events: broadcast::channel(BEHIND).0,
+            wanted: watch::Sender::new(false),
+            kernel: Arc::new(Mutex::new(kernel)),
+        }
     }
 
-    pub fn watched(&self) -> bool {
-        self.0.receiver_count() > 0
+    /// Takes part from now on: when this returns, the kernel reports what the filter lets pass.
+    pub fn subscribe(&self, filter: &MonitorFilter) -> Result<Subscription, ciliate_bpf::Error> {
+        let wish = Wish::of(filter);
+        let mut kernel = self.kernel();
+        kernel.wishes.add(wish);
+        // From here on, dropping it takes the wish back; the lock must be free by then.
+        let subscription = Subscription { events: self.events.subscribe(), notices: self.clone(), wish };
+        let told = self.tell(&mut kernel);
+        drop(kernel);
+        told.map(|()| subscription)
     }
 
-    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
-        self.0.subscribe()
+    /// Tells the programs what is wanted, also at the start: an earlier agent may have left them talking.
+    pub fn renew(&self) -> Result<(), ciliate_bpf::Error> {
+        self.tell(&mut self.kernel())
+    }
+
+    /// Whether anybody wants events of the kernel.
+    pub fn wanted(&self) -> bool {
+        *self.wanted.borrow()
+    }
+
+    /// Waits until somebody wants events of the kernel.
+    pub async fn begun(&self) {
+        // The sender is in our hands.
+        let _ = self.wanted.subscribe().wait_for(|wanted| *wanted).await;
     }
 
     pub fn send(&self, time: Timestamp, body: EventBody) {
-        if self.watched() {
+        if self.events.receiver_count() > 0 {
             // Nobody watching any more is well.
-            let _ = self.0.send(Arc::new(Event { time, body }));
+            let _ = self.events.send(Arc::new(Event { time, body }));
         }
     }
 
@@ -36,5 +99,19 @@ impl Notices {
     pub fn agent(&self, subject: &str, message: impl Into<String>, endpoint: Option<EndpointId>) {
         let body = EventBody::Agent { subject: subject.to_owned(), message: message.into(), endpoint };
         self.send(Timestamp::now(), body);
+    }
+
+    fn kernel(&self) -> MutexGuard<'_, Kernel> {
+        // What a panic elsewhere left is still a count of wishes.
+        self.kernel.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, kernel: &mut Kernel) -> Result<(), ciliate_bpf::Error> {
+        let wish = kernel.wishes.sum();
+        let capture = if wish.bytes { kernel.capture } else { 0 };
+        let told = kernel.watch.as_mut().map_or(Ok(()), |watch| watch.set(wish.kinds, capture));
+        self.wanted
+            .send_if_modified(|wanted| std::mem::replace(wanted, wish.kinds != 0) != (wish.kinds != 0));
+        told
     }
 }

@@ -73,8 +73,21 @@ pub struct Connection {
     /// The kernel's numbers of the rules that allowed it; none where no policy applied.
     pub egress_rule: Option<u32>,
     pub ingress_rule: Option<u32>,
+    /// From the source. Packets that two processors carry at one moment may be counted as one.
+    pub sent: Carried,
+    /// From the destination.
+    pub received: Carried,
     /// `answered`, `source-closed`, `destination-closed`, `reset`.
     pub flags: String,
+}
+
+/// What a connection has carried in one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Carried {
+    pub packets: u64,
+    /// From the network header on.
+    pub bytes: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

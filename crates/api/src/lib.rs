@@ -16,8 +16,8 @@ mod status;
 mod trace;
 
 pub use bpf::{
-    BpfEndpoint, BpfMetric, Connection, ConnectionFilter, ConnectionTuple, Flushed, IpcacheEntry, MapEvent,
-    MapInfo, PolicyEntry,
+    BpfEndpoint, BpfMetric, Carried, Connection, ConnectionFilter, ConnectionTuple, Flushed, IpcacheEntry,
+    MapEvent, MapInfo, PolicyEntry,
 };
 pub use client::{Client, Stream};
 pub use daemon::{ConfigPatch, ConfigRow, DbTable, DebugInfo, Shutdown, ShutdownMode};

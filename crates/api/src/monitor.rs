@@ -71,6 +71,20 @@ pub struct Event {
     pub body: EventBody,
 }
 
+impl Event {
+    /// Without the bytes of its packet.
+    #[must_use]
+    pub fn without_bytes(mut self) -> Self {
+        match &mut self.body {
+            EventBody::Drop { packet, .. }
+            | EventBody::Trace { packet, .. }
+            | EventBody::PolicyVerdict { packet, .. } => packet.hex = None,
+            EventBody::Agent { .. } | EventBody::Lost { .. } => {}
+        }
+        self
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum EventBody {
@@ -102,7 +116,7 @@ pub enum EventBody {
     },
     Lost {
         count: u64,
-        /// `kernel` (the ring was full), `agent` (it could not follow), `client` (this client could not).
+        /// `kernel` (the ring was full), `client` (this client could not follow).
         place: String,
     },
 }
@@ -154,9 +168,9 @@ pub struct PacketEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<RuleView>,
     pub ifindex: u32,
-    /// Bytes of the packet.
+    /// Bytes of the packet from its network header on.
     pub length: u32,
-    /// First bytes of the packet in hexadecimal, when asked for.
+    /// First bytes of the packet in hexadecimal, from its Ethernet header on, when asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hex: Option<String>,
 }

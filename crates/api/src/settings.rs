@@ -7,8 +7,8 @@ mod value;
 pub use resolve::{ConfigFile, Origin, Resolved, SettingsError, resolve};
 pub use table::{Config, SETTINGS};
 pub use value::{
-    AllowLocalhost, CidrMatchTarget, Count, EnforcementMode, LogFormat, LogLevel, MonitorAggregation,
-    Seconds, SettingValue, Switch,
+    AllowLocalhost, CidrMatchTarget, Count, EnforcementMode, LogFormat, LogLevel, Milliseconds,
+    MonitorAggregation, Seconds, SettingValue, Switch,
 };
 
 /// Where the configuration file is looked for when none is named.

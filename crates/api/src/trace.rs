@@ -49,7 +49,7 @@ impl fmt::Display for RuleOutcome {
 }
 
 /// A rule and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RuleView {
     /// The kernel's number of the rule.

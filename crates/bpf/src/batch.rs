@@ -76,45 +76,71 @@ pub fn delete<K: aya::Pod>(map: &MapData, keys: &[K]) -> io::Result<()> {
     Ok(())
 }
 
+/// Where reading a map piece by piece has come to.
+pub struct Cursor {
+    /// What the kernel wants back to go on; none at the start.
+    position: Option<[u8; 64]>,
+    /// Entries of a piece.
+    size: usize,
+}
+
+/// Whether a piece was the last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    Middle,
+    End,
+}
+
+impl Cursor {
+    pub const START: Self = Self { position: None, size: 4096 };
+
+    /// Reads on. Entries that come or go meanwhile may be missed or seen. After the end it starts again.
+    pub fn read<K: aya::Pod, V: aya::Pod>(&mut self, map: &MapData) -> io::Result<(Vec<(K, V)>, Reached)> {
+        loop {
+            let mut keys = Vec::<MaybeUninit<K>>::with_capacity(self.size);
+            let mut values = Vec::<MaybeUninit<V>>::with_capacity(self.size);
+            let mut next = [0_u8; 64];
+            let mut attr = attr(map, self.size)?;
+            attr.in_batch = self.position.as_ref().map_or(0, |position| position.as_ptr() as u64);
+            attr.out_batch = next.as_mut_ptr() as u64;
+            attr.keys = keys.as_mut_ptr() as u64;
+            attr.values = values.as_mut_ptr() as u64;
+            let reached = match call(LOOKUP, &mut attr) {
+                Ok(()) => Reached::Middle,
+                Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Reached::End,
+                // A bucket holds more than the buffer.
+                Err(e) if e.raw_os_error() == Some(libc::ENOSPC) => {
+                    self.size = self.size.saturating_mul(2);
+                    continue;
+                }
+                Err(e) => return Err(e),
+            };
+            let count = (attr.count as usize).min(self.size);
+            // SAFETY: the kernel filled `count` entries of both buffers, which have that capacity; both are plain data.
+            let (keys, values) = unsafe {
+                keys.set_len(count);
+                values.set_len(count);
+                (keys.into_iter().map(|k| k.assume_init()), values.into_iter().map(|v| v.assume_init()))
+            };
+            self.position = match reached {
+                Reached::Middle => Some(next),
+                Reached::End => None,
+            };
+            return Ok((keys.zip(values).collect(), reached));
+        }
+    }
+}
+
 /// Reads every entry of a map. Entries that come or go meanwhile may be missed or seen.
 pub fn entries<K: aya::Pod, V: aya::Pod>(map: &MapData) -> io::Result<Vec<(K, V)>> {
-    let mut chunk = 4096_usize;
-    let mut position = [0_u8; 64];
-    let mut started = false;
+    let mut cursor = Cursor::START;
     let mut all = Vec::new();
     loop {
-        let mut keys = Vec::<MaybeUninit<K>>::with_capacity(chunk);
-        let mut values = Vec::<MaybeUninit<V>>::with_capacity(chunk);
-        let mut next = [0_u8; 64];
-        let mut attr = attr(map, chunk)?;
-        attr.in_batch = if started { position.as_ptr() as u64 } else { 0 };
-        attr.out_batch = next.as_mut_ptr() as u64;
-        attr.keys = keys.as_mut_ptr() as u64;
-        attr.values = values.as_mut_ptr() as u64;
-        let result = call(LOOKUP, &mut attr);
-        let done = match result {
-            Ok(()) => false,
-            Err(e) if e.raw_os_error() == Some(libc::ENOENT) => true,
-            // A bucket holds more than the buffer.
-            Err(e) if e.raw_os_error() == Some(libc::ENOSPC) => {
-                chunk = chunk.saturating_mul(2);
-                continue;
-            }
-            Err(e) => return Err(e),
-        };
-        let count = (attr.count as usize).min(chunk);
-        // SAFETY: the kernel filled `count` entries of both buffers, which have that capacity; both are plain data.
-        let (keys, values) = unsafe {
-            keys.set_len(count);
-            values.set_len(count);
-            (keys.into_iter().map(|k| k.assume_init()), values.into_iter().map(|v| v.assume_init()))
-        };
-        all.extend(keys.zip(values));
-        if done {
+        let (piece, reached) = cursor.read(map)?;
+        all.extend(piece);
+        if reached == Reached::End {
             return Ok(all);
         }
-        position = next;
-        started = true;
     }
 }
 

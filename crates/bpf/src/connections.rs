@@ -3,10 +3,7 @@
 use crate::{Datapath, Error, Handle, batch, ip, maps::call};
 use ciliate_abi::{Connection, ConnectionKey, TICK_SHIFT, connection_flags as flags};
 use ciliate_types::{Identity, Protocol};
-use std::{
-    net::IpAddr,
-    time::{Duration, Instant},
-};
+use std::{net::IpAddr, time::Duration};
 
 /// One connection, seen from its originator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,20 +23,28 @@ pub struct ConnectionRow {
     pub source_closed: bool,
     pub destination_closed: bool,
     pub reset: bool,
+    /// From the originator, and from the responder. Approximate under load: see [`Connection::packets`].
+    pub sent: Traffic,
+    pub received: Traffic,
     /// Zero = expired, waiting to be swept.
     pub remaining: Duration,
+}
+
+/// What a connection has carried in one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    pub packets: u64,
+    /// From the network header on.
+    pub bytes: u64,
 }
 
 /// What housekeeping found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sweep {
-    /// Connections that live, as of the last time they were counted.
+    /// Connections that live, as far as they are counted: a walk through the map takes some calls.
     pub connections: u32,
     pub rule_sets_freed: u32,
 }
-
-/// Time between two counts of all connections.
-const COUNT_INTERVAL: Duration = Duration::from_secs(15);
 
 fn now_ticks() -> u32 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -61,6 +66,7 @@ fn row((key, value): &(ConnectionKey, Connection), now: u32) -> ConnectionRow {
     let (source, destination) = if value.flags & flags::FROM_HIGH == 0 { (low, high) } else { (high, low) };
     let has = |flag| value.flags & flag != 0;
     let ticks = u64::try_from(remaining(value, now)).unwrap_or_default();
+    let ([packets_out, packets_in], [bytes_out, bytes_in]) = (value.packets, value.bytes);
     ConnectionRow {
         protocol: Protocol::new(key.protocol),
         source: source.0,
@@ -75,6 +81,8 @@ fn row((key, value): &(ConnectionKey, Connection), now: u32) -> ConnectionRow {
         source_closed: has(flags::SOURCE_CLOSED),
         destination_closed: has(flags::DESTINATION_CLOSED),
         reset: has(flags::RESET),
+        sent: Traffic { packets: packets_out, bytes: bytes_out },
+        received: Traffic { packets: packets_in, bytes: bytes_in },
         remaining: Duration::from_nanos(ticks << TICK_SHIFT),
     }
 }
@@ -105,13 +113,9 @@ impl Datapath {
     /// revived, and its answers would be judged as if they opened a connection.
     pub fn sweep(&mut self) -> Result<Sweep, Error> {
         let rule_sets_freed = self.free_rule_sets()?;
-        if self.counted.is_none_or(|at| at.elapsed() >= COUNT_INTERVAL) {
-            self.counted = Some(Instant::now());
-            let now = now_ticks();
-            let live = self.maps.connection_entries()?.iter().filter(|(_, c)| remaining(c, now) > 0).count();
-            self.connection_count = u32::try_from(live).unwrap_or(u32::MAX);
-        }
-        Ok(Sweep { connections: self.connection_count, rule_sets_freed })
+        let now = now_ticks();
+        self.census.tick(&self.maps.connections, |row| remaining(row, now) > 0)?;
+        Ok(Sweep { connections: self.census.count(), rule_sets_freed })
     }
 
     /// The handle of a rule set that was dumped by number.

@@ -1,19 +1,19 @@
 //! Opening, adopting and leaving the node's programs and maps.
 
 use crate::{
-    Error, EventReader, MapSizes, MapUsage, NodeSettings, batch,
-    links::Attachment,
+    Error, EventReader, EventWatch, Events, MapSizes, MapUsage, NodeSettings, batch,
+    census::Census,
+    grace::Expedited,
     maps::{self, Maps, operation},
-    node::HostPolicing,
-    pins::{self, Pins},
+    pins::{self, Found, Pins},
     programs::{Programs, Reuse},
+    release::{self, Attachment},
     rule_sets::Registry,
     sockets,
 };
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{MapData, RingBuf},
-    util::KernelVersion,
+    maps::{Array, MapData, RingBuf},
 };
 use ciliate_abi::{
     Address, Connection, ConnectionKey, Endpoint, FragmentKey, FragmentPorts, PolicyEntry, PolicyKey,
@@ -24,7 +24,6 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    time::Instant,
 };
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ciliate-datapath"));
@@ -48,14 +47,13 @@ pub struct Datapath {
     pub(crate) rule_sets: Registry,
     /// What the kernel's map of the same name holds.
     pub(crate) ipcache: BTreeMap<IpNet, Identity>,
-    pub(crate) counted: Option<Instant>,
-    pub(crate) connection_count: u32,
+    pub(crate) census: Census,
     root: PathBuf,
     node: NodeSettings,
     peers_epoch: u32,
     last_epoch: u32,
     reserved_epoch: u32,
-    events: Option<RingBuf<MapData>>,
+    events: Option<Events>,
 }
 
 /// Epochs are reserved in blocks, so that most changes write one row.
@@ -67,38 +65,46 @@ impl Datapath {
     /// # Errors
     /// No BPF file system, missing rights, a kernel that is too old, a map that would shrink below its contents.
     pub fn open(settings: &Settings) -> Result<Self, Error> {
-        let version = KernelVersion::current().map_err(|_| Error::OldKernel("unknown".into()))?;
-        if version < KernelVersion::new(5, 15, 0) {
-            return Err(Error::OldKernel(format!("{version:?}")));
-        }
-        pins::check_bpffs(&settings.root)?;
+        let attachment = check_kernel(&settings.root)?;
         let pins = Pins::new(&settings.root);
-        pins.create()?;
-        let outgrown = pins::set_aside_outgrown(&pins, &settings.sizes)?;
-        let mut ebpf = load(&pins, &settings.sizes)?;
-        for name in &outgrown {
-            carry_over(&pins, name, &settings.sizes)?;
+        let found = pins.found();
+        let opened = pins.create().and_then(|()| Self::open_pinned(settings, pins, attachment));
+        if let (Err(_), Found::Nothing) = (&opened, found) {
+            // The failure that led here is the one to report.
+            let _ = Pins::new(&settings.root).remove();
         }
-        let reuse = if outgrown.is_empty() { Reuse::SameObject } else { Reuse::Never };
-        let programs = Programs::ready(&mut ebpf, OBJECT, &pins, reuse)?;
-        let events = ebpf.take_map("EVENTS").ok_or(Error::Missing("EVENTS"))?;
-        let events = RingBuf::try_from(events).map_err(operation("use", "EVENTS"))?;
-        let maps = Maps::take(&mut ebpf)?;
+        opened
+    }
+
+    fn open_pinned(settings: &Settings, pins: Pins, attachment: Attachment) -> Result<Self, Error> {
+        let outgrown = pins::set_aside_outgrown(&pins, &settings.sizes)?;
+        Expedited::recover(pins.expedited());
+        // All is there unless this is the first start, another build, or one with other sizes; reading the object and
+        // the running kernel's types would cost a restart more than everything else.
+        if !(outgrown.is_empty() && maps::pinned(&pins) && Programs::pinned(OBJECT, &pins)) {
+            let mut ebpf = load(&pins, &settings.sizes)?;
+            for name in &outgrown {
+                carry_over(&pins, name, &settings.sizes)?;
+            }
+            let reuse = if outgrown.is_empty() { Reuse::SameObject } else { Reuse::Never };
+            Programs::verify(&mut ebpf, OBJECT, &pins, reuse)?;
+        }
+        let programs = Programs::open(OBJECT, &pins)?;
+        let maps = Maps::open(&pins)?;
+        let ring = RingBuf::try_from(maps::open(&pins, "EVENTS")?).map_err(operation("use", "EVENTS"))?;
+        let watch = Array::try_from(maps::open(&pins, "WATCH")?).map_err(operation("use", "WATCH"))?;
+        let events =
+            Events { reader: EventReader::new(ring), watch: EventWatch::new(watch, settings.sizes.events) };
         let old = maps.config.get(&0, 0).map_err(operation("read", "CONFIG"))?;
         let mut datapath = Self {
             programs,
             maps,
             pins,
             sizes: settings.sizes,
-            attachment: if version < KernelVersion::new(6, 6, 0) {
-                Attachment::Clsact
-            } else {
-                Attachment::Tcx
-            },
+            attachment,
             rule_sets: Registry::default(),
             ipcache: BTreeMap::new(),
-            counted: None,
-            connection_count: 0,
+            census: Census::NEW,
             root: settings.root.clone(),
             node: settings.node.clone(),
             peers_epoch: old.peers_epoch,
@@ -141,7 +147,7 @@ impl Datapath {
             "RULE_SETS" => Some(self.rule_sets.len()),
             "POLICY" => Some(policy),
             "PREFIXES" => Some(prefixes),
-            "CONNECTIONS" => Some(self.connection_count),
+            "CONNECTIONS" => Some(self.census.count()),
             _ => None,
         };
         let by_name = self.sizes.by_name();
@@ -152,8 +158,8 @@ impl Datapath {
     }
 
     /// The events of all programs; can be taken once.
-    pub fn events(&mut self) -> Result<EventReader, Error> {
-        self.events.take().map(EventReader::new).ok_or(Error::EventsTaken)
+    pub fn events(&mut self) -> Result<Events, Error> {
+        self.events.take().ok_or(Error::EventsTaken)
     }
 
     /// Takes the programs off all devices and removes every pin.
@@ -181,11 +187,11 @@ impl Datapath {
     }
 
     fn apply_node(&mut self, node: &NodeSettings, old_flags: u32) -> Result<(), Error> {
-        use ciliate_abi::config_flags::{AUDIT, POLICE_HOST};
+        use ciliate_abi::config_flags::AUDIT;
         self.node = node.clone();
         self.write_config()?;
         let flags = node.config(0, 0).flags;
-        match (flags ^ old_flags) & (AUDIT | POLICE_HOST) {
+        match (flags ^ old_flags) & AUDIT {
             0 => Ok(()),
             _ => self.renew_all_epochs(),
         }
@@ -197,9 +203,16 @@ impl Datapath {
     }
 }
 
+/// Checks, without changing anything, that the kernel is recent enough and `root` lies on a BPF file system.
+pub fn check_kernel(root: &Path) -> Result<Attachment, Error> {
+    let attachment = release::attachment()?;
+    pins::check_bpffs(root)?;
+    Ok(attachment)
+}
+
 fn load(pins: &Pins, sizes: &MapSizes) -> Result<Ebpf, Error> {
     let mut loader = EbpfLoader::new();
-    // The programs use no types of the running kernel; reading them would cost most of the start.
+    // The programs use no types of the running kernel.
     loader.btf(None);
     for (name, max) in sizes.by_name() {
         loader.map_max_entries(name, max);
@@ -253,16 +266,9 @@ fn copy<K: aya::Pod, V: aya::Pod>(old: &Path, new: &Path, name: &'static str, ma
             path: new.to_owned(),
             source,
         })?;
-        return Err(Error::TooSmall { map: name, setting: "its map size", entries: entries.len(), max });
+        let setting = maps::setting(name);
+        return Err(Error::TooSmall { map: name, setting, entries: entries.len(), max });
     }
     let (keys, values): (Vec<K>, Vec<V>) = entries.into_iter().unzip();
     batch::update(&into, &keys, &values).map_err(|(_, source)| maps::call("write", name)(source))
-}
-
-impl Datapath {
-    /// Whether host traffic is policed now.
-    #[must_use]
-    pub fn host_policing(&self) -> HostPolicing {
-        self.node.host
-    }
 }

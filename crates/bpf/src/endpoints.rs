@@ -72,8 +72,7 @@ impl Datapath {
 
     pub fn endpoints(&self) -> Result<Vec<(IpAddr, EndpointRow)>, Error> {
         let mut rows = Vec::new();
-        for entry in self.maps.endpoints.iter() {
-            let (key, value) = entry.map_err(operation("read", "ENDPOINTS"))?;
+        for (key, value) in self.maps.endpoint_entries()? {
             let Some(id) = EndpointId::new(value.id) else { continue };
             let audit = if value.flags & endpoint_flags::AUDIT == 0 { Audit::Off } else { Audit::On };
             rows.push((
@@ -95,9 +94,7 @@ impl Datapath {
 
     /// Has every open connection judged again, for settings that change all verdicts.
     pub(crate) fn renew_all_epochs(&mut self) -> Result<(), Error> {
-        let rows: Vec<_> =
-            self.maps.endpoints.iter().collect::<Result<_, _>>().map_err(operation("read", "ENDPOINTS"))?;
-        for (key, mut row) in rows {
+        for (key, mut row) in self.maps.endpoint_entries()? {
             row.epoch = self.next_epoch()?;
             self.maps.endpoints.insert(key, row, 0).map_err(operation("write", "ENDPOINTS"))?;
         }

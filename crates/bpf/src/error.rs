@@ -13,7 +13,9 @@ pub enum Error {
         "loading kernel programs is not permitted: run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
     )]
     NotPermitted,
-    #[error("kernel {0} is too old: 5.15 or later is needed")]
+    #[error(
+        "kernel {0} is too old: boot one of 5.15 or later (6.6 or later attaches programs the fastest way)"
+    )]
     OldKernel(String),
     #[error("cannot {what} {}: {source}", path.display())]
     Pin { what: &'static str, path: PathBuf, source: io::Error },

@@ -1,12 +1,53 @@
-//! What the programs report.
+//! What the programs report, and what they are asked to.
 
-use aya::maps::{MapData, RingBuf};
-use ciliate_abi::Event;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use crate::{Error, maps::operation};
+use aya::maps::{Array, MapData, RingBuf};
+use ciliate_abi::{CAPTURE_MAX, Captured, Event, Watch};
+use std::{
+    mem::{offset_of, size_of},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+};
 
-/// Reads the ring buffer; its descriptor is readable while events wait.
+/// Both ends of the programs' reports.
+pub struct Events {
+    pub reader: EventReader,
+    pub watch: EventWatch,
+}
+
+/// Reads the ring buffer. The programs make its descriptor readable only when much waits: whoever does not want to
+/// wait for that looks from time to time.
 pub struct EventReader {
     ring: RingBuf<MapData>,
+}
+
+/// Events in the order of the ring, with what was captured of their packets.
+#[derive(Debug, Default)]
+pub struct Batch {
+    events: Vec<Event>,
+    /// Of all packets, one after the other.
+    bytes: Vec<u8>,
+}
+
+impl Batch {
+    pub fn clear(&mut self) {
+        self.events.clear();
+        self.bytes.clear();
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Each event and the first bytes of its packet, from the Ethernet header on; none if nobody wanted them.
+    pub fn iter(&self) -> impl Iterator<Item = (&Event, &[u8])> {
+        let mut rest = self.bytes.as_slice();
+        self.events.iter().map(move |event| {
+            let (bytes, behind) = rest.split_at_checked(event.captured.into()).unwrap_or((rest, &[]));
+            rest = behind;
+            (event, bytes)
+        })
+    }
 }
 
 impl EventReader {
@@ -14,16 +55,27 @@ impl EventReader {
         Self { ring }
     }
 
-    /// The next event, or `None` if none waits.
-    pub fn next_event(&mut self) -> Option<Event> {
-        loop {
-            let item = self.ring.next()?;
-            let bytes: &[u8] = &item;
-            if bytes.len() == std::mem::size_of::<Event>() {
-                // SAFETY: the length is that of an event, which is plain data; the read need not be aligned.
-                return Some(unsafe { std::ptr::read_unaligned(bytes.as_ptr().cast()) });
+    /// Adds up to `most` events that wait.
+    pub fn read(&mut self, batch: &mut Batch, most: usize) {
+        for _ in 0..most {
+            let Some(item) = self.ring.next() else { return };
+            let record: &[u8] = &item;
+            if record.len() != size_of::<Event>() && record.len() != size_of::<Captured>() {
+                continue;
             }
+            // SAFETY: both layouts begin with an event, which is plain data; the read need not be aligned.
+            let event: Event = unsafe { std::ptr::read_unaligned(record.as_ptr().cast()) };
+            let start = offset_of!(Captured, bytes);
+            let bytes = record.get(start..).and_then(|bytes| bytes.get(..event.captured.into()));
+            batch.bytes.extend_from_slice(bytes.unwrap_or_default());
+            let captured = if bytes.is_some() { event.captured } else { 0 };
+            batch.events.push(Event { captured, ..event });
         }
+    }
+
+    /// Drops what waits.
+    pub fn discard(&mut self) {
+        while self.ring.next().is_some() {}
     }
 }
 
@@ -36,5 +88,26 @@ impl AsFd for EventReader {
 impl AsRawFd for EventReader {
     fn as_raw_fd(&self) -> RawFd {
         self.ring.as_raw_fd()
+    }
+}
+
+/// Tells the programs what to report. What nobody wants costs them a look at one row.
+pub struct EventWatch {
+    row: Array<MapData, Watch>,
+    /// Bytes that may wait before the reader is woken.
+    wake: u32,
+}
+
+impl EventWatch {
+    pub(crate) fn new(row: Array<MapData, Watch>, ring_bytes: u32) -> Self {
+        // Early enough for the reader to get to it before the rest is full.
+        Self { row, wake: ring_bytes / 4 }
+    }
+
+    /// `kinds` are of [`ciliate_abi::watched`]; `capture` bytes of each packet, at most [`CAPTURE_MAX`].
+    pub fn set(&mut self, kinds: u32, capture: u32) -> Result<(), Error> {
+        let capture = capture.min(u32::try_from(CAPTURE_MAX).unwrap_or(u32::MAX));
+        let row = Watch { kinds, capture, wake: self.wake, pad: 0 };
+        self.row.set(0, row, 0).map_err(operation("write", "WATCH"))
     }
 }

@@ -52,8 +52,7 @@ impl Datapath {
     }
 
     pub(crate) fn read_ipcache(&mut self) -> Result<(), Error> {
-        for entry in self.maps.ipcache.iter() {
-            let (key, identity) = entry.map_err(operation("read", "IPCACHE"))?;
+        for (key, identity) in self.maps.ipcache_entries()? {
             if let Some(net) =
                 prefix(key.prefix_len().saturating_sub(IpcacheKey::SCOPE_BITS), key.data().address)
             {

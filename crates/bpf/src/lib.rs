@@ -5,11 +5,13 @@
 //! has none.
 
 mod batch;
+mod census;
 mod connections;
 mod datapath;
 mod endpoints;
 mod error;
 mod events;
+mod grace;
 mod ipcache;
 mod links;
 mod maps;
@@ -17,20 +19,22 @@ mod metrics;
 mod node;
 mod pins;
 mod programs;
+mod release;
 mod replay;
 mod rule_sets;
 mod sockets;
 mod view;
 
-pub use connections::{ConnectionRow, Sweep};
-pub use datapath::{Datapath, Settings};
+pub use connections::{ConnectionRow, Sweep, Traffic};
+pub use datapath::{Datapath, Settings, check_kernel};
 pub use endpoints::{Audit, EndpointRow};
 pub use error::Error;
-pub use events::EventReader;
+pub use events::{Batch, EventReader, EventWatch, Events};
 pub use maps::{MapSizes, MapUsage};
 pub use metrics::MetricRow;
-pub use node::{HostPolicing, Lifetimes, NodeSettings, ProxyDevice, Verdicts};
+pub use node::{Lifetimes, NodeSettings, ProxyDevice};
 pub use pins::cleanup;
+pub use release::Attachment;
 pub use replay::{Fate, Replay};
 pub use rule_sets::{Extended, Handle, PolicyDump};
 pub use sockets::Listeners;

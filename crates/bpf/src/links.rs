@@ -1,6 +1,6 @@
-//! The programs on devices: attached by TCX links that are pinned under the device's name.
+//! The programs on devices: attached by TCX links that are pinned under the device's name, or as clsact filters.
 
-use crate::{Datapath, Error, programs::Hook};
+use crate::{Datapath, Error, grace::Expedited, programs::Hook, release::Attachment};
 use aya::programs::{
     LinkOrder,
     links::{FdLink, PinnedLink},
@@ -8,19 +8,18 @@ use aya::programs::{
 };
 use std::{fs, io, path::PathBuf};
 
-/// How programs are put on devices: by TCX links from kernel 6.6 on, by clsact filters before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Attachment {
-    Tcx,
-    Clsact,
-}
-
 /// Ours comes first and has one place, so that a replacement finds it.
 const FILTER: (u16, TcHandle) = (1, TcHandle::new(0, 1));
 
 impl Datapath {
     /// Puts the programs on a device of this network namespace; where they are already, they are replaced in place.
     pub fn attach(&mut self, device: &str) -> Result<(), Error> {
+        let new = Hook::ALL.iter().any(|hook| !self.link_path(device, *hook).exists());
+        let _expedited = match self.attachment {
+            Attachment::Tcx if new => Some(Expedited::begin(self.pins.expedited())),
+            // Replacing waits for nothing; clsact waits by itself for a short grace period.
+            Attachment::Tcx | Attachment::Clsact => None,
+        };
         for hook in Hook::ALL {
             match self.attachment {
                 Attachment::Tcx => self.attach_tcx(device, hook)?,
@@ -121,21 +120,23 @@ impl Datapath {
         let path = self.link_path(device, hook);
         let (priority, handle) = FILTER;
         let program = self.programs.get(hook);
-        let id = if path.exists() {
-            let link = SchedClassifierLink::attached(device, hook.attach_type(), priority, handle, None)
-                .map_err(|e| refused(e.to_string()))?;
-            program.attach_to_link(link).map_err(|e| refused(explain(&e)))?
-        } else {
-            match qdisc_add_clsact(device) {
-                Ok(()) | Err(TcError::AlreadyAttached) => {}
-                // One qdisc serves both directions, and other programs' filters.
-                Err(TcError::NetlinkError(e)) if e.raw_os_error() == Some(libc::EEXIST) => {}
-                Err(e) => return Err(refused(e.to_string())),
+        // Also where no directory says so: a process may have ended between the two.
+        let link = SchedClassifierLink::attached(device, hook.attach_type(), priority, handle, None)
+            .map_err(|e| refused(e.to_string()))?;
+        let id = match program.attach_to_link(link) {
+            Ok(id) => id,
+            Err(_) => {
+                match qdisc_add_clsact(device) {
+                    Ok(()) | Err(TcError::AlreadyAttached) => {}
+                    // One qdisc serves both directions, and other programs' filters.
+                    Err(TcError::NetlinkError(e)) if e.raw_os_error() == Some(libc::EEXIST) => {}
+                    Err(e) => return Err(refused(e.to_string())),
+                }
+                let options = TcAttachOptions::Netlink(NlOptions { priority, handle, classid: None });
+                program
+                    .attach_with_options(device, hook.attach_type(), options)
+                    .map_err(|e| refused(explain(&e)))?
             }
-            let options = TcAttachOptions::Netlink(NlOptions { priority, handle, classid: None });
-            program
-                .attach_with_options(device, hook.attach_type(), options)
-                .map_err(|e| refused(explain(&e)))?
         };
         // Dropped, it would take the filter off again.
         std::mem::forget(program.take_link(id).map_err(|e| refused(e.to_string()))?);

@@ -1,10 +1,7 @@
 //! The maps by name, their sizes and how full they are.
 
-use crate::{batch, error::Error};
-use aya::{
-    Ebpf,
-    maps::{Array, HashMap, LpmTrie, Map, MapData, PerCpuArray, lpm_trie::Key},
-};
+use crate::{batch, error::Error, pins::Pins};
+use aya::maps::{Array, HashMap, IterableMap, LpmTrie, Map, MapData, MapError, PerCpuArray, lpm_trie::Key};
 use ciliate_abi::{
     Address, Config, Connection, ConnectionKey, Endpoint, IpcacheKey, Metric, PolicyEntry, PolicyKey,
     PrefixKey, RuleSet,
@@ -45,7 +42,7 @@ impl Default for MapSizes {
 }
 
 /// Names of maps in the object, and of their pins.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 14] = [
     "CONFIG",
     "ENDPOINTS",
     "IPCACHE",
@@ -56,6 +53,7 @@ pub const NAMES: [&str; 13] = [
     "FRAGMENTS",
     "METRICS",
     "EVENTS",
+    "WATCH",
     "LOST",
     "SCENE",
     "PROXY_LISTENERS",
@@ -74,6 +72,21 @@ impl MapSizes {
             ("FRAGMENTS", self.fragments),
             ("EVENTS", self.events),
         ]
+    }
+}
+
+/// The setting that is the size of a map.
+pub fn setting(map: &str) -> &'static str {
+    match map {
+        "ENDPOINTS" => "map-size-endpoints",
+        "IPCACHE" => "map-size-ipcache",
+        "RULE_SETS" => "map-size-rule-sets",
+        "POLICY" => "map-size-policy",
+        "PREFIXES" => "map-size-prefixes",
+        "CONNECTIONS" => "map-size-conntrack",
+        "FRAGMENTS" => "map-size-fragments",
+        "EVENTS" => "map-size-events",
+        _ => "its size",
     }
 }
 
@@ -99,28 +112,36 @@ pub struct Maps {
     pub lost: PerCpuArray<MapData, u64>,
 }
 
-macro_rules! take {
-    ($ebpf:ident, $name:literal) => {
-        $ebpf.take_map($name).ok_or(Error::Missing($name))?.try_into().map_err(|source| Error::Map {
-            what: "use",
-            map: $name,
-            source,
-        })?
-    };
+/// Whether every map of this layout is there.
+pub fn pinned(pins: &Pins) -> bool {
+    NAMES.iter().all(|name| pins.map(name).exists())
+}
+
+/// A map by its pin.
+pub fn open(pins: &Pins, name: &'static str) -> Result<Map, Error> {
+    MapData::from_pin(pins.map(name)).and_then(Map::from_map_data).map_err(operation("open", name))
+}
+
+fn typed<T: TryFrom<Map, Error = MapError>>(pins: &Pins, name: &'static str) -> Result<T, Error> {
+    T::try_from(open(pins, name)?).map_err(operation("use", name))
+}
+
+fn raw(pins: &Pins, name: &'static str) -> Result<MapData, Error> {
+    MapData::from_pin(pins.map(name)).map_err(operation("open", name))
 }
 
 impl Maps {
-    pub fn take(ebpf: &mut Ebpf) -> Result<Self, Error> {
+    pub fn open(pins: &Pins) -> Result<Self, Error> {
         Ok(Self {
-            config: take!(ebpf, "CONFIG"),
-            endpoints: take!(ebpf, "ENDPOINTS"),
-            ipcache: take!(ebpf, "IPCACHE"),
-            rule_sets: take!(ebpf, "RULE_SETS"),
-            policy: raw(ebpf, "POLICY")?,
-            prefixes: take!(ebpf, "PREFIXES"),
-            connections: raw(ebpf, "CONNECTIONS")?,
-            metrics: take!(ebpf, "METRICS"),
-            lost: take!(ebpf, "LOST"),
+            config: typed(pins, "CONFIG")?,
+            endpoints: typed(pins, "ENDPOINTS")?,
+            ipcache: typed(pins, "IPCACHE")?,
+            rule_sets: typed(pins, "RULE_SETS")?,
+            policy: raw(pins, "POLICY")?,
+            prefixes: typed(pins, "PREFIXES")?,
+            connections: raw(pins, "CONNECTIONS")?,
+            metrics: typed(pins, "METRICS")?,
+            lost: typed(pins, "LOST")?,
         })
     }
 
@@ -132,19 +153,20 @@ impl Maps {
         batch::entries(&self.connections).map_err(call("read", "CONNECTIONS"))
     }
 
-    pub fn prefix_entries(&self) -> Result<Vec<(Key<PrefixKey>, u32)>, Error> {
-        self.prefixes.iter().collect::<Result<_, _>>().map_err(|source| Error::Map {
-            what: "read",
-            map: "PREFIXES",
-            source,
-        })
+    pub fn endpoint_entries(&self) -> Result<Vec<(Address, Endpoint)>, Error> {
+        batch::entries(self.endpoints.map()).map_err(call("read", "ENDPOINTS"))
     }
-}
 
-fn raw(ebpf: &mut Ebpf, name: &'static str) -> Result<MapData, Error> {
-    match ebpf.take_map(name).ok_or(Error::Missing(name))? {
-        Map::HashMap(data) | Map::LruHashMap(data) => Ok(data),
-        _ => Err(Error::Missing(name)),
+    pub fn rule_set_entries(&self) -> Result<Vec<(u32, RuleSet)>, Error> {
+        batch::entries(self.rule_sets.map()).map_err(call("read", "RULE_SETS"))
+    }
+
+    pub fn ipcache_entries(&self) -> Result<Vec<(Key<IpcacheKey>, u32)>, Error> {
+        batch::entries(self.ipcache.map()).map_err(call("read", "IPCACHE"))
+    }
+
+    pub fn prefix_entries(&self) -> Result<Vec<(Key<PrefixKey>, u32)>, Error> {
+        batch::entries(self.prefixes.map()).map_err(call("read", "PREFIXES"))
     }
 }
 

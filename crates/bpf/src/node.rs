@@ -17,9 +17,7 @@ pub struct NodeSettings {
     pub aggregation: Aggregation,
     /// Least time between two trace events of one direction of a connection.
     pub report_interval: Duration,
-    pub host: HostPolicing,
     pub audit: Audit,
-    pub verdicts: Verdicts,
     /// Where packets for the proxy enter the host's stack that were on their way out of it; none drops them.
     pub proxy: Option<ProxyDevice>,
 }
@@ -51,22 +49,6 @@ impl Default for Lifetimes {
     }
 }
 
-/// Whether traffic from the host to endpoints is subject to their policy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum HostPolicing {
-    #[default]
-    Allow,
-    Police,
-}
-
-/// Whether policy decisions are reported.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Verdicts {
-    Off,
-    #[default]
-    On,
-}
-
 /// Rounded up, so that nothing is forgotten too early.
 pub fn ticks(duration: Duration) -> u32 {
     let tick = 1_u128 << TICK_SHIFT;
@@ -76,14 +58,8 @@ pub fn ticks(duration: Duration) -> u32 {
 impl NodeSettings {
     pub fn config(&self, peers_epoch: u32, last_epoch: u32) -> Config {
         let mut flags = 0;
-        if let HostPolicing::Police = self.host {
-            flags |= config_flags::POLICE_HOST;
-        }
         if let Audit::On = self.audit {
             flags |= config_flags::AUDIT;
-        }
-        if let Verdicts::On = self.verdicts {
-            flags |= config_flags::VERDICT_EVENTS;
         }
         if self.gateway4.is_some() && self.gateway6.is_some() {
             flags |= config_flags::DUAL_STACK;

@@ -1,6 +1,6 @@
 //! Where things are pinned, and whether this machine can do it at all.
 
-use crate::{Error, maps};
+use crate::{Error, grace::Expedited, maps};
 use aya::maps::{MapInfo, MapType};
 use std::{
     fs, io,
@@ -9,6 +9,13 @@ use std::{
 
 /// `BPF_FS_MAGIC` of linux/magic.h.
 const BPF_FS_MAGIC: libc::__fsword_t = 0xcafe_4a11;
+
+/// Whether an earlier process left something to adopt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    Something,
+    Nothing,
+}
 
 /// The directories of one layout version below the root.
 pub struct Pins {
@@ -33,8 +40,30 @@ impl Pins {
         self.root.join("links")
     }
 
+    /// Is there while short grace periods are asked for.
+    pub fn expedited(&self) -> PathBuf {
+        self.root.join("expedited")
+    }
+
     pub fn programs(&self) -> PathBuf {
         self.root.join("programs")
+    }
+
+    pub fn found(&self) -> Found {
+        match self.root.exists() {
+            true => Found::Something,
+            false => Found::Nothing,
+        }
+    }
+
+    /// Removes everything of this version.
+    pub fn remove(&self) -> Result<(), Error> {
+        Expedited::recover(self.expedited());
+        // Links first, so that devices are let go before their tables.
+        for part in ["links", "programs", "maps"] {
+            remove_tree(&self.root.join(part))?;
+        }
+        remove_tree(&self.root)
     }
 
     pub fn create(&self) -> Result<(), Error> {
@@ -89,7 +118,7 @@ pub fn set_aside_outgrown(pins: &Pins, sizes: &maps::MapSizes) -> Result<Vec<&'s
     Ok(outgrown)
 }
 
-/// Removes everything below a root: links first, so that devices are let go before their tables.
+/// Removes everything below a root, of all versions.
 pub fn cleanup(root: &Path) -> Result<(), Error> {
     let versions = match fs::read_dir(root) {
         Ok(versions) => versions,
@@ -97,10 +126,7 @@ pub fn cleanup(root: &Path) -> Result<(), Error> {
         Err(source) => return Err(Error::Pin { what: "list", path: root.to_owned(), source }),
     };
     for version in versions.flatten() {
-        for part in ["links", "programs", "maps"] {
-            remove_tree(&version.path().join(part))?;
-        }
-        remove_tree(&version.path())?;
+        Pins { root: version.path() }.remove()?;
     }
     remove_tree(root)
 }

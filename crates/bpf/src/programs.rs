@@ -1,15 +1,18 @@
-//! The two programs: verified once, pinned, and taken up again by every later process of the same build.
+//! The programs: verified once, pinned, and taken up again by every later process of the same build.
 
 use crate::{Error, pins::Pins, sockets};
 use aya::{
     Ebpf,
-    programs::{ProgramError, SchedClassifier, SkLookup, TcAttachType},
+    programs::{Program, ProgramError, SchedClassifier, SkLookup, TcAttachType},
 };
 use std::{
     fs,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     path::PathBuf,
 };
+
+/// Names of all programs in the object.
+const NAMES: [&str; 3] = [Hook::FromEndpoint.program(), Hook::ToEndpoint.program(), sockets::PROGRAM];
 
 /// Where a program sits on a device, and which one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +24,7 @@ pub(crate) enum Hook {
 impl Hook {
     pub const ALL: [Self; 2] = [Self::FromEndpoint, Self::ToEndpoint];
 
-    pub fn program(self) -> &'static str {
+    pub const fn program(self) -> &'static str {
         match self {
             Self::FromEndpoint => "cil_from_endpoint",
             Self::ToEndpoint => "cil_to_endpoint",
@@ -59,17 +62,17 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Takes up the pinned programs of this very object, or has the kernel verify it and pins the result.
+    /// Whether the kernel has verified this very object before.
+    pub fn pinned(object: &[u8], pins: &Pins) -> bool {
+        NAMES.iter().all(|name| path(name, object, pins).exists())
+    }
+
+    /// Has the kernel verify what is not pinned yet, and pins it.
     ///
     /// Verifying takes the kernel a hundred milliseconds; a restart of the same build does without.
-    pub fn ready(ebpf: &mut Ebpf, object: &[u8], pins: &Pins, reuse: Reuse) -> Result<Self, Error> {
-        let mut hasher = DefaultHasher::new();
-        object.hash(&mut hasher);
-        let digest = hasher.finish();
-        let path = |name: &str| pins.programs().join(format!("{name}-{digest:016x}"));
-        let names = [Hook::FromEndpoint.program(), Hook::ToEndpoint.program(), sockets::PROGRAM];
-        for name in names {
-            let path = path(name);
+    pub fn verify(ebpf: &mut Ebpf, object: &[u8], pins: &Pins, reuse: Reuse) -> Result<(), Error> {
+        for name in NAMES {
+            let path = path(name, object, pins);
             if let Reuse::Never = reuse {
                 remove(path.clone())?;
             }
@@ -77,18 +80,23 @@ impl Programs {
                 continue;
             }
             let program = ebpf.program_mut(name).ok_or(Error::Missing(name))?;
-            verify(program).map_err(|source| Error::Program { name, source })?;
+            load(program).map_err(|source| Error::Program { name, source })?;
             program.pin(&path).map_err(|e| Error::Pin {
                 what: "pin the program as",
                 path: path.clone(),
                 source: std::io::Error::other(e),
             })?;
         }
+        Ok(())
+    }
+
+    /// Takes up the pinned programs of this very object.
+    pub fn open(object: &[u8], pins: &Pins) -> Result<Self, Error> {
         let open = |hook: Hook| {
-            SchedClassifier::from_pin(path(hook.program()))
+            SchedClassifier::from_pin(path(hook.program(), object, pins))
                 .map_err(|source| Error::Program { name: hook.program(), source })
         };
-        let sockets = SkLookup::from_pin(path(sockets::PROGRAM))
+        let sockets = SkLookup::from_pin(path(sockets::PROGRAM, object, pins))
             .map_err(|source| Error::Program { name: sockets::PROGRAM, source })?;
         Ok(Self { from_endpoint: open(Hook::FromEndpoint)?, to_endpoint: open(Hook::ToEndpoint)?, sockets })
     }
@@ -102,9 +110,7 @@ impl Programs {
 
     /// Lets go of the programs of other builds, once no device runs them any more.
     pub fn forget_others(object: &[u8], pins: &Pins) -> Result<(), Error> {
-        let mut hasher = DefaultHasher::new();
-        object.hash(&mut hasher);
-        let ours = format!("-{:016x}", hasher.finish());
+        let ours = format!("-{:016x}", digest(object));
         let path = pins.programs();
         let entries = fs::read_dir(&path).map_err(|source| Error::Pin { what: "list", path, source })?;
         for entry in entries.flatten() {
@@ -117,11 +123,21 @@ impl Programs {
 }
 
 /// Has the kernel verify and load a program.
-fn verify(program: &mut aya::programs::Program) -> Result<(), ProgramError> {
+fn load(program: &mut Program) -> Result<(), ProgramError> {
     match program {
-        aya::programs::Program::SkLookup(program) => program.load(),
+        Program::SkLookup(program) => program.load(),
         other => <&mut SchedClassifier>::try_from(other)?.load(),
     }
+}
+
+fn digest(object: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    object.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn path(name: &str, object: &[u8], pins: &Pins) -> PathBuf {
+    pins.programs().join(format!("{name}-{:016x}", digest(object)))
 }
 
 fn remove(path: PathBuf) -> Result<(), Error> {

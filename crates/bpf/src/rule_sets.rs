@@ -214,8 +214,7 @@ impl Datapath {
     /// Learns what an earlier process left, so that equal rule sets are shared with it and the rest is freed.
     pub(crate) fn adopt_rule_sets(&mut self) -> Result<(), Error> {
         let mut found: HashMap<u32, Compiled> = HashMap::new();
-        for row in self.maps.rule_sets.iter() {
-            let (number, shapes) = row.map_err(operation("read", "RULE_SETS"))?;
+        for (number, shapes) in self.maps.rule_set_entries()? {
             found.insert(number, Compiled { shapes, entries: BTreeMap::new(), prefixes: BTreeMap::new() });
         }
         let mut orphans = Vec::new();

@@ -5,7 +5,8 @@
 #[path = "support/node.rs"]
 mod node;
 
-use ciliate_abi::DropReason;
+use ciliate_abi::{Direction, DropReason, Event, EventKind, Outcome, watched};
+use ciliate_bpf::{Batch, Events};
 use ciliate_policy::rule_set::{Action, Peer, RuleSet};
 use node::{NEVER, SURELY, connect, exchange, listen, on_node, only, rules, udp};
 
@@ -81,18 +82,129 @@ fn a_revoked_connection_stops_at_its_next_packet_and_a_kept_one_goes_on() {
     });
 }
 
+/// The host is a peer like any other; `allow-localhost` is an entry of rule sets.
 #[test]
-fn the_host_may_enter_unless_it_is_policed() {
+fn the_host_enters_what_is_open_and_what_a_rule_opens_to_it() {
     on_node("host", |node| {
-        let server = node.endpoint(12, &only(ciliate_types::Identity::new(4711), 80));
-        let _http = listen(&server, 80);
-        let reach = |address, wait| std::net::TcpStream::connect_timeout(&(address, 80).into(), wait);
-        reach(server.v4, SURELY).unwrap();
-        reach(server.v6, SURELY).unwrap();
-        let mut policed = node.settings.node.clone();
-        policed.host = ciliate_bpf::HostPolicing::Police;
-        node.datapath.set_node(&policed).unwrap();
-        reach(server.v4, NEVER).unwrap_err();
+        let open = node.endpoint(11, &RuleSet::default());
+        let mut server = node.endpoint(12, &only(node::HOST, 80));
+        let (_a, _b, _c) = (listen(&open, 80), listen(&server, 80), listen(&server, 81));
+        let connect =
+            |address, port, wait| std::net::TcpStream::connect_timeout(&(address, port).into(), wait);
+        for (open, server) in [(open.v4, server.v4), (open.v6, server.v6)] {
+            connect(open, 80, SURELY).unwrap();
+            connect(server, 80, SURELY).unwrap();
+            connect(server, 81, NEVER).unwrap_err();
+        }
+        node.set_rules(&mut server, &only(ciliate_types::Identity::new(4711), 80));
+        connect(server.v4, 80, NEVER).unwrap_err();
+    });
+}
+
+/// Everything that waits in the ring within a while.
+fn read(events: &mut Events) -> Vec<(Event, Vec<u8>)> {
+    let mut batch = Batch::default();
+    events.reader.read(&mut batch, usize::MAX);
+    batch.iter().map(|(event, bytes)| (*event, bytes.to_vec())).collect()
+}
+
+#[test]
+fn the_programs_report_what_somebody_wants_and_nothing_else() {
+    on_node("events", |node| {
+        let a = node.endpoint(10, &RuleSet::default());
+        let server = node.endpoint(12, &only(a.identity, 80));
+        let http = listen(&server, 80);
+        let mut events = node.datapath.events().unwrap();
+        let converse = |port| {
+            let mut client = connect(&a, server.v4, port, if port == 80 { SURELY } else { NEVER })?;
+            exchange(&mut client, &mut http.accept()?.0, SURELY)
+        };
+        converse(80).unwrap();
+        converse(81).unwrap_err();
+        assert_eq!(read(&mut events), [], "nobody wants anything");
+
+        events.watch.set(watched::DROPS, 0).unwrap();
+        converse(80).unwrap();
+        converse(81).unwrap_err();
+        let drops = read(&mut events);
+        assert!(!drops.is_empty());
+        for (event, bytes) in drops {
+            assert_eq!((event.kind, event.destination_port, bytes.len()), (EventKind::Drop as u8, 81, 0));
+            assert_eq!(event.verdict(Direction::Ingress), Some(Outcome::Unmatched));
+        }
+
+        events.watch.set(watched::ALL, 128).unwrap();
+        converse(80).unwrap();
+        let seen = read(&mut events);
+        let (first, bytes) = &seen[0];
+        assert_eq!(first.verdict(Direction::Ingress), Some(Outcome::Allowed));
+        assert_eq!((first.kind, first.ingress_rule, first.tcp_flags), (EventKind::Trace as u8, 7, 2));
+        assert_eq!((first.source_endpoint, first.destination_endpoint), (10, 12));
+        assert_eq!(bytes.len(), usize::try_from(first.length).unwrap() + 14, "a SYN is shorter than 128");
+        assert_eq!(bytes[6..12], a.created.container_mac.0, "the sender's link-layer address");
+        assert_eq!(bytes[12..15], [8, 0, 0x45]);
+        assert_eq!(bytes[26..34], [10, 201, 0, 10, 10, 201, 0, 12]);
+        assert_eq!(bytes[36..38], 80_u16.to_be_bytes());
+        assert!(seen.len() <= 5, "a short connection makes few events: {seen:?}");
+        assert!(seen.iter().all(|(event, bytes)| bytes.len() == usize::from(event.captured)));
+        assert_eq!(node.datapath.lost_events().unwrap(), 0);
+
+        events.watch.set(0, 128).unwrap();
+        converse(80).unwrap();
+        assert_eq!(read(&mut events), []);
+    });
+}
+
+#[test]
+fn what_does_not_fit_into_the_ring_is_counted_to_the_last() {
+    on_node("lost", |node| {
+        let a = node.endpoint(10, &RuleSet::default());
+        let b = node.endpoint(11, &RuleSet::default());
+        let mut events = node.datapath.events().unwrap();
+        let (from, to) = (udp(&a, 1000), udp(&b, 2000));
+        for capture in [0, 64] {
+            events.watch.set(watched::TRACES, capture).unwrap();
+            node.settings.node.aggregation = ciliate_abi::Aggregation::Low;
+            node.datapath.set_node(&node.settings.node).unwrap();
+            let before = node.datapath.lost_events().unwrap();
+            let sent = 20_000_u64;
+            for number in 0..sent {
+                from.send_to(&number.to_ne_bytes(), (b.v4, 2000)).unwrap();
+                if number % 64 == 63 {
+                    to.recv_from(&mut [0; 8]).unwrap();
+                }
+            }
+            let datagrams =
+                read(&mut events).iter().filter(|(event, _)| event.destination_port == 2000).count();
+            let lost = node.datapath.lost_events().unwrap() - before;
+            assert!(lost > 0, "the ring holds fewer than {sent}");
+            let told = u64::try_from(datagrams).unwrap() + lost;
+            // Neighbour discovery and the like may be lost as well.
+            assert!((sent..sent + 50).contains(&told), "{datagrams} read, {lost} lost");
+        }
+    });
+}
+
+#[test]
+fn connections_count_what_they_carry_each_way() {
+    on_node("count", |node| {
+        let a = node.endpoint(10, &RuleSet::default());
+        let b = node.endpoint(11, &RuleSet::default());
+        // A datagram would be lost if an address were not in use yet; a SYN is sent again.
+        let server = listen(&b, 80);
+        connect(&a, b.v6, 80, SURELY).unwrap();
+        drop(server);
+        let (from, to) = (udp(&a, 1000), udp(&b, 2000));
+        for _ in 0..3 {
+            from.send_to(&[0; 100], (b.v6, 2000)).unwrap();
+            to.recv_from(&mut [0; 100]).unwrap();
+        }
+        to.send_to(&[0; 10], (a.v6, 1000)).unwrap();
+        from.recv_from(&mut [0; 100]).unwrap();
+        let rows = node.datapath.connections().unwrap();
+        let row = rows.iter().find(|row| row.destination_port == 2000).unwrap();
+        assert_eq!((row.sent.packets, row.sent.bytes), (3, 3 * (40 + 8 + 100)));
+        assert_eq!((row.received.packets, row.received.bytes), (1, 40 + 8 + 10));
     });
 }
 

@@ -172,9 +172,6 @@ fn packets_from_the_hosts_stack_reach_the_proxy_too() {
         assert!(
             std::process::Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success()
         );
-        node.settings.node.host = ciliate_bpf::HostPolicing::Police;
-        let settings = node.settings.node.clone();
-        node.datapath.set_node(&settings).unwrap();
         let server = node.endpoint(12, &through_proxy(Peer::Any, 80));
         let told = proxy(node, AddressFamily::Inet, Listener::TcpV4);
         let http = listen(&server, 80);

@@ -189,3 +189,46 @@ fn the_kernel_and_the_model_agree_on_every_packet() {
         }
     });
 }
+
+/// How full the map of connections is, is found out piece by piece.
+#[test]
+fn the_census_counts_what_lives() {
+    on_node("census", |node| {
+        let a = node.endpoint(10, &RuleSet::default());
+        let b = node.endpoint(11, &RuleSet::default());
+        node.settings.sizes.connections = 1 << 18;
+        node.datapath = ciliate_bpf::Datapath::open(&node.settings).unwrap();
+        let source = address(a.v4);
+        let mut send = |count: u32| {
+            for number in 0..count {
+                let [_, port, high, low] = number.to_be_bytes();
+                let body = vec![high, low, 7, port, 0, 8, 0, 0];
+                let mut frame = Frame::raw(17, source, address(b.v4), body).bytes();
+                frame[6..12].copy_from_slice(&a.created.container_mac.0);
+                let at = a.created.host_ifindex;
+                let (fate, _) = node.datapath.replay(Replay::Sent, at, &frame, 1).unwrap();
+                assert_eq!(fate, Fate::Redirected);
+            }
+            node.datapath.sweep().unwrap().connections
+        };
+        // Some of them is read at once, the rest later.
+        let sent = 60_000;
+        let first = send(sent);
+        assert!(first > 10_000 && first < sent, "{first}");
+        let mut found = first;
+        for _ in 0..10 {
+            found = found.max(send(0));
+        }
+        assert!((sent..sent + 20).contains(&found), "{found}");
+        let usage = node.datapath.usage();
+        let row = usage.iter().find(|row| row.name == "CONNECTIONS").unwrap();
+        assert_eq!((row.entries, row.max), (found, 1 << 18));
+        // What is gone is no longer counted from the next walk on.
+        node.datapath.flush_connections(|_| true).unwrap();
+        let start = std::time::Instant::now();
+        while node.datapath.sweep().unwrap().connections > 20 {
+            assert!(start.elapsed().as_secs() < 60, "still counted");
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+    });
+}

@@ -65,6 +65,8 @@ pub fn start(context: &Context, settings: &SettingsFlags, patience: Duration) ->
     let (_, config) = context.settings(settings)?;
     let client = Client::new(config.socket());
     refuse_second(&client)?;
+    // Before there is so much as a folder for its log.
+    ciliate_agent::check_host(&config).context("the agent did not start")?;
     fs::create_dir_all(&config.run_dir)
         .with_context(|| format!("cannot make the run directory {}", config.run_dir.display()))?;
     let log = config.run_dir.join(LOG_NAME);

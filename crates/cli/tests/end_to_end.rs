@@ -181,6 +181,97 @@ fn every_view_answers() {
     });
 }
 
+/// Events carry bytes of real packets for who asks, and for nobody else; connections count what they carry.
+#[test]
+fn packets_are_shown_byte_by_byte() {
+    inside("packets_are_shown_byte_by_byte", |stage| {
+        stage.done(&["up"]);
+        cast(stage);
+        let rule = stage.file("rule1.yaml", RULE1);
+        stage.done(&["apply", "-f", &rule]);
+        let watch = |arguments: &[&str]| {
+            let mut monitor = stage.ciliate(arguments).stdout(Stdio::piped()).spawn().unwrap();
+            let mut lines = BufReader::new(monitor.stdout.take().unwrap()).lines().map(Result::unwrap);
+            // Until it is heard: the first landings may be over before it listens.
+            let found: Vec<String> = std::thread::scope(|scope| {
+                let (sent, over) = std::sync::mpsc::channel::<()>();
+                scope.spawn(move || {
+                    while over.try_recv().is_err() {
+                        assert!(lands(stage, "tiefighter"), "the empire may land");
+                    }
+                });
+                let found = lines.by_ref().take(12).collect();
+                sent.send(()).unwrap();
+                found
+            });
+            monitor.kill().unwrap();
+            monitor.wait().unwrap();
+            found
+        };
+        let plain = watch(&["monitor", "-t", "policy-verdict", "--hex"]);
+        let dump: Vec<&String> = plain.iter().filter(|line| line.starts_with("000000")).collect();
+        assert!(plain[0].starts_with("Policy verdict log") && !dump.is_empty(), "{plain:#?}");
+        // Ethernet header: IPv4 or IPv6 behind two link-layer addresses.
+        assert!(
+            dump[0].starts_with("00000000  ")
+                && (dump[0].contains("08 00 45 ") || dump[0].contains("86 dd 6")),
+            "{plain:#?}"
+        );
+
+        let parse = |lines: Vec<String>| -> Vec<ciliate_api::Event> {
+            lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+        };
+        for event in parse(watch(&["monitor", "-t", "trace", "--json", "--hex"])) {
+            let packet = event.body.packet().unwrap();
+            let hex = packet.hex.as_ref().unwrap();
+            let length = usize::try_from(packet.length).unwrap() + 14;
+            assert_eq!(hex.len(), 2 * length.min(128), "{event:?}");
+            if let std::net::IpAddr::V4(source) = packet.source.address {
+                let source: String = source.octets().iter().map(|byte| format!("{byte:02x}")).collect();
+                assert_eq!(hex[2 * 26..2 * 30], source, "{event:?}");
+            }
+        }
+        for event in parse(watch(&["monitor", "--json"])) {
+            assert!(event.body.packet().is_none_or(|packet| packet.hex.is_none()), "{event:?}");
+        }
+
+        let listed = stage.json(&["bpf", "ct", "list", "global"]);
+        let landed = listed.as_array().unwrap().iter().find(|row| row["destinationPort"] == 80).unwrap();
+        for way in ["sent", "received"] {
+            let packets = landed[way]["packets"].as_u64().unwrap();
+            assert!(packets >= 3 && landed[way]["bytes"].as_u64().unwrap() >= 40 * packets, "{landed}");
+        }
+        assert!(stage.done(&["bpf", "ct", "list", "global"]).contains(" TxPackets="));
+        stage.done(&["down"]);
+    });
+}
+
+/// The host enters as a peer with a rule of its own, which a setting gives and takes.
+#[test]
+fn the_host_enters_as_the_setting_says() {
+    inside("the_host_enters_as_the_setting_says", |stage| {
+        stage.done(&["up"]);
+        cast(stage);
+        let rule = stage.file("rule1.yaml", RULE1);
+        let address = stage.json(&["endpoint", "get", "deathstar"])[0]["ipv4"].as_str().unwrap().to_owned();
+        let address = format!("{address}:80").parse().unwrap();
+        let enters = |wait| {
+            std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_millis(wait)).is_ok()
+        };
+        for setting in ["policy", "always"] {
+            stage.done(&["config", "set", &format!("allow-localhost={setting}")]);
+            assert!(enters(10_000), "nothing isolates it");
+        }
+        stage.done(&["apply", "-f", &rule]);
+        assert!(enters(10_000), "allow-localhost: always");
+        stage.done(&["config", "set", "allow-localhost=policy"]);
+        assert!(!enters(500), "no rule lets the host in");
+        stage.done(&["config", "set", "allow-localhost=always"]);
+        assert!(enters(10_000), "and always again");
+        stage.done(&["down"]);
+    });
+}
+
 /// What may change about an endpoint changes at once.
 #[test]
 fn endpoints_change_and_go() {
@@ -338,8 +429,6 @@ fn up_says_what_the_agent_says() {
         assert_eq!(code, 1, "{error}");
         assert!(error.starts_with("error: the agent did not start: "), "{error}");
         assert!(error.contains("bpf") && error.contains("mount"), "it says what to do: {error}");
-        fs::remove_file(stage.folder.join("run/ciliate/agent.log")).unwrap();
-        fs::remove_dir(stage.folder.join("run/ciliate")).unwrap();
         assert_eq!(stage.traces(), before, "nothing half done");
     });
 }

@@ -1,5 +1,5 @@
-//! Real containers of podman and of containerd, by the scripts in `tests/containers`. Needs root and both runtimes:
-//! elsewhere it passes with a word, unless CI says that it must not.
+//! Real containers of podman and of containerd, and pods of containerd's CRI plug-in, by the scripts in
+//! `tests/containers`. Needs root and both runtimes: elsewhere it passes with a word, unless CI says that it must not.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -59,4 +59,9 @@ fn podman() {
 #[test]
 fn containerd() {
     containers("containerd", &["containerd", "ctr", "runc", "nft", "ip", "unshare", "nsenter"]);
+}
+
+#[test]
+fn pods() {
+    containers("cri", &["containerd", "ctr", "curl", "runc", "nft", "ip", "unshare", "nsenter"]);
 }

@@ -1,17 +1,19 @@
 //! The maps, and how decisions read and write them. Sizes here are defaults; the agent sets them when it loads.
 
 use aya_ebpf::{
-    bindings::{BPF_ANY, BPF_F_NO_PREALLOC},
+    bindings::{
+        BPF_ANY, BPF_F_NO_PREALLOC, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP,
+    },
     helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
     macros::map,
     maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, SockMap, lpm_trie::Key},
 };
 use ciliate_abi::{
-    Address, Config, Connection, ConnectionKey, Direction, Endpoint, Event, FragmentKey, FragmentPorts,
-    IpcacheKey, Listener, METRIC_SLOTS, Metric, PolicyEntry, PolicyKey, PrefixKey, RuleSet, TICK_SHIFT,
-    metric_slot,
+    Address, Captured, Config, Connection, ConnectionKey, Direction, Endpoint, Event, FragmentKey,
+    FragmentPorts, IpcacheKey, Listener, METRIC_SLOTS, Metric, PolicyEntry, PolicyKey, PrefixKey, RuleSet, TICK_SHIFT,
+    Watch, metric_slot,
 };
-use ciliate_dp_core::{Scene, Tables};
+use ciliate_dp_core::{Packet, Scene, Tables};
 use core::mem::MaybeUninit;
 
 #[map]
@@ -34,6 +36,9 @@ static FRAGMENTS: LruHashMap<FragmentKey, FragmentPorts> = LruHashMap::with_max_
 static METRICS: PerCpuArray<Metric> = PerCpuArray::with_max_entries(METRIC_SLOTS, 0);
 #[map]
 static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+/// What user space wants to hear of.
+#[map]
+static WATCH: Array<Watch> = Array::with_max_entries(1, 0);
 /// Events that found the ring full.
 #[map]
 static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
@@ -133,11 +138,29 @@ impl Tables for KernelTables {
     }
 
     #[inline(always)]
-    fn emit(&self, event: impl FnOnce() -> Event) {
-        if let Some(mut entry) = EVENTS.reserve::<Event>(0) {
-            entry.write(event());
-            entry.submit(0);
-        } else if let Some(lost) = LOST.get_ptr_mut(0) {
+    fn watch(&self) -> Option<&Watch> {
+        WATCH.get(0)
+    }
+
+    #[inline(always)]
+    fn emit<P: Packet>(&self, packet: &P, watch: &Watch, event: impl Fn() -> Event) {
+        let wake_up = match EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) < u64::from(watch.wake) {
+            true => u64::from(BPF_RB_NO_WAKEUP),
+            false => u64::from(BPF_RB_FORCE_WAKEUP),
+        };
+        if watch.capture == 0 {
+            if let Some(mut entry) = EVENTS.reserve::<Event>(0) {
+                entry.write(event());
+                return entry.submit(wake_up);
+            }
+        } else if let Some(mut entry) = EVENTS.reserve::<Captured>(0) {
+            // SAFETY: memory of the ring holds some bytes, and any are valid.
+            let captured = unsafe { entry.assume_init_mut() };
+            captured.event = event();
+            captured.event.captured = packet.capture(&mut captured.bytes, watch.capture) as u8;
+            return entry.submit(wake_up);
+        }
+        if let Some(lost) = LOST.get_ptr_mut(0) {
             // SAFETY: a row of this processor.
             unsafe { *lost += 1 };
         }

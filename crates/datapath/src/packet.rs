@@ -1,6 +1,7 @@
 //! A socket buffer as the decisions see it.
 
 use aya_ebpf::{EbpfContext as _, helpers::generated::bpf_skb_load_bytes, programs::TcContext};
+use ciliate_abi::CAPTURE_MAX;
 use ciliate_dp_core::Packet;
 use core::mem::MaybeUninit;
 
@@ -60,5 +61,18 @@ impl Packet for Frame<'_> {
     fn is_tagged(&self) -> bool {
         // SAFETY: as above.
         unsafe { (*self.context.skb.skb).vlan_present != 0 }
+    }
+
+    #[inline(always)]
+    fn capture(&self, into: &mut [u8; CAPTURE_MAX], most: u32) -> u32 {
+        let count = most.min(self.context.len()).min(CAPTURE_MAX as u32);
+        if count == 0 {
+            return 0;
+        }
+        // SAFETY: `into` has room for as many; the helper fills them or fails.
+        let result = unsafe {
+            bpf_skb_load_bytes(self.context.as_ptr().cast(), 0, into.as_mut_ptr().cast(), count)
+        };
+        if result == 0 { count } else { 0 }
     }
 }

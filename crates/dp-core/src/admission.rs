@@ -3,7 +3,7 @@
 use crate::{
     connection::{self, Sender},
     flow::{self, FlowKind, Packet},
-    policy::{self, identity},
+    policy,
     scene::Scene,
     tables::Tables,
 };
@@ -58,21 +58,10 @@ pub enum Report {
 pub struct Known {
     sender: Sender,
     report: Report,
-    source_identity: u32,
-    destination_identity: u32,
-    egress_rule: u32,
-    ingress_rule: u32,
 }
 
 impl Known {
-    pub const NOTHING: Self = Self {
-        sender: Sender::Originator,
-        report: Report::Trace,
-        source_identity: 0,
-        destination_identity: 0,
-        egress_rule: 0,
-        ingress_rule: 0,
-    };
+    pub const NOTHING: Self = Self { sender: Sender::Originator, report: Report::Trace };
 }
 
 /// How a packet relates to the row of its connection.
@@ -154,7 +143,18 @@ impl<T: Tables> Decision<'_, T> {
     /// Finds the row of the packet's connection, follows the packet in it, and notes what it says.
     #[inline(never)]
     fn track(&mut self) -> Tracked {
-        let Scene { flow, key, known, epochs, proxied, .. } = &mut *self.scene;
+        let Scene {
+            flow,
+            key,
+            known,
+            epochs,
+            source_identity,
+            destination_identity,
+            egress_rule,
+            ingress_rule,
+            proxied,
+            ..
+        } = &mut *self.scene;
         let config = self.config;
         let now = self.tables.now();
         let end = connection::key(flow, key);
@@ -170,13 +170,16 @@ impl<T: Tables> Decision<'_, T> {
             }
             let before = row.flags;
             connection::advance(row, flow, sender, now, &config.lifetimes);
+            connection::count(row, flow, sender);
             known.report = match connection::is_reportable(row, flow, sender, before, now, config) {
                 true => Report::Trace,
                 false => Report::Silent,
             };
-            (known.source_identity, known.destination_identity) =
-                (row.source_identity, row.destination_identity);
-            (known.egress_rule, known.ingress_rule) = (row.egress_rule, row.ingress_rule);
+            (*source_identity, *destination_identity) = match sender {
+                Sender::Originator => (row.source_identity, row.destination_identity),
+                Sender::Responder => (row.destination_identity, row.source_identity),
+            };
+            (*egress_rule, *ingress_rule) = (row.egress_rule, row.ingress_rule);
             Tracked::Current
         });
         tracked.unwrap_or(Tracked::New)
@@ -185,13 +188,14 @@ impl<T: Tables> Decision<'_, T> {
     /// Writes the row of a connection that was just allowed; returns whether there was room.
     #[inline(never)]
     fn open(&mut self) -> bool {
-        let Scene { flow, key, known, epochs, source_identity, destination_identity, proxied, .. } =
-            &mut *self.scene;
+        let Scene {
+            flow, key, epochs, source_identity, destination_identity, egress_rule, ingress_rule, proxied, ..
+        } = &mut *self.scene;
         let end = connection::key(flow, key);
         let mut row = connection::open(flow, end, self.tables.now(), &self.config.lifetimes);
         (row.source_epoch, row.destination_epoch) = (epochs.sender, epochs.receiver);
         (row.source_identity, row.destination_identity) = (*source_identity, *destination_identity);
-        (row.egress_rule, row.ingress_rule) = (known.egress_rule, known.ingress_rule);
+        (row.egress_rule, row.ingress_rule) = (*egress_rule, *ingress_rule);
         if *proxied {
             row.flags |= connection_flags::PROXIED;
         }
@@ -201,17 +205,11 @@ impl<T: Tables> Decision<'_, T> {
     /// A packet of a connection that is still allowed.
     #[inline(always)]
     fn pass_known(&mut self) -> Report {
-        let known = self.scene.known;
         self.scene.set_flag(event_flags::ESTABLISHED);
-        (self.scene.source_identity, self.scene.destination_identity) =
-            (known.source_identity, known.destination_identity);
-        if let Sender::Responder = known.sender {
+        if let Sender::Responder = self.scene.known.sender {
             self.scene.set_flag(event_flags::REPLY);
-            (self.scene.source_identity, self.scene.destination_identity) =
-                (known.destination_identity, known.source_identity);
         }
-        self.scene.rule = if known.egress_rule == 0 { known.ingress_rule } else { known.egress_rule };
-        known.report
+        self.scene.known.report
     }
 
     /// A packet of a connection that was allowed by what has changed since: judged as its originator opened it.
@@ -230,12 +228,24 @@ impl<T: Tables> Decision<'_, T> {
             }
         };
         let admitted = self.judge_both(originator, responder);
-        let Scene { key, known, epochs, source_identity, destination_identity, proxied, .. } = &*self.scene;
+        let Scene {
+            flow,
+            key,
+            known,
+            epochs,
+            source_identity,
+            destination_identity,
+            egress_rule,
+            ingress_rule,
+            proxied,
+            ..
+        } = &*self.scene;
         if admitted.is_ok() {
             self.tables.with_connection(key, |row| {
+                connection::count(row, flow, known.sender);
                 (row.source_epoch, row.destination_epoch) = (epochs.sender, epochs.receiver);
                 (row.source_identity, row.destination_identity) = (*source_identity, *destination_identity);
-                (row.egress_rule, row.ingress_rule) = (known.egress_rule, known.ingress_rule);
+                (row.egress_rule, row.ingress_rule) = (*egress_rule, *ingress_rule);
                 if *proxied {
                     row.flags |= connection_flags::PROXIED;
                 }
@@ -275,28 +285,19 @@ impl<T: Tables> Decision<'_, T> {
         scene.destination_identity = destination.identity(self.tables, self.config, &scene.flow.destination);
     }
 
-    /// Asks the source's egress policy, then the destination's ingress policy; notes the rules that allowed.
+    /// Asks the source's egress policy, then the destination's ingress policy.
     #[inline(never)]
     fn judge_both(&mut self, source: Party<'_>, destination: Party<'_>) -> Result<(), DropReason> {
-        (self.scene.known.egress_rule, self.scene.known.ingress_rule) = (0, 0);
         if let Party::Endpoint(endpoint) = source {
             self.judge(endpoint, Direction::Egress)?;
-            self.scene.known.egress_rule = self.scene.rule;
         }
         if let Party::Endpoint(endpoint) = destination {
-            let from_host =
-                matches!(source, Party::Elsewhere) && self.scene.source_identity == identity::HOST;
-            if !from_host || self.config.flags & config_flags::POLICE_HOST != 0 {
-                self.judge(endpoint, Direction::Ingress)?;
-                self.scene.known.ingress_rule = self.scene.rule;
-            }
+            self.judge(endpoint, Direction::Ingress)?;
         }
-        let known = &self.scene.known;
-        self.scene.rule = if known.egress_rule == 0 { known.ingress_rule } else { known.egress_rule };
         Ok(())
     }
 
-    /// Asks one endpoint's policy in one direction; the rule that decided is the scene's.
+    /// Asks one endpoint's policy in one direction; what it said is the scene's.
     #[inline(never)]
     fn judge(&mut self, endpoint: &Endpoint, direction: Direction) -> Result<(), DropReason> {
         let scene = &mut *self.scene;
@@ -326,12 +327,11 @@ impl<T: Tables> Decision<'_, T> {
         };
         let audit =
             self.config.flags & config_flags::AUDIT != 0 || endpoint.flags & endpoint_flags::AUDIT != 0;
-        scene.rule = judgement.rule;
         if refusal.is_some() && audit {
             judgement.outcome = Outcome::Audited;
             scene.set_flag(event_flags::AUDIT);
         }
-        scene.report_verdict(self.tables, self.config, endpoint.id, &judgement);
+        scene.note(direction, &judgement);
         match refusal {
             Some(reason) if !audit => Err(reason),
             Some(_) | None => Ok(()),

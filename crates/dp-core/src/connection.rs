@@ -111,6 +111,7 @@ pub fn opens_anew(connection: &Connection, flow: &Flow, sender: Sender) -> bool 
 pub fn open(flow: &Flow, end: End, now: u32, lifetimes: &Lifetimes) -> Connection {
     let mut connection = Connection { flags: origin(end), reported: [now, now], ..Connection::default() };
     advance(&mut connection, flow, Sender::Originator, now, lifetimes);
+    count(&mut connection, flow, Sender::Originator);
     connection
 }
 
@@ -145,6 +146,18 @@ pub fn advance(connection: &mut Connection, flow: &Flow, sender: Sender, now: u3
     if expires != connection.expires {
         connection.expires = expires;
     }
+}
+
+/// Counts a packet of a connection.
+#[inline(always)]
+pub fn count(connection: &mut Connection, flow: &Flow, sender: Sender) {
+    let ([from, to], [bytes_from, bytes_to]) = (&mut connection.packets, &mut connection.bytes);
+    let (packets, bytes) = match sender {
+        Sender::Originator => (from, bytes_from),
+        Sender::Responder => (to, bytes_to),
+    };
+    *packets = packets.wrapping_add(1);
+    *bytes = bytes.wrapping_add(u64::from(flow.length));
 }
 
 /// Whether this packet of an established connection deserves a trace event; notes that it was sent.

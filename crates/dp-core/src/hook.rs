@@ -47,7 +47,7 @@ pub fn from_endpoint<P: Packet, T: Tables>(
 ) -> Action {
     scene.reset(ifindex, packet.length().wrapping_sub(ETH_LENGTH), Direction::Egress);
     let result = route_from_endpoint(packet, tables, scene);
-    conclude(tables, scene, result)
+    conclude(packet, tables, scene, result)
 }
 
 /// A packet that the host's stack sends into the device of an endpoint.
@@ -55,12 +55,17 @@ pub fn from_endpoint<P: Packet, T: Tables>(
 pub fn to_endpoint<P: Packet, T: Tables>(packet: &P, tables: &T, scene: &mut Scene, ifindex: u32) -> Action {
     scene.reset(ifindex, packet.length().wrapping_sub(ETH_LENGTH), Direction::Ingress);
     let result = enter_endpoint(packet, tables, scene);
-    conclude(tables, scene, result)
+    conclude(packet, tables, scene, result)
 }
 
 /// The one place where a decision becomes a counter and, if it is a drop, an event.
 #[inline(always)]
-fn conclude<T: Tables>(tables: &T, scene: &Scene, result: Result<Action, DropReason>) -> Action {
+fn conclude<P: Packet, T: Tables>(
+    packet: &P,
+    tables: &T,
+    scene: &Scene,
+    result: Result<Action, DropReason>,
+) -> Action {
     match result {
         Ok(action) => {
             tables.count(0, scene.direction, scene.flow.length);
@@ -70,7 +75,7 @@ fn conclude<T: Tables>(tables: &T, scene: &Scene, result: Result<Action, DropRea
             tables.count(reason as u8, scene.direction, scene.flow.length);
             // Every IPv6 stack announces its groups and looks for routers all the time: counted, not told.
             if !matches!(reason, DropReason::Multicast) {
-                scene.report_drop(tables, reason);
+                scene.report_drop(packet, tables, reason);
             }
             Action::Drop(reason)
         }
@@ -109,11 +114,11 @@ fn route_from_endpoint<P: Packet, T: Tables>(
             .map(|()| Action::Answer(Question::Solicitation));
     }
     if config.aggregation == Aggregation::None as u32 {
-        scene.report_trace(tables, TracePoint::FromEndpoint);
+        scene.report_trace(packet, tables, TracePoint::FromEndpoint);
     }
     let destination = Party::find(tables, &scene.flow.destination);
     if let Party::Endpoint(peer) = destination {
-        scene.peer_endpoint = peer.id;
+        scene.destination_endpoint = peer.id;
     }
     let mut decision = Decision { tables, config, scene };
     let report = decision.admit(packet, Party::Endpoint(endpoint), destination)?;
@@ -128,7 +133,7 @@ fn route_from_endpoint<P: Packet, T: Tables>(
         Party::Elsewhere => (TracePoint::ToStack, Action::Pass),
     };
     if let Report::Trace = report {
-        scene.report_trace(tables, point);
+        scene.report_trace(packet, tables, point);
     }
     Ok(action)
 }
@@ -152,7 +157,7 @@ fn enter_endpoint<P: Packet, T: Tables>(
     if endpoint.ifindex != scene.ifindex {
         return Err(DropReason::NoEndpoint);
     }
-    scene.endpoint = endpoint.id;
+    scene.destination_endpoint = endpoint.id;
     scene.destination_identity = endpoint.identity;
     let from_proxy = mark::is_from_proxy(packet.mark());
     // What the proxy cuts because policy has changed must not look alive to the endpoint.
@@ -160,9 +165,12 @@ fn enter_endpoint<P: Packet, T: Tables>(
         return Ok(Action::Pass);
     }
     if config.aggregation == Aggregation::None as u32 {
-        scene.report_trace(tables, TracePoint::FromStack);
+        scene.report_trace(packet, tables, TracePoint::FromStack);
     }
     let source = Party::find(tables, &scene.flow.source);
+    if let Party::Endpoint(peer) = source {
+        scene.source_endpoint = peer.id;
+    }
     let mut decision = Decision { tables, config, scene };
     let report = decision.admit(packet, source, Party::Endpoint(endpoint))?;
     let scene = decision.scene;
@@ -173,7 +181,7 @@ fn enter_endpoint<P: Packet, T: Tables>(
         false => (TracePoint::ToEndpoint, Action::Pass),
     };
     if let Report::Trace = report {
-        scene.report_trace(tables, point);
+        scene.report_trace(packet, tables, point);
     }
     Ok(action)
 }
@@ -189,7 +197,7 @@ fn sender_row<'a, P: Packet, T: Tables>(
     if endpoint.ifindex != scene.ifindex {
         return Err(DropReason::InvalidSourceIp);
     }
-    scene.endpoint = endpoint.id;
+    scene.source_endpoint = endpoint.id;
     let mac: [u8; 6] = packet.load(6).ok_or(DropReason::TruncatedHeader)?;
     if mac != endpoint.mac {
         return Err(DropReason::InvalidSourceMac);

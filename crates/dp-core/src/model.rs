@@ -1,10 +1,12 @@
 //! Tables and packets in memory: the same decisions without a kernel.
 
-use crate::{flow::Packet, hook, hook::Action, scene::Scene, tables::Tables};
+use crate::{flow::Packet, hook, hook::Action, inquiry::Rows, scene::Scene, tables::Tables};
 use ciliate_abi::{
-    Address, Aggregation, Config, Connection, ConnectionKey, Direction, Endpoint, Event, FragmentKey,
-    FragmentPorts, Lifetimes, PolicyEntry, PolicyKey, PrefixKey, RuleSet, config_flags,
+    Address, Aggregation, CAPTURE_MAX, Captured, Config, Connection, ConnectionKey, Direction, Endpoint,
+    Event, FragmentKey, FragmentPorts, Lifetimes, PolicyEntry, PolicyKey, PrefixKey, RuleSet, Watch,
+    config_flags, watched,
 };
+use core::convert::Infallible;
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
@@ -39,6 +41,14 @@ impl Packet for Bytes<'_> {
     fn mark(&self) -> u32 {
         self.mark
     }
+
+    fn capture(&self, into: &mut [u8; CAPTURE_MAX], most: u32) -> u32 {
+        let pairs = into.iter_mut().zip(self.bytes).take(usize::try_from(most).unwrap_or(CAPTURE_MAX));
+        pairs.fold(0, |count, (to, from)| {
+            *to = *from;
+            count.saturating_add(1)
+        })
+    }
 }
 
 /// A prefix in a longest-prefix table: significant bits and what follows.
@@ -56,7 +66,8 @@ pub struct Memory {
     pub connections: RefCell<BTreeMap<ConnectionKey, Connection>>,
     pub fragments: RefCell<BTreeMap<FragmentKey, FragmentPorts>>,
     pub counters: RefCell<BTreeMap<(u8, u8), (u64, u64)>>,
-    pub events: RefCell<Vec<Event>>,
+    pub events: RefCell<Vec<Captured>>,
+    pub watch: Watch,
     pub now: Cell<u32>,
 }
 
@@ -71,7 +82,7 @@ impl Default for Memory {
                 last_epoch: 1,
                 aggregation: Aggregation::Medium as u32,
                 report_interval: 5,
-                flags: config_flags::VERDICT_EVENTS | config_flags::DUAL_STACK,
+                flags: config_flags::DUAL_STACK,
                 proxy_ifindex: 2,
                 proxy_mac: [2, 0, 0, 0, 0, 2],
                 pad: [0; 2],
@@ -85,6 +96,7 @@ impl Default for Memory {
             fragments: RefCell::default(),
             counters: RefCell::default(),
             events: RefCell::default(),
+            watch: Watch { kinds: watched::ALL, ..Watch::default() },
             now: Cell::new(1000),
         }
     }
@@ -116,6 +128,26 @@ fn shares(bits: u32, a: &Address, b: &Address) -> bool {
     }
     let difference = u128::from_be_bytes(a.0) ^ u128::from_be_bytes(b.0);
     difference.leading_zeros() >= bits
+}
+
+impl Rows for Memory {
+    type Error = Infallible;
+
+    fn rule_set(&self, handle: u32) -> Result<Option<RuleSet>, Infallible> {
+        Ok(self.rule_sets.get(&handle).copied())
+    }
+
+    fn policy_entry(&self, key: &PolicyKey) -> Result<Option<PolicyEntry>, Infallible> {
+        Ok(self.policy.get(key).copied())
+    }
+
+    fn class(&self, key: &PrefixKey) -> Result<Option<u32>, Infallible> {
+        Ok(Tables::class(self, key))
+    }
+
+    fn identity(&self, address: &Address) -> Result<Option<u32>, Infallible> {
+        Ok(Tables::identity(self, address))
+    }
 }
 
 impl Tables for Memory {
@@ -184,7 +216,14 @@ impl Tables for Memory {
         *sum = sum.saturating_add(u64::from(bytes));
     }
 
-    fn emit(&self, event: impl FnOnce() -> Event) {
-        self.events.borrow_mut().push(event());
+    fn watch(&self) -> Option<&Watch> {
+        Some(&self.watch)
+    }
+
+    fn emit<P: Packet>(&self, packet: &P, watch: &Watch, event: impl Fn() -> Event) {
+        let mut captured = Captured { event: event(), bytes: [0; CAPTURE_MAX] };
+        let count = packet.capture(&mut captured.bytes, watch.capture);
+        captured.event.captured = u8::try_from(count).unwrap_or(u8::MAX);
+        self.events.borrow_mut().push(captured);
     }
 }

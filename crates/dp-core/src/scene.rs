@@ -4,12 +4,12 @@
 
 use crate::{
     admission::{Epochs, Known},
-    flow::{Flow, ICMP, ICMPV6},
+    flow::{Flow, ICMP, ICMPV6, Packet},
     policy::{Judgement, Search},
     tables::Tables,
 };
 use ciliate_abi::{
-    Address, Config, ConnectionKey, Direction, DropReason, Event, EventKind, TracePoint, config_flags,
+    Address, ConnectionKey, Direction, DropReason, Event, EventKind, TracePoint, verdict_bits, watched,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -25,15 +25,18 @@ pub struct Scene {
     pub source_identity: u32,
     pub destination_identity: u32,
     pub ifindex: u32,
-    /// The endpoint at whose device the packet was seen; 0 = not known yet.
-    pub endpoint: u16,
-    /// The endpoint it goes to, if that is another one.
-    pub peer_endpoint: u16,
+    /// The endpoint of this node that sent the packet; 0 = none, or not known yet.
+    pub source_endpoint: u16,
+    /// The endpoint of this node that it goes to; 0 = none, or not known yet.
+    pub destination_endpoint: u16,
     /// Whose policy is being asked, and what counters go by.
     pub direction: Direction,
-    /// The rule that decided last.
-    pub rule: u32,
-    /// [`event_flags`].
+    /// Rules that let the connection out of its originator and into its responder, or would not; 0 = none did.
+    pub egress_rule: u32,
+    pub ingress_rule: u32,
+    /// [`verdict_bits`] of the policies asked about this packet.
+    pub verdicts: u8,
+    /// [`event_flags`](ciliate_abi::event_flags).
     pub flags: u8,
     /// Whether the packet's connection leads through the proxy.
     pub proxied: bool,
@@ -61,10 +64,12 @@ impl Scene {
             source_identity: 0,
             destination_identity: 0,
             ifindex,
-            endpoint: 0,
-            peer_endpoint: 0,
+            source_endpoint: 0,
+            destination_endpoint: 0,
             direction,
-            rule: 0,
+            egress_rule: 0,
+            ingress_rule: 0,
+            verdicts: 0,
             flags: 0,
             proxied: false,
         }
@@ -78,10 +83,12 @@ impl Scene {
         self.source_identity = 0;
         self.destination_identity = 0;
         self.ifindex = ifindex;
-        self.endpoint = 0;
-        self.peer_endpoint = 0;
+        self.source_endpoint = 0;
+        self.destination_endpoint = 0;
         self.direction = direction;
-        self.rule = 0;
+        self.egress_rule = 0;
+        self.ingress_rule = 0;
+        self.verdicts = 0;
         self.flags = 0;
         self.proxied = false;
     }
@@ -94,35 +101,43 @@ impl Scene {
         self.epochs.reverse();
     }
 
-    /// Reports a policy decision, if somebody's policy applied and verdicts are wanted.
+    /// Notes what a policy said, for the packet's event and its connection's row.
     #[inline(always)]
-    pub fn report_verdict<T: Tables>(
-        &self,
-        tables: &T,
-        config: &Config,
-        endpoint: u16,
-        judgement: &Judgement,
-    ) {
-        if judgement.enforced && config.flags & config_flags::VERDICT_EVENTS != 0 {
-            self.report(tables, EventKind::Verdict, judgement.outcome as u8, endpoint);
+    pub fn note(&mut self, direction: Direction, judgement: &Judgement) {
+        match direction {
+            Direction::Egress => self.egress_rule = judgement.rule,
+            Direction::Ingress => self.ingress_rule = judgement.rule,
+        }
+        if judgement.enforced {
+            self.verdicts |= verdict_bits(direction, judgement.outcome);
         }
     }
 
     #[inline(always)]
-    pub fn report_trace<T: Tables>(&self, tables: &T, point: TracePoint) {
-        self.report(tables, EventKind::Trace, point as u8, self.endpoint);
+    pub fn report_trace<P: Packet, T: Tables>(&self, packet: &P, tables: &T, point: TracePoint) {
+        self.report(packet, tables, EventKind::Trace, point as u8);
     }
 
     #[inline(always)]
-    pub fn report_drop<T: Tables>(&self, tables: &T, reason: DropReason) {
-        self.report(tables, EventKind::Drop, reason as u8, self.endpoint);
+    pub fn report_drop<P: Packet, T: Tables>(&self, packet: &P, tables: &T, reason: DropReason) {
+        self.report(packet, tables, EventKind::Drop, reason as u8);
     }
 
-    /// Events are written in place: they are too large for the programs' stack.
+    /// One event says all of a packet: where it goes or why not, and what policies said. It is written in place,
+    /// being too large for the programs' stack, and only if somebody wants it.
     #[inline(never)]
-    fn report<T: Tables>(&self, tables: &T, kind: EventKind, detail: u8, endpoint: u16) {
+    fn report<P: Packet, T: Tables>(&self, packet: &P, tables: &T, kind: EventKind, detail: u8) {
+        let Some(watch) = tables.watch() else { return };
+        let kinds = match kind {
+            EventKind::Drop => watched::DROPS,
+            EventKind::Trace => watched::TRACES,
+        };
+        let kinds = if self.verdicts == 0 { kinds } else { kinds | watched::VERDICTS };
+        if watch.kinds & kinds == 0 {
+            return;
+        }
         let time = tables.nanoseconds();
-        tables.emit(|| {
+        tables.emit(packet, watch, || {
             let flow = &self.flow;
             let (source_port, destination_port) = match flow.protocol {
                 ICMP | ICMPV6 => (u16::from(flow.icmp_type), u16::from(flow.icmp_code)),
@@ -134,20 +149,22 @@ impl Scene {
                 destination: flow.destination,
                 source_identity: self.source_identity,
                 destination_identity: self.destination_identity,
-                rule: self.rule,
+                egress_rule: self.egress_rule,
+                ingress_rule: self.ingress_rule,
                 ifindex: self.ifindex,
                 length: flow.length,
                 source_port,
                 destination_port,
-                endpoint,
+                source_endpoint: self.source_endpoint,
+                destination_endpoint: self.destination_endpoint,
                 kind: kind as u8,
                 protocol: flow.protocol,
                 direction: self.direction as u8,
                 detail,
                 tcp_flags: flow.tcp_flags,
                 flags: self.flags,
-                peer_endpoint: self.peer_endpoint,
-                pad: [0; 2],
+                verdicts: self.verdicts,
+                captured: 0,
             }
         });
     }

@@ -1,8 +1,9 @@
 //! The tables that decisions read and write.
 
+use crate::flow::Packet;
 use ciliate_abi::{
     Address, Config, Connection, ConnectionKey, Direction, Endpoint, Event, FragmentKey, FragmentPorts,
-    PolicyEntry, PolicyKey, PrefixKey, RuleSet,
+    PolicyEntry, PolicyKey, PrefixKey, RuleSet, Watch,
 };
 
 /// In the kernel these are BPF maps; in tests plain ordered maps.
@@ -31,6 +32,8 @@ pub trait Tables {
 
     /// Adds one packet to the counter of a reason; 0 = forwarded.
     fn count(&self, reason: u8, direction: Direction, bytes: u32);
-    /// Hands an event to user space, or counts it as lost.
-    fn emit(&self, event: impl FnOnce() -> Event);
+    /// Which events anybody wants.
+    fn watch(&self) -> Option<&Watch>;
+    /// Hands an event about a packet to user space, or counts it as lost.
+    fn emit<P: Packet>(&self, packet: &P, watch: &Watch, event: impl Fn() -> Event);
 }

@@ -10,10 +10,14 @@
 mod frame;
 
 use ciliate_abi::{
-    ANY_PROTOCOL_SHAPE, Address, DirectionShapes, DropReason, ENTRY_ALLOW, ENTRY_DENY, Endpoint, EventKind,
-    Outcome, PolicyEntry, PolicyKey, RuleSet, rule_set_flags,
+    ANY_PROTOCOL_SHAPE, Address, Direction, DirectionShapes, DropReason, ENTRY_ALLOW, ENTRY_DENY, ENTRY_REDIRECT,
+    Endpoint, EventKind, Outcome, PolicyEntry, PolicyKey, RuleSet, event_flags, mark, rule_set_flags, watched,
 };
-use ciliate_dp_core::{Action, Question, model::Memory};
+use ciliate_dp_core::{
+    Action, Question,
+    inquiry::{Inquiry, Ruling},
+    model::Memory,
+};
 use frame::{Frame, GATEWAY_MAC, mac};
 use proptest::prelude::*;
 
@@ -164,11 +168,8 @@ fn the_highest_precedence_decides_whatever_is_more_specific() {
     assert!(delivered(memory.from_endpoint(&to(3, 127), 3)));
     assert_eq!(memory.from_endpoint(&to(3, 128), 3), Action::Drop(DropReason::Policy));
     let events = memory.events.borrow();
-    let verdicts: Vec<_> = events
-        .iter()
-        .filter(|e| e.kind == EventKind::Verdict as u8)
-        .map(|e| (e.rule, Outcome::from_number(e.detail).unwrap()))
-        .collect();
+    let verdicts: Vec<_> =
+        events.iter().map(|e| (e.event.ingress_rule, e.event.verdict(Direction::Ingress).unwrap())).collect();
     assert_eq!(
         verdicts,
         [(4, Outcome::Denied), (3, Outcome::Allowed), (3, Outcome::Allowed), (0, Outcome::Unmatched)]
@@ -292,8 +293,130 @@ fn audit_mode_reports_and_lets_pass() {
     memory.endpoints.get_mut(&v4(4)).unwrap().flags = ciliate_abi::endpoint_flags::AUDIT;
     assert!(delivered(memory.from_endpoint(&Frame::tcp(v4(2), 1, v4(4), 80, SYN).bytes(), 2)));
     let events = memory.events.borrow();
-    let verdict = events.iter().find(|e| e.kind == EventKind::Verdict as u8).unwrap();
-    assert_eq!(verdict.detail, Outcome::Audited as u8);
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].event.verdict(Direction::Ingress), Some(Outcome::Audited));
+}
+
+/// One event says that a packet was judged and where it went; nothing is said that nobody wants.
+#[test]
+fn a_short_connection_makes_four_events_at_most() {
+    let conversation = [
+        (2, SYN, Some((EventKind::Trace, Some(Outcome::Allowed)))),
+        (4, SYN | ACK, Some((EventKind::Trace, None))),
+        (2, ACK, None),
+        (2, ACK, None),
+        (4, ACK, None),
+        (4, FIN | ACK, Some((EventKind::Trace, None))),
+        (2, FIN | ACK, Some((EventKind::Trace, None))),
+        (4, ACK, None),
+    ];
+    for kinds in [watched::ALL, watched::DROPS, watched::TRACES, watched::VERDICTS, 0] {
+        let mut memory = memory();
+        memory.watch.kinds = kinds;
+        allow(&mut memory, 6, 80);
+        for (from, flags, told) in conversation {
+            let frame = match from {
+                2 => Frame::tcp(v4(2), 40000, v4(4), 80, flags),
+                _ => Frame::tcp(v4(4), 80, v4(2), 40000, flags),
+            };
+            assert!(delivered(memory.from_endpoint(&frame.bytes(), from)));
+            let told = told.filter(|(_, verdict)| {
+                kinds & watched::TRACES != 0 || (kinds & watched::VERDICTS != 0 && verdict.is_some())
+            });
+            let said = memory.events.borrow_mut().pop().map(|captured| captured.event);
+            let said = said.map(|event| (event.kind, event.verdict(Direction::Ingress)));
+            assert_eq!(said, told.map(|(kind, verdict)| (kind as u8, verdict)), "{kinds:x} {from} {flags}");
+        }
+    }
+}
+
+#[test]
+fn an_event_names_both_endpoints_and_both_rules_and_carries_what_was_asked_for() {
+    let mut memory = memory();
+    memory.watch.capture = 20;
+    allow(&mut memory, 6, 80);
+    let set = memory.rule_sets.get_mut(&OPEN).unwrap();
+    set.egress.any = 1 << ANY_PROTOCOL_SHAPE;
+    let key = PolicyKey {
+        rule_set: OPEN,
+        peer: 0,
+        port: 0,
+        port_bits: ANY_PROTOCOL_SHAPE as u8,
+        protocol: 0,
+        direction: Direction::Egress as u8,
+        pad: [0; 3],
+    };
+    memory.policy.insert(key, PolicyEntry { precedence: 1, rule: 5, action: ENTRY_ALLOW, filter: [0; 2] });
+    let frame = Frame::tcp(v4(2), 40000, v4(4), 80, SYN).bytes();
+    assert!(delivered(memory.from_endpoint(&frame, 2)));
+    let captured = memory.events.borrow_mut().pop().unwrap();
+    let event = captured.event;
+    assert_eq!((event.source_endpoint, event.destination_endpoint), (2, 4));
+    assert_eq!((event.egress_rule, event.ingress_rule), (5, 7));
+    let verdicts = [Direction::Egress, Direction::Ingress].map(|direction| event.verdict(direction));
+    assert_eq!(verdicts, [Some(Outcome::Allowed); 2]);
+    assert_eq!(event.captured, 20);
+    assert_eq!(captured.bytes[..20], frame[..20]);
+    memory.watch.capture = 128;
+    assert!(delivered(memory.from_endpoint(&Frame::tcp(v4(2), 40000, v4(4), 80, FIN).bytes(), 2)));
+    let short = memory.events.borrow_mut().pop().unwrap().event;
+    assert_eq!(usize::from(short.captured), frame.len());
+    assert_eq!((short.egress_rule, short.ingress_rule, short.verdicts), (5, 7, 0));
+}
+
+/// What a policy takes back is refused in the direction in which it was opened, whoever speaks next.
+#[test]
+fn the_event_of_a_revoked_connection_says_who_refused() {
+    let mut memory = memory();
+    allow(&mut memory, 6, 80);
+    assert!(delivered(memory.from_endpoint(&Frame::tcp(v4(2), 40000, v4(4), 80, SYN).bytes(), 2)));
+    memory.policy.clear();
+    memory.endpoints.get_mut(&v4(4)).unwrap().epoch += 100;
+    let answer = Frame::tcp(v4(4), 80, v4(2), 40000, ACK).bytes();
+    assert_eq!(memory.from_endpoint(&answer, 4), Action::Drop(DropReason::Policy));
+    let event = memory.events.borrow_mut().pop().unwrap().event;
+    assert_eq!((event.source_endpoint, event.destination_endpoint), (4, 2));
+    assert_ne!(event.flags & event_flags::REPLY, 0);
+    assert_eq!(event.verdict(Direction::Ingress), Some(Outcome::Unmatched));
+    assert_eq!(event.verdict(Direction::Egress), None);
+}
+
+#[test]
+fn connections_count_packets_and_bytes_by_direction() {
+    let memory = memory();
+    let out = Frame::tcp(v4(4), 1, v4(2), 80, SYN).bytes();
+    let back = Frame::tcp(v4(2), 80, v4(4), 1, ACK).bytes();
+    for (frame, from) in [(&out, 4), (&back, 2), (&back, 2)] {
+        assert!(delivered(memory.from_endpoint(frame, from)));
+    }
+    // Judged again, and counted all the same.
+    let mut memory = memory;
+    memory.config.peers_epoch += 1;
+    memory.endpoints.get_mut(&v4(4)).unwrap().epoch += 100;
+    assert!(delivered(memory.from_endpoint(&back, 2)));
+    let connections = memory.connections.borrow();
+    let row = connections.values().next().unwrap();
+    let length = out.len() as u64 - 14;
+    assert_eq!((row.packets, row.bytes), ([1, 3], [length, 3 * length]));
+}
+
+/// The host is a peer like any other: rule sets say whether it may enter.
+#[test]
+fn the_host_enters_where_nothing_isolates_or_a_rule_lets_it() {
+    let mut memory = memory();
+    let from_host = |to, port| {
+        let mut frame = Frame::tcp(Address::v4([10, 0, 0, 1]), port, v4(to), 80, SYN).bytes();
+        frame[..6].copy_from_slice(&mac(to));
+        frame
+    };
+    assert_eq!(memory.to_endpoint(&from_host(2, 1), 2), Action::Pass);
+    assert_eq!(memory.to_endpoint(&from_host(4, 1), 4), Action::Drop(DropReason::Policy));
+    entry(&mut memory, 1, 0, (0, ANY_PROTOCOL_SHAPE as u8), ENTRY_ALLOW, 90, 1);
+    assert_eq!(memory.to_endpoint(&from_host(4, 1), 4), Action::Pass);
+    // Taking it back stops what it let in.
+    memory.policy.clear();
+    memory.endpoints.get_mut(&v4(4)).unwrap().epoch += 100;
+    assert_eq!(memory.to_endpoint(&from_host(4, 1), 4), Action::Drop(DropReason::Policy));
 }
 
 #[test]
@@ -319,7 +442,89 @@ fn the_world_is_judged_by_its_longest_prefix() {
     assert_eq!(memory.from_endpoint(&to(9), 2), Action::Drop(DropReason::Policy));
 }
 
+#[test]
+fn a_redirected_connection_goes_to_the_proxy_both_ways() {
+    let mut memory = memory();
+    entry(&mut memory, 0, 6, (80, 16), ENTRY_REDIRECT, 5, 7);
+    for address in [v4, v6] {
+        let out = Frame::tcp(address(2), 40000, address(4), 80, SYN).bytes();
+        let back = Frame::tcp(address(4), 80, address(2), 40000, SYN | ACK).bytes();
+        assert_eq!(memory.from_endpoint(&out, 2), Action::Proxy);
+        assert_eq!(memory.from_endpoint(&back, 4), Action::Proxy);
+        // What the proxy sends on and back enters the endpoints; what others send goes to the proxy.
+        assert_eq!(memory.to_endpoint_marked(&out, 4, mark::FORWARD), Action::Pass);
+        assert_eq!(memory.to_endpoint_marked(&back, 2, mark::BACK), Action::Pass);
+        assert_eq!(memory.to_endpoint(&out, 4), Action::ProxyBack);
+        let other = Frame::tcp(address(2), 40000, address(4), 81, SYN).bytes();
+        assert_eq!(memory.from_endpoint(&other, 2), Action::Drop(DropReason::Policy));
+        assert_eq!(memory.to_endpoint_marked(&other, 4, mark::FORWARD), Action::Drop(DropReason::Policy));
+    }
+}
+
+#[test]
+fn an_allowance_without_filter_beats_a_redirection_and_a_denial_beats_both() {
+    let mut memory = memory();
+    entry(&mut memory, 0, 6, (80, 16), ENTRY_REDIRECT, 5, 7);
+    entry(&mut memory, 0, 6, (0, 0), ENTRY_ALLOW, 10, 8);
+    let out = Frame::tcp(v4(2), 40000, v4(4), 80, SYN).bytes();
+    assert!(delivered(memory.from_endpoint(&out, 2)));
+    entry(&mut memory, 0, 6, (80, 12), ENTRY_DENY, 20, 9);
+    let out = Frame::tcp(v4(2), 40001, v4(4), 80, SYN).bytes();
+    assert_eq!(memory.from_endpoint(&out, 2), Action::Drop(DropReason::PolicyDeny));
+}
+
+#[test]
+fn a_connection_that_has_to_go_to_the_proxy_later_goes_there_and_stays() {
+    let mut memory = memory();
+    allow(&mut memory, 6, 80);
+    let packet = |flags| Frame::tcp(v4(2), 40000, v4(4), 80, flags).bytes();
+    assert!(delivered(memory.from_endpoint(&packet(SYN), 2)));
+    let renew = |memory: &mut Memory, action| {
+        entry(memory, 0, 6, (80, 16), action, 10, 7);
+        memory.endpoints.get_mut(&v4(4)).unwrap().epoch += 1;
+    };
+    renew(&mut memory, ENTRY_REDIRECT);
+    assert_eq!(memory.from_endpoint(&packet(ACK), 2), Action::Proxy);
+    renew(&mut memory, ENTRY_ALLOW);
+    assert_eq!(memory.from_endpoint(&packet(ACK), 2), Action::Proxy);
+    renew(&mut memory, ENTRY_DENY);
+    assert_eq!(memory.from_endpoint(&packet(ACK), 2), Action::Drop(DropReason::PolicyDeny));
+    // The end that the proxy puts to it still arrives.
+    let reset = Frame::tcp(v4(4), 80, v4(2), 40000, RST).bytes();
+    assert_eq!(memory.to_endpoint_marked(&reset, 2, mark::BACK), Action::Pass);
+}
+
 proptest! {
+    /// User space asks for a whole connection what the programs decide about its first packet.
+    #[test]
+    fn an_inquiry_is_answered_as_packets_are_judged(
+        entries in prop::collection::vec(
+            (prop::sample::select(vec![0_u32, 1002, 1003]), 0_u8..=16, 0_u32..3, 1_u32..4, 1_u32..50), 0..8),
+        port in prop::sample::select(vec![80_u16, 81, 8080]),
+    ) {
+        let mut memory = memory();
+        for (peer, bits, action, precedence, rule) in entries {
+            let prefix = 80 & (0xffff_0000_u32 >> bits) as u16;
+            entry(&mut memory, peer, 6, (prefix, bits), action, precedence, rule);
+        }
+        let inquiry = Inquiry {
+            rule_set: CLOSED,
+            direction: Direction::Ingress,
+            peer: memory.endpoints[&v4(2)].identity,
+            peer_address: v4(2),
+            protocol: 6,
+            port,
+        };
+        let Ok(ruling) = inquiry.answer(&memory, |_| {});
+        let packet = Frame::tcp(v4(2), 40000, v4(4), port, SYN).bytes();
+        match memory.from_endpoint(&packet, 2) {
+            Action::Deliver { .. } => prop_assert!(matches!(ruling, Ruling::Allowed { .. }), "{ruling:?}"),
+            Action::Proxy => prop_assert!(matches!(ruling, Ruling::Filtered { .. }), "{ruling:?}"),
+            Action::Drop(_) => prop_assert!(matches!(ruling, Ruling::Refused { .. }), "{ruling:?}"),
+            Action::Pass | Action::ProxyBack | Action::Answer(_) => prop_assert!(false, "{ruling:?}"),
+        }
+    }
+
     /// Nothing that is cut short or garbled makes the code panic, or slips past the isolation of endpoint 4.
     #[test]
     fn broken_packets_are_dropped(
@@ -340,7 +545,7 @@ proptest! {
         bytes.truncate(cut.max(14));
         match memory.from_endpoint(&bytes, 2) {
             Action::Deliver { ifindex, .. } => prop_assert_ne!(ifindex, 4),
-            Action::Pass | Action::Answer(_) | Action::Drop(_) => {}
+            Action::Pass | Action::Proxy | Action::ProxyBack | Action::Answer(_) | Action::Drop(_) => {}
         }
         let _into_the_endpoint = memory.to_endpoint(&bytes, 4);
     }

@@ -45,7 +45,15 @@ impl Netns {
             .read(true)
             .custom_flags(libc::O_NONBLOCK)
             .open(path)
-            .map_err(|e| Error::file("open the network namespace", path, e))?;
+            .map_err(|e| match e.kind() {
+                io::ErrorKind::NotFound => Error::File {
+                    what: "open the network namespace",
+                    path: path.to_owned(),
+                    source: e,
+                    note: "; it went with its process, or never was: `ip netns list` shows those that have a name",
+                },
+                _ => Error::file("open the network namespace", path, e),
+            })?;
         let fd = OwnedFd::from(file);
         let kind = fstatfs(&fd).map_err(|e| Error::file("look at", path, e))?.filesystem_type();
         if kind.0 != NAMESPACE_FILES {

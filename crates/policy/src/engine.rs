@@ -70,13 +70,6 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// In which directions an endpoint is isolated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Enforcement {
-    pub ingress: bool,
-    pub egress: bool,
-}
-
 /// What a change means for others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effect {
@@ -329,15 +322,6 @@ impl Engine {
     /// Whether policies may apply to the subject at all.
     pub(crate) fn is_subject(&self, subject: &Subject<'_>) -> bool {
         subject.kind == SubjectKind::Endpoint && self.settings.enforcement != EnforcementMode::Never
-    }
-
-    #[must_use]
-    pub fn enforcement(&self, subject: &Subject<'_>) -> Enforcement {
-        let always = self.is_subject(subject) && self.settings.enforcement == EnforcementMode::Always;
-        Enforcement {
-            ingress: always || !self.isolating(subject, Direction::Ingress).is_empty(),
-            egress: always || !self.isolating(subject, Direction::Egress).is_empty(),
-        }
     }
 
     /// The policies that isolate the subject in the direction.

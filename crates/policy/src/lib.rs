@@ -18,7 +18,7 @@ mod settings;
 pub mod testing;
 
 pub use endpoint_labels::{endpoint_labels, prefix_labels};
-pub use engine::{Change, Effect, Enforcement, Engine, RuleRef, SelectorRow, Subject, SubjectKind};
+pub use engine::{Change, Effect, Engine, RuleRef, SelectorRow, Subject, SubjectKind};
 pub use explain::{
     Considered, DirectionExplanation, Explanation, Finding, PeerRef, Policed, Query, Unselected, Verdict,
 };

@@ -7,10 +7,10 @@ use crate::{
     state::EndpointRow,
 };
 use ciliate_api::{
-    AddressSource, BpfEndpoint, BpfMetric, Connection, ConnectionFilter, ConnectionTuple, EndpointRef,
-    Flushed, IpcacheEntry, MapEvent, MapInfo, PolicyEntry, RuleView, SelectorRow,
+    AddressSource, BpfEndpoint, BpfMetric, Carried, Connection, ConnectionFilter, ConnectionTuple,
+    EndpointRef, Flushed, IpcacheEntry, MapEvent, MapInfo, PolicyEntry, RuleView, SelectorRow,
 };
-use ciliate_bpf::{ConnectionRow, MetricRow, PolicyDump};
+use ciliate_bpf::{ConnectionRow, MetricRow, PolicyDump, Traffic};
 use ciliate_policy::rule_set::RuleId;
 use ciliate_types::{Direction, Identity, PortPrefix, Protocol};
 use ipnet::IpNet;
@@ -310,6 +310,12 @@ fn connection(row: &ConnectionRow) -> Connection {
         destination_identity: Some(row.destination_identity),
         egress_rule: (row.egress_rule != 0).then_some(row.egress_rule),
         ingress_rule: (row.ingress_rule != 0).then_some(row.ingress_rule),
+        sent: carried(row.sent),
+        received: carried(row.received),
         flags: flags.iter().filter(|(set, _)| *set).map(|(_, name)| *name).collect::<Vec<_>>().join(","),
     }
+}
+
+fn carried(traffic: Traffic) -> Carried {
+    Carried { packets: traffic.packets, bytes: traffic.bytes }
 }

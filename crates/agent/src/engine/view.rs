@@ -9,11 +9,12 @@ use crate::{
 };
 use ciliate_api::{
     AuditMode, Device, Endpoint, EndpointHealth, EndpointLogEntry, EndpointPatch, EndpointPolicy,
-    EndpointRef, EndpointState, Enforcement, Health, Network, settings::Config,
+    EndpointRef, EndpointState, Enforcement, Health, Network,
+    settings::{Config, EnforcementMode},
 };
 use ciliate_policy::Subject;
-use ciliate_types::{Direction, EndpointId};
-use std::{net::IpAddr, sync::Arc};
+use ciliate_types::{Direction, EndpointId, Labels};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 /// What an endpoint's answer says besides its row.
 #[derive(Clone, Debug)]
@@ -114,29 +115,48 @@ impl Engine {
 
     /// Notes who isolates an endpoint.
     pub(super) fn describe_policy(&mut self, id: EndpointId) {
-        let (Some(row), Some(local)) = (self.state.endpoints.get(&id), self.locals.get(&id)) else { return };
+        if let Some(isolation) = self.isolation(id) {
+            self.note_isolation(id, isolation);
+        }
+    }
+
+    pub(super) fn describe_policies(&mut self) {
+        // All policies are asked, so once for those whose labels are the same.
+        let mut by_labels: BTreeMap<Arc<Labels>, [Isolation; 2]> = BTreeMap::new();
+        let ids: Vec<EndpointId> = self.locals.keys().copied().collect();
+        for id in ids {
+            let Some(labels) = self.state.endpoints.get(&id).map(|row| Arc::clone(&row.labels)) else {
+                continue;
+            };
+            let isolation = by_labels.get(&labels).cloned().or_else(|| self.isolation(id));
+            if let Some(isolation) = isolation {
+                self.note_isolation(id, isolation.clone());
+                by_labels.insert(labels, isolation);
+            }
+        }
+    }
+
+    /// On ingress and on egress. Named ports do not matter to it.
+    fn isolation(&self, id: EndpointId) -> Option<[Isolation; 2]> {
+        let (row, local) = (self.state.endpoints.get(&id)?, self.locals.get(&id)?);
         let subject = Subject::endpoint(&row.labels, &local.ports);
-        let enforcement = self.policy.enforcement(&subject);
-        let by = |direction| -> Arc<[String]> {
-            self.policy.isolating(&subject, direction).iter().map(ToString::to_string).collect()
-        };
-        let isolation = |enforced: bool, direction| Isolation {
-            enforced: if enforced { Enforced::Yes } else { Enforced::No },
-            by: by(direction),
-        };
-        let ingress = isolation(enforcement.ingress, Direction::Ingress);
-        let egress = isolation(enforcement.egress, Direction::Egress);
+        let always = self.config.policy_enforcement == EnforcementMode::Always;
+        Some([Direction::Ingress, Direction::Egress].map(|direction| {
+            let by: Arc<[String]> =
+                self.policy.isolating(&subject, direction).iter().map(ToString::to_string).collect();
+            let enforced = if always || !by.is_empty() { Enforced::Yes } else { Enforced::No };
+            Isolation { enforced, by }
+        }))
+    }
+
+    fn note_isolation(&mut self, id: EndpointId, [ingress, egress]: [Isolation; 2]) {
+        let Some(row) = self.state.endpoints.get(&id) else { return };
         if row.ingress != ingress || row.egress != egress {
             self.state.endpoints.update(&id, |row| {
                 let row = Arc::make_mut(row);
                 (row.ingress, row.egress) = (ingress, egress);
             });
         }
-    }
-
-    pub(super) fn describe_policies(&mut self) {
-        let ids: Vec<EndpointId> = self.locals.keys().copied().collect();
-        ids.into_iter().for_each(|id| self.describe_policy(id));
     }
 
     pub fn patch_endpoint(&mut self, wanted: &EndpointRef, patch: EndpointPatch) -> Result<Endpoint> {

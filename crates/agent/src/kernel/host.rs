@@ -7,11 +7,11 @@ use super::{
 };
 use ciliate_api::{
     AuditMode, MapEvent,
-    settings::{AllowLocalhost, Config, MonitorAggregation},
+    settings::{Config, MonitorAggregation},
 };
 use ciliate_bpf::{
-    Audit, ConnectionRow, Datapath, EventReader, HostPolicing, Lifetimes, MapSizes, MapUsage, MetricRow,
-    NodeSettings, PolicyDump, Settings, Sweep, Verdicts,
+    Audit, ConnectionRow, Datapath, Events, Lifetimes, MapSizes, MapUsage, MetricRow, NodeSettings,
+    PolicyDump, Settings, Sweep,
 };
 use ciliate_net::{
     Created, EndpointDevice, Family, HostAddress, Link, Mac, Masquerade, Netlink, Netns, Router, Sysctls,
@@ -39,7 +39,7 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
 impl HostKernel {
     /// Adopts what an earlier run left, or sets everything up. On failure a host that had nothing has nothing.
-    pub fn open(config: &Config, gateways: &[IpAddr], pools: &[IpNet]) -> Result<(Self, EventReader)> {
+    pub fn open(config: &Config, gateways: &[IpAddr], pools: &[IpNet]) -> Result<(Self, Events)> {
         let router = Router {
             name: "ciliate_host".to_owned(),
             peer: "ciliate_net".to_owned(),
@@ -71,7 +71,7 @@ impl HostKernel {
         }
     }
 
-    fn set_up(&mut self, gateways: &[IpAddr]) -> Result<EventReader> {
+    fn set_up(&mut self, gateways: &[IpAddr]) -> Result<Events> {
         self.netlink.ensure_router(&self.router)?;
         for gateway in gateways {
             self.sysctls.forward(match gateway {
@@ -128,15 +128,10 @@ pub fn node_settings(config: &Config, gateways: &[IpAddr]) -> NodeSettings {
             MonitorAggregation::Maximum => ciliate_abi::Aggregation::Maximum,
         },
         report_interval: REPORT_INTERVAL,
-        host: match config.allow_localhost {
-            AllowLocalhost::Always => HostPolicing::Allow,
-            AllowLocalhost::Policy => HostPolicing::Police,
-        },
         audit: match config.policy_audit_mode.is_on() {
             true => Audit::On,
             false => Audit::Off,
         },
-        verdicts: Verdicts::On,
     }
 }
 

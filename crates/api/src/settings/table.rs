@@ -1,8 +1,8 @@
 //! The table itself and the typed values that come out of it.
 
 use super::{
-    AllowLocalhost, Change, CidrMatchTarget, Count, EnforcementMode, LogFormat, LogLevel, MonitorAggregation,
-    Resolved, Seconds, Setting, SettingValue, SettingsError, Switch,
+    AllowLocalhost, Change, CidrMatchTarget, Count, EnforcementMode, LogFormat, LogLevel, Milliseconds,
+    MonitorAggregation, Resolved, Seconds, Setting, SettingValue, SettingsError, Switch,
 };
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::path::PathBuf;
@@ -63,6 +63,8 @@ settings! {
     policy_cidr_match_mode: Vec<CidrMatchTarget> = "policy-cidr-match-mode", "", AtStart, "What CIDR rules match besides the world";
     identity_release_delay: Seconds = "identity-release-delay", "10m", AtStart, "How long the number of an unused identity is kept";
     monitor_aggregation: MonitorAggregation = "monitor-aggregation", "medium", Anytime, "How much the kernel leaves out of trace events";
+    monitor_delay: Milliseconds = "monitor-delay", "50ms", AtStart, "How long events may wait in the kernel for others; longer costs less under load";
+    monitor_capture: Count<14, 128> = "monitor-capture-length", "128", AtStart, "Bytes of each packet that events carry for who asks for them (`monitor --hex`)";
     endpoint_log_size: Count<1, 4096> = "endpoint-log-size", "64", AtStart, "Entries kept of each endpoint's log";
     ct_tcp_timeout: Seconds = "conntrack-tcp-timeout", "8000s", Anytime, "Life of an idle established TCP connection";
     ct_syn_timeout: Seconds = "conntrack-syn-timeout", "60s", Anytime, "Life of a TCP connection that is not established";

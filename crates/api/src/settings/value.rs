@@ -148,6 +148,30 @@ impl SettingValue for Seconds {
     }
 }
 
+/// A short time, at most ten seconds: `50ms`, `1s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Milliseconds(pub Duration);
+
+impl SettingValue for Milliseconds {
+    const FORM: &'static str = "DURATION";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let milliseconds = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+            (Some(number), _) => number.parse::<u64>().ok(),
+            (None, Some(number)) => number.parse::<u64>().ok().and_then(|n| n.checked_mul(1000)),
+            (None, None) => None,
+        };
+        milliseconds
+            .filter(|n| (1..=10_000).contains(n))
+            .map(|n| Self(Duration::from_millis(n)))
+            .ok_or_else(|| "a time from 1ms to 10s, such as 50ms".to_owned())
+    }
+
+    fn show(&self) -> String {
+        format!("{}ms", self.0.as_millis())
+    }
+}
+
 /// A pool whose first address is the gateway; one with host bits set is a mistake.
 macro_rules! pool {
     ($net:ty, $longest:literal, $example:literal) => {

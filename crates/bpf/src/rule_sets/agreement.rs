@@ -2,7 +2,7 @@
 
 use super::{Compiled, compile};
 use crate::{address, prefix_bits};
-use ciliate_abi::{Endpoint, PolicyKey, PrefixKey, config_flags};
+use ciliate_abi::{Endpoint, PolicyKey, PrefixKey};
 use ciliate_dp_core::{Action, model::Memory};
 use ciliate_policy::{
     Engine, Subject,
@@ -41,8 +41,6 @@ fn mac(device: u32) -> [u8; 6] {
 /// A node with every endpoint of the world on it.
 fn node(world: &World, engine: &mut Engine, beings: &[Being]) -> Memory {
     let mut memory = Memory::default();
-    // Whether the host may enter is decided by the rule sets here, as in the naive model.
-    memory.config.flags |= config_flags::POLICE_HOST;
     let known = world.prefix_identities(engine);
     for net in engine.prefixes() {
         let labels = Engine::prefix_labels(&net);

@@ -1,9 +1,6 @@
 //! A node in a network namespace of its own, with endpoints behind real devices, for tests of the datapath.
 
-use ciliate_bpf::{
-    Audit, Datapath, EndpointRow, Handle, HostPolicing, Lifetimes, MapSizes, NodeSettings, ProxyDevice,
-    Settings, Verdicts,
-};
+use ciliate_bpf::{Audit, Datapath, EndpointRow, Handle, Lifetimes, MapSizes, NodeSettings, ProxyDevice, Settings};
 use ciliate_net::{Created, EndpointDevice, Netlink, Netns, Router};
 use ciliate_policy::rule_set::{
     Action, DirectionRules, Entry, EntryKey, FilterDigest, Otherwise, Peer, RuleId, RuleSet, Traffic,
@@ -92,9 +89,7 @@ impl Node {
                 lifetimes: Lifetimes { tcp: HOUR, tcp_syn: HOUR, tcp_close: HOUR, other: HOUR },
                 aggregation: ciliate_abi::Aggregation::Medium,
                 report_interval: Duration::from_secs(5),
-                host: HostPolicing::Allow,
                 audit: Audit::Off,
-                verdicts: Verdicts::On,
                 proxy: Some(ProxyDevice { ifindex, mac }),
             },
         };

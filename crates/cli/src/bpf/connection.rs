@@ -69,11 +69,15 @@ fn line(connection: &Connection) -> String {
     let peer = |address: IpAddr, port: u16| SocketAddr::new(address, port);
     let identity = connection.source_identity.map_or(String::new(), |id| format!(" SourceSecurityID={id}"));
     format!(
-        "{} {} -> {} expires={} State={} Flags=[ {} ]{identity}\n",
+        "{} {} -> {} expires={} TxPackets={} TxBytes={} RxPackets={} RxBytes={} State={} Flags=[ {} ]{identity}\n",
         tuple.protocol,
         peer(tuple.source, tuple.source_port),
         peer(tuple.destination, tuple.destination_port),
         connection.expires_seconds,
+        connection.sent.packets,
+        connection.sent.bytes,
+        connection.received.packets,
+        connection.received.bytes,
         connection.state,
         connection.flags,
     )
@@ -92,7 +96,7 @@ impl View for FlushedView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ciliate_api::ConnectionTuple;
+    use ciliate_api::{Carried, ConnectionTuple};
     use ciliate_types::{Identity, Protocol};
 
     #[test]
@@ -112,11 +116,13 @@ mod tests {
             destination_identity: None,
             egress_rule: None,
             ingress_rule: Some(7),
+            sent: Carried { packets: 3, bytes: 180 },
+            received: Carried { packets: 2, bytes: 120 },
         };
         assert_eq!(
             line(&connection),
-            "TCP [fd00::1]:3434 -> [fd00::2]:80 expires=7999 State=established \
-             Flags=[ SeenNonSyn ] SourceSecurityID=31995\n"
+            "TCP [fd00::1]:3434 -> [fd00::2]:80 expires=7999 TxPackets=3 TxBytes=180 RxPackets=2 RxBytes=120 \
+             State=established Flags=[ SeenNonSyn ] SourceSecurityID=31995\n"
         );
     }
 

@@ -139,12 +139,14 @@ impl Stage {
 /// Where our own programs are; those of other packages are built when they are missing.
 fn programs() -> PathBuf {
     let folder = Path::new(env!("CARGO_BIN_EXE_ciliate")).parent().unwrap().to_owned();
-    if !folder.join("deathstar").exists() {
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--package", "deathstar"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status();
-        assert!(status.is_ok_and(|s| s.success()), "deathstar cannot be built");
+    for package in ["deathstar", "ciliate-cni"] {
+        if !folder.join(package).exists() {
+            let status = Command::new(env!("CARGO"))
+                .args(["build", "--quiet", "--package", package])
+                .current_dir(env!("CARGO_MANIFEST_DIR"))
+                .status();
+            assert!(status.is_ok_and(|s| s.success()), "{package} cannot be built");
+        }
     }
     folder
 }

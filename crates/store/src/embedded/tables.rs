@@ -49,8 +49,7 @@ pub(super) fn open_read(transaction: &ReadTransaction, kind: &str) -> Result<Opt
 /// Writes what makes a new file a store.
 pub(super) fn start(path: &Path, database: &Database) -> Result<(), Error> {
     let start = || {
-        let mut transaction = database.begin_write()?;
-        transaction.set_quick_repair(true);
+        let transaction = database.begin_write()?;
         {
             let mut meta = transaction.open_table(META)?;
             meta.insert(FORMAT_KEY, FORMAT)?;
@@ -107,8 +106,7 @@ pub(super) fn write(
     for (position, write) in writes.iter().enumerate() {
         by_kind.entry(&write.kind).or_default().push((position, write));
     }
-    let mut transaction = database.begin_write().map_err(|e| broken(e.into()))?;
-    transaction.set_quick_repair(true);
+    let transaction = database.begin_write().map_err(|e| broken(e.into()))?;
     let mut changes = Vec::new();
     for (kind, writes) in by_kind {
         let name = format!("{PREFIX}{kind}");

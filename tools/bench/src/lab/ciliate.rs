@@ -43,10 +43,14 @@ impl Node {
 
     /// Removes the pinned programs, not those that are attached.
     pub fn forget_programs(&self) -> Result<()> {
-        let folder = self.folder.join("bpf/ciliate/programs");
-        let files = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
-        for file in files {
-            fs::remove_file(file?.path()).context("cannot remove a pinned program")?;
+        let files = |folder: PathBuf| {
+            fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))
+        };
+        // Below a folder for each version of the layout.
+        for version in files(self.folder.join("bpf/ciliate"))? {
+            for file in files(version?.path().join("programs"))? {
+                fs::remove_file(file?.path()).context("cannot remove a pinned program")?;
+            }
         }
         Ok(())
     }

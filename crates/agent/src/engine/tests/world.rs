@@ -74,7 +74,8 @@ impl World {
         let (settings, config) = ciliate_api::settings::resolve(&flags, |_| None, None).unwrap();
         let store = Arc::new(Embedded::open(&config.state_dir).unwrap());
         let kernel = Box::new(self.kernel.clone());
-        let (mut engine, _) = Engine::new(Parts { config, settings, kernel, store, notices: Notices::new() });
+        let (mut engine, _) =
+            Engine::new(Parts { config, settings, kernel, store, notices: Notices::new(None, 0) });
         engine.restore()?;
         self.engine = Some(engine);
         Ok(())
