@@ -45,6 +45,11 @@ impl Pins {
         self.root.join("expedited")
     }
 
+    /// Of the program that belongs to the network namespace, and to no device.
+    pub fn sockets(&self) -> PathBuf {
+        self.root.join("sockets")
+    }
+
     pub fn programs(&self) -> PathBuf {
         self.root.join("programs")
     }
@@ -60,14 +65,14 @@ impl Pins {
     pub fn remove(&self) -> Result<(), Error> {
         Expedited::recover(self.expedited());
         // Links first, so that devices are let go before their tables.
-        for part in ["links", "programs", "maps"] {
+        for part in ["links", "sockets", "programs", "maps"] {
             remove_tree(&self.root.join(part))?;
         }
         remove_tree(&self.root)
     }
 
     pub fn create(&self) -> Result<(), Error> {
-        for path in [self.root.join("maps"), self.programs(), self.links()] {
+        for path in [self.root.join("maps"), self.programs(), self.links(), self.sockets()] {
             fs::create_dir_all(&path).map_err(|source| match source.kind() {
                 io::ErrorKind::PermissionDenied => Error::NotPermitted,
                 _ => Error::Pin { what: "create", path, source },

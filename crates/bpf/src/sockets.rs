@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-/// Name of the link's pin; those of devices end in a direction.
+/// Name of the link's pin.
 const LINK: &str = "sk_lookup";
 pub(crate) const PROGRAM: &str = "cil_sk_lookup";
 const LISTENERS: &str = "PROXY_LISTENERS";
@@ -21,7 +21,7 @@ pub(crate) fn attach(program: &mut SkLookup, pins: &Pins) -> Result<(), Error> {
         device: "this network namespace".into(),
         reason: source.to_string(),
     };
-    let path = pins.links().join(LINK);
+    let path = pins.sockets().join(LINK);
     if path.exists() {
         let link = syscall::open_pin(&path).map_err(refused)?;
         let fd = program.fd().map_err(|source| Error::Program { name: PROGRAM, source })?;
