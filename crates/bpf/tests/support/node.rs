@@ -5,7 +5,7 @@ use ciliate_bpf::{
 };
 use ciliate_net::{Created, EndpointDevice, Netlink, Netns, Router};
 use ciliate_policy::rule_set::{
-    Action, DirectionRules, Entry, EntryKey, Otherwise, Peer, RuleId, RuleSet, Traffic,
+    Action, DirectionRules, Entry, EntryKey, FilterDigest, Otherwise, Peer, RuleId, RuleSet, Traffic,
 };
 use ciliate_types::{EndpointId, Identity, PortPrefix, Protocol};
 use nix::{
@@ -179,7 +179,10 @@ pub fn only(peer: Identity, port: u16) -> RuleSet {
 pub fn rules<const N: usize>(entries: [(Peer, u16, Action, u32, u32); N]) -> RuleSet {
     let entries = entries.map(|(peer, port, action, precedence, rule)| {
         let traffic = Traffic::Ports(Protocol::TCP, PortPrefix { value: port, len: 16 });
-        (EntryKey { peer, traffic }, Entry { action, precedence, rule: RuleId(rule) })
+        (
+            EntryKey { peer, traffic },
+            Entry { action, precedence, rule: RuleId(rule), filter: FilterDigest::NONE },
+        )
     });
     let ingress = DirectionRules {
         otherwise: Otherwise::Deny,
