@@ -47,6 +47,8 @@ impl FromStr for EventKind {
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     Allowed,
+    /// Goes to the proxy, which looks at every request.
+    Redirected,
     Denied,
     /// Would have been denied.
     Audit,
@@ -56,6 +58,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Allowed => "ALLOWED",
+            Self::Redirected => "REDIRECTED",
             Self::Denied => "DENIED",
             Self::Audit => "AUDIT",
         })

@@ -25,6 +25,10 @@ pub struct TraceRequest {
     pub destination: TracePeer,
     /// `80/TCP`, `53/ANY` is asked as two questions; `ICMP:8` and `ICMPv6:128` ask for a type.
     pub traffic: String,
+    /// What is asked for within the connection: `POST /v1/x` with headers on further lines, `dns:NAME`, `sni:NAME`,
+    /// `kafka:produce topic=NAME`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -74,6 +78,9 @@ pub struct ConsideredRule {
     pub rule: RuleView,
     pub outcome: RuleOutcome,
     pub why: String,
+    /// What requests have to be like, a line for each way; empty if the rule does not look at them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub l7: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -112,6 +119,9 @@ pub struct TraceReply {
     pub source: TraceSide,
     pub destination: TraceSide,
     pub traffic: String,
+    /// The request that was asked about, as it was understood.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
     /// Egress of the source and ingress of the destination, where these are under policy here.
     pub directions: Vec<DirectionTrace>,
     pub verdict: Verdict,

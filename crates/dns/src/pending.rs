@@ -6,7 +6,7 @@
 
 mod clients;
 
-use crate::message::{Answer, Edns, Flags, Query, Question};
+use crate::message::{Answer, Edns, Flags, PLAIN_UDP_LIMIT, Query, Question};
 use clients::Clients;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -138,6 +138,12 @@ impl<T> Asked<T> {
     #[must_use]
     pub fn question_bytes(&self) -> &[u8] {
         &self.question
+    }
+
+    /// The largest answer that the client takes in one datagram, in bytes.
+    #[must_use]
+    pub fn udp_limit(&self) -> u16 {
+        self.edns.map_or(PLAIN_UDP_LIMIT, |edns| edns.udp_size)
     }
 
     /// The question to [resolve](Answer::resolve) answers with.

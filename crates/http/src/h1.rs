@@ -1,5 +1,15 @@
 //! HTTP/1.0 and 1.1.
 
+mod body;
+mod connection;
+mod head;
+mod line;
+mod response;
+mod rewrite;
+mod server;
 mod step;
 
-pub use step::{ClientEnd, ClientNext, ClientStep, Decision, Response, ServerEnd, ServerNext, ServerStep};
+pub use connection::Connection;
+pub use step::{
+    ClientEnd, ClientNext, ClientStep, Decision, Rejudged, Response, ServerEnd, ServerNext, ServerStep,
+};

@@ -8,7 +8,7 @@
 //!
 //! One [`h1::Connection`] stands for a client's connection and the connection to the server that belongs to it alone:
 //!
-//! ```ignore
+//! ```text
 //! let settings = Arc::new(Settings::default());
 //! let mut connection = h1::Connection::<Token>::new(settings);     // Token: whatever the caller wants back with the response
 //!
@@ -39,21 +39,29 @@
 //!
 //! # Rules
 //!
-//! ```ignore
+//! ```text
 //! let rules: RuleSet = RuleSet::compile(&http_rules, &secrets)?;   // Err(RuleError): which rule, which field, which position
 //! let matched: Option<Matched> = rules.judge(&request, &mut scratch);   // the first rule that matches; None = denied
 //! matched.rule      // index into `http_rules`
 //! matched.edits     // what ADD, DELETE and REPLACE do to the head
 //! matched.logged    // LOG: header names that were not as wanted
 //! ```
-//! A `RuleSet` is `Send + Sync`; one `Scratch` per worker thread serves all rule sets. `secrets: &dyn Fn(&SecretRef) -> Option<Vec<u8>>`.
+//! A `RuleSet` is `Send + Sync`; one `Scratch` per worker thread serves all rule sets. `secrets`: [`Secrets`].
 
+mod bytes;
 mod edit;
+mod path;
 mod refusal;
+mod reply;
+mod request;
+mod rules;
 mod settings;
 
 pub mod h1;
 
 pub use edit::Edit;
 pub use refusal::{Refusal, ServerFault};
+pub use reply::ACCESS_DENIED;
+pub use request::{Headers, Request, Version};
+pub use rules::{FieldName, Matched, RuleError, RuleSet, Scratch, Secrets};
 pub use settings::{DotSegments, EscapedSlashes, Limits, Paths, RepeatedSlashes, Settings};

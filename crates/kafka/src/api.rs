@@ -2,7 +2,10 @@
 
 use crate::schema::{Field, admin, data, groups};
 use ciliate_types::KafkaRole;
-use kafka_protocol::messages::ApiKey;
+use kafka_protocol::{
+    messages::{ApiKey, InitProducerIdRequest, OffsetCommitRequest, OffsetFetchRequest},
+    protocol::{Message, VersionRange},
+};
 
 /// What the body of a request has to do with topics.
 #[derive(Clone, Copy, Debug)]
@@ -149,8 +152,18 @@ pub fn role_keys(role: KafkaRole) -> &'static [i16] {
 
 pub(crate) fn known(key: i16, version: i16) -> Option<ApiKey> {
     let api = ApiKey::try_from(key).ok()?;
-    let versions = api.valid_versions();
+    let versions = versions(api);
     (versions.min..=versions.max).contains(&version).then_some(api)
+}
+
+/// The versions that can be read and answered. The last ones of some kinds were still subject to change in Kafka 4.1.
+pub(crate) fn versions(api: ApiKey) -> VersionRange {
+    match api {
+        ApiKey::OffsetCommit => OffsetCommitRequest::VERSIONS,
+        ApiKey::OffsetFetch => OffsetFetchRequest::VERSIONS,
+        ApiKey::InitProducerId => InitProducerIdRequest::VERSIONS,
+        api => api.valid_versions(),
+    }
 }
 
 /// Whether lengths are variable and structs end with tagged fields.

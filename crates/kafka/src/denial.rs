@@ -237,7 +237,10 @@ pub(crate) fn plain_error(api: ApiKey, reason: &Reason) -> i16 {
         | ApiKey::LeaveGroup
         | ApiKey::SyncGroup
         | ApiKey::ListGroups => code::GROUP,
-        ApiKey::ConsumerGroupHeartbeat | ApiKey::ShareGroupHeartbeat => group_error(reason),
+        ApiKey::ConsumerGroupHeartbeat
+        | ApiKey::ShareGroupHeartbeat
+        | ApiKey::AlterShareGroupOffsets
+        | ApiKey::DeleteShareGroupOffsets => group_error(reason),
         ApiKey::AddOffsetsToTxn | ApiKey::EndTxn | ApiKey::ListTransactions => code::TRANSACTION,
         ApiKey::SaslHandshake => code::UNSUPPORTED_SASL_MECHANISM,
         ApiKey::SaslAuthenticate => code::SASL_FAILED,

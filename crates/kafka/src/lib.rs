@@ -12,7 +12,7 @@
 //! - Requests for all topics (`Metadata` or `OffsetFetch` without a list) match no rule with a topic. Topics in `DescribeConfigs`, `AlterConfigs` and
 //!   the like count. Requests about rights (`CreateAcls`), with share sessions (`ShareFetch`), among brokers, and those of versions or kinds that are not
 //!   known here match no rule with a topic either. So that clients need not meet that, the versions that a broker offers in its
-//!   answer to `ApiVersions` are lowered to the known ones for requests that name topics.
+//!   answer to `ApiVersions` are lowered to the known ones.
 //! - A topic id counts as its name, which is learnt from the answers to `Metadata` ([`TopicIds`]); until then the client is told
 //!   `UNKNOWN_TOPIC_ID`, and asks.
 //! - A fetch in a session counts as a fetch of all topics of the session, so a rule that is taken away ends it. Of a session that this connection did not

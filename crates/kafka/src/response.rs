@@ -101,7 +101,8 @@ pub(crate) fn fetch_session(frame: &[u8], flexible: bool) -> Option<i32> {
     }
 }
 
-/// Lowers the versions that a broker offers to those which can be read here, for requests whose topics matter. `version` is that of the request.
+/// Lowers the versions that a broker offers to those which can be read here, for requests that a topic does not rule out anyway.
+/// `version` is that of the request.
 pub(crate) fn clamp_versions(frame: &[u8], version: i16) -> Result<Option<Vec<u8>>, Malformed> {
     const FLEXIBLE: i16 = 3;
     const ARRAY: &str = "api_keys";
@@ -125,12 +126,8 @@ pub(crate) fn clamp_versions(frame: &[u8], version: i16) -> Result<Option<Vec<u8
         let at = frame.len().saturating_sub(walk.rest().len());
         let max = i16::from_be_bytes(walk.fixed(ARRAY)?);
         walk.fields(&[], &mut |_| {})?;
-        let Some(readable) =
-            ApiKey::try_from(key).ok().filter(|api| matches!(api::body(*api), api::Body::Topics(_)))
-        else {
-            continue;
-        };
-        let readable = readable.valid_versions();
+        let readable = ApiKey::try_from(key).ok().filter(|api| !matches!(api::body(*api), api::Body::Opaque));
+        let Some(readable) = readable.map(api::versions) else { continue };
         if max > readable.max && min <= readable.max {
             let out = out.get_or_insert_with(|| frame.to_vec());
             if let Some(place) = out.get_mut(at..at.saturating_add(2)) {

@@ -2,11 +2,11 @@
 
 use crate::selector::label_key;
 use ciliate_types::{
-    CLUSTER_KEY, Label, Labels, NAMESPACE_KEY, NAMESPACE_LABELS_PREFIX, ReservedIdentity,
+    CLUSTER_KEY, Label, Labels, NAMESPACE_KEY, NAMESPACE_LABELS_PREFIX, NamePattern, ReservedIdentity,
     SERVICE_ACCOUNT_KEY, source,
 };
 use ipnet::IpNet;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 /// Every namespace has this label with its name, as in Kubernetes, whether or not there is an object for it.
 const NAMESPACE_NAME_KEY: &str = "kubernetes.io/metadata.name";
@@ -43,6 +43,30 @@ pub fn prefix_labels(net: &IpNet) -> Labels {
     [Label::new(source::CIDR, &label_key(net), ""), Label::reserved(world_of(net))].into_iter().collect()
 }
 
+/// The labels of the identity of an address outside of the cluster that was found under names of these patterns.
+///
+/// `covering` is the longest of the engine's prefixes around the address ([`crate::Engine::covering_prefix`]): the address has
+/// a row of its own in the kernel then, which hides that of the prefix, so its identity has to have the labels of both for rules
+/// about addresses to hold. When prefixes come or go ([`crate::Effect`]), the labels have to be computed again, before rule sets
+/// that follow from the change are used. Addresses with equal labels share an identity: one for every set of patterns, family and
+/// covering prefix, whatever their number.
+#[must_use]
+pub fn fqdn_labels<'a>(
+    patterns: impl IntoIterator<Item = &'a NamePattern>,
+    address: IpAddr,
+    covering: Option<IpNet>,
+) -> Labels {
+    let around = covering.map_or_else(|| world_labels(address), |net| prefix_labels(&net));
+    let names = patterns.into_iter().map(|pattern| Label::new(source::FQDN, pattern.as_str(), ""));
+    around.iter().cloned().chain(names).collect()
+}
+
+/// The labels of an address that no rule names.
+#[must_use]
+pub fn world_labels(address: IpAddr) -> Labels {
+    [Label::reserved(world_of(&address.into()))].into_iter().collect()
+}
+
 /// The world that the addresses of a prefix are part of.
 #[must_use]
 pub fn world_of(net: &IpNet) -> ReservedIdentity {
@@ -72,6 +96,29 @@ mod tests {
              k8s:io.cilium.k8s.namespace.labels.team=a,k8s:io.cilium.k8s.policy.cluster=blue,\
              k8s:io.cilium.k8s.policy.serviceaccount=robot,k8s:io.kubernetes.pod.namespace=prod"
         );
+    }
+
+    #[test]
+    fn an_address_has_its_names_and_its_prefix() {
+        let patterns = ["*.twitter.com", "api.twitter.com"].map(|text| match text.contains('*') {
+            true => NamePattern::MatchPattern(text.parse().unwrap()),
+            false => NamePattern::MatchName(text.parse().unwrap()),
+        });
+        for (address, covering, labels) in [
+            ("192.0.2.1", None, "reserved:world-ipv4"),
+            ("2001:db8::1", None, "reserved:world-ipv6"),
+            ("192.0.2.1", Some("192.0.2.0/24"), "cidr:192.0.2.0/24,reserved:world-ipv4"),
+        ] {
+            let covering = covering.map(|net| net.parse().unwrap());
+            let found: Vec<_> = fqdn_labels(&patterns, address.parse().unwrap(), covering)
+                .iter()
+                .map(ToString::to_string)
+                .filter(|label| !label.starts_with("fqdn:"))
+                .collect();
+            assert_eq!(found.join(","), labels);
+            let all = fqdn_labels(&patterns, address.parse().unwrap(), covering);
+            assert!(all.has(source::FQDN, "*.twitter.com") && all.has(source::FQDN, "api.twitter.com"));
+        }
     }
 
     #[test]

@@ -11,16 +11,18 @@ use crate::{
     lower::{self, Lowered},
     parse::path::Problems,
     policies::{Context, Policies},
-    rule_set::{Action, RuleId, RuleSet},
+    rule_set::{Action, Filter, FilterDigest, RuleId, RuleSet},
+    selector::Selector,
     selectors::{Selected, SelectorId, Selectors, SpecId},
     settings::{EnforcementMode, Settings},
 };
 use cache::Cache;
-use ciliate_types::{Direction, Identity, Labels};
+use ciliate_types::{Direction, Identity, L7Rules, Labels, NamePattern};
 use ipnet::IpNet;
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     sync::Arc,
 };
 
@@ -78,28 +80,43 @@ pub struct Effect {
     pub stale: Vec<Arc<Labels>>,
     pub prefixes_added: Vec<IpNet>,
     pub prefixes_removed: Vec<IpNet>,
+    /// Patterns of names that are in use now, and those that are no more: see [`Engine::fqdn_selectors`].
+    pub names_added: Vec<NamePattern>,
+    pub names_removed: Vec<NamePattern>,
+}
+
+/// Adds what moved later to what moved before.
+fn merge_moved<T: PartialEq>(before: (&mut Vec<T>, &mut Vec<T>), later: (Vec<T>, Vec<T>)) {
+    let ((added, removed), (later_added, later_removed)) = (before, later);
+    let (cancelled, later_removed): (Vec<_>, Vec<_>) =
+        later_removed.into_iter().partition(|thing| added.contains(thing));
+    added.retain(|thing| !cancelled.contains(thing));
+    let (cancelled, later_added): (Vec<_>, Vec<_>) =
+        later_added.into_iter().partition(|thing| removed.contains(thing));
+    removed.retain(|thing| !cancelled.contains(thing));
+    added.extend(later_added);
+    removed.extend(later_removed);
 }
 
 impl Effect {
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.stale.is_empty() && self.prefixes_added.is_empty() && self.prefixes_removed.is_empty()
+        self.stale.is_empty()
+            && self.prefixes_added.is_empty()
+            && self.prefixes_removed.is_empty()
+            && self.names_added.is_empty()
+            && self.names_removed.is_empty()
     }
 
     /// Adds what a later change means.
     pub fn merge(&mut self, later: Self) {
-        let Self { revision, stale, prefixes_added, prefixes_removed } = later;
+        let Self { revision, stale, prefixes_added, prefixes_removed, names_added, names_removed } = later;
         self.revision = revision;
         self.stale
             .extend(stale.into_iter().filter(|labels| !self.stale.contains(labels)).collect::<Vec<_>>());
-        let (cancelled, removed): (Vec<_>, Vec<_>) =
-            prefixes_removed.into_iter().partition(|net| self.prefixes_added.contains(net));
-        self.prefixes_added.retain(|net| !cancelled.contains(net));
-        let (cancelled, added): (Vec<_>, Vec<_>) =
-            prefixes_added.into_iter().partition(|net| self.prefixes_removed.contains(net));
-        self.prefixes_removed.retain(|net| !cancelled.contains(net));
-        self.prefixes_added.extend(added);
-        self.prefixes_removed.extend(removed);
+        let prefixes = (&mut self.prefixes_added, &mut self.prefixes_removed);
+        merge_moved(prefixes, (prefixes_added, prefixes_removed));
+        merge_moved((&mut self.names_added, &mut self.names_removed), (names_added, names_removed));
     }
 }
 
@@ -116,8 +133,18 @@ pub struct RuleRef {
     /// The text of the policy's field `log`.
     pub log: String,
     pub labels: Vec<String>,
+    /// What requests have to be like, where the rule says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub l7: Option<Arc<L7Rules>>,
     /// Of the change that brought the object.
     pub revision: u64,
+}
+
+/// A pattern of names that rules choose peers by, and who uses it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FqdnSelectorRow {
+    pub pattern: NamePattern,
+    pub users: Vec<ObjectKey>,
 }
 
 /// A selector with who uses it and whom it selects.
@@ -273,8 +300,10 @@ impl Engine {
     }
 
     fn effect(&mut self, stale: Vec<Arc<Labels>>) -> Effect {
-        let (prefixes_added, prefixes_removed) = self.selectors.take_moved();
-        Effect { revision: self.revision, stale, prefixes_added, prefixes_removed }
+        let (prefixes_added, prefixes_removed) = self.selectors.take_moved_prefixes();
+        let (names_added, names_removed) = self.selectors.take_moved_names();
+        let revision = self.revision;
+        Effect { revision, stale, prefixes_added, prefixes_removed, names_added, names_removed }
     }
 
     /// Every prefix that some rule refers to, exceptions included. Each needs an identity of its own, with
@@ -345,10 +374,6 @@ impl Engine {
         self.selectors.get(id)
     }
 
-    pub(crate) fn has_prefix(&self, net: &IpNet) -> bool {
-        self.selectors.has_prefix(net)
-    }
-
     /// Where a rule of a rule set comes from.
     #[must_use]
     pub fn rule(&self, id: RuleId) -> Option<RuleRef> {
@@ -361,6 +386,7 @@ impl Engine {
                 description: "the local host may reach its endpoints".to_owned(),
                 log: String::new(),
                 labels: Vec::new(),
+                l7: None,
                 revision: 0,
             });
         }
@@ -368,26 +394,69 @@ impl Engine {
         Some(RuleRef {
             object: Some(ObjectKey::clone(&spec.object)),
             direction: rule.direction,
-            action: rule.action,
+            action: rule.effect.action(),
             section: rule.section.to_string(),
             description: spec.description.to_string(),
             log: spec.log.to_string(),
             labels: spec.labels.to_vec(),
+            l7: rule.effect.l7().cloned(),
             revision: spec.revision,
         })
+    }
+
+    /// What the digest of an entry stands for, as long as somebody holds a rule set with such an entry.
+    #[must_use]
+    pub fn filter(&self, digest: FilterDigest) -> Option<Arc<Filter>> {
+        self.cache.filter(digest)
+    }
+
+    /// The filters of all rule sets that somebody holds.
+    #[must_use]
+    pub fn filters(&self) -> BTreeMap<FilterDigest, Arc<Filter>> {
+        self.cache.filters()
+    }
+
+    /// Every distinct pattern of `toFQDNs`. An address that was found under a name of some of them needs an identity with
+    /// [`crate::fqdn_labels`].
+    #[must_use]
+    pub fn fqdn_selectors(&self) -> Vec<FqdnSelectorRow> {
+        let row = |row: &Selected| match &*row.selector {
+            Selector::Fqdn(pattern) => {
+                Some(FqdnSelectorRow { pattern: pattern.clone(), users: self.users(row) })
+            }
+            Selector::Labels(_) | Selector::Entity(_) | Selector::Cidr(_) => None,
+        };
+        let mut rows: Vec<_> = self.selectors.iter().filter_map(row).collect();
+        rows.sort_by(|a, b| a.pattern.cmp(&b.pattern));
+        rows
+    }
+
+    /// The longest of the [`Self::prefixes`] around an address.
+    #[must_use]
+    pub fn covering_prefix(&self, address: IpAddr) -> Option<IpNet> {
+        let mut around = Some(IpNet::from(address));
+        while let Some(net) = around {
+            if self.selectors.has_prefix(&net) {
+                return Some(net);
+            }
+            around = net.supernet();
+        }
+        None
+    }
+
+    fn users(&self, row: &Selected) -> Vec<ObjectKey> {
+        let specs = row.users.iter().filter_map(|id| self.policies.spec(*id));
+        let users: BTreeSet<&ObjectKey> = specs.map(|spec| &*spec.object).collect();
+        users.into_iter().cloned().collect()
     }
 
     /// Every distinct selector of peers.
     #[must_use]
     pub fn selectors(&self) -> Vec<SelectorRow> {
-        let row = |row: &Selected| {
-            let specs = row.users.iter().filter_map(|id| self.policies.spec(*id));
-            let users: BTreeSet<&ObjectKey> = specs.map(|spec| &*spec.object).collect();
-            SelectorRow {
-                selector: row.selector.to_string(),
-                users: users.into_iter().cloned().collect(),
-                identities: row.identities.clone(),
-            }
+        let row = |row: &Selected| SelectorRow {
+            selector: row.selector.to_string(),
+            users: self.users(row),
+            identities: row.identities.clone(),
         };
         let mut rows: Vec<_> = self.selectors.iter().map(row).collect();
         rows.sort_by(|a, b| a.selector.cmp(&b.selector));

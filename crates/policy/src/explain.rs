@@ -2,6 +2,7 @@
 //!
 //! Rules are judged by labels and addresses, one by one; rule sets and the selectors' identities take no part.
 
+mod decide;
 mod peer;
 mod text;
 
@@ -9,15 +10,16 @@ use crate::{
     Engine, ObjectKey,
     engine::Subject,
     identities::NamedPorts,
+    l7::{Fit, Request, describe},
     policies::StoredRule,
     rule::TrafficMatch,
-    rule_set::{Action, PeerKind, RuleId, SETTING_PRECEDENCE},
+    rule_set::{Action, PeerKind, RuleId},
     settings::{AllowLocalhost, EnforcementMode},
 };
-use ciliate_types::{Direction, Labels, Protocol, ReservedIdentity, source};
+use ciliate_types::{Direction, L7Rules, Labels, Protocol, ReservedIdentity, source};
 use peer::Peer;
 use serde::Serialize;
-use std::{cmp::Reverse, net::IpAddr};
+use std::{net::IpAddr, sync::Arc};
 
 /// One end of a flow, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +50,8 @@ pub struct Query {
     pub protocol: Protocol,
     /// Of ICMP the type; without meaning for protocols without ports.
     pub port: u16,
+    /// What is asked for within the connection, if that is a part of the question.
+    pub request: Option<Request>,
 }
 
 #[must_use]
@@ -55,6 +59,8 @@ pub struct Query {
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     Allowed,
+    /// The proxy asks about every request; which one is meant, or all of it, is not known here.
+    Redirected,
     Denied,
 }
 
@@ -65,9 +71,12 @@ pub struct Explanation {
     pub destination: Labels,
     pub protocol: Protocol,
     pub port: u16,
+    /// Such as `http POST /v1/request-landing`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
     pub egress: DirectionExplanation,
     pub ingress: DirectionExplanation,
-    /// Allowed if both directions allow.
+    /// Allowed if both directions allow, denied if one denies.
     pub verdict: Verdict,
 }
 
@@ -83,7 +92,7 @@ pub struct DirectionExplanation {
     pub rules: Vec<Considered>,
     /// Policies that do not select the end, and the label it would need.
     pub unselected: Vec<Unselected>,
-    /// The rule that decided. None if no rule matched.
+    /// The rule that decided; of several that redirect the lowest. None if no rule matched, or none the request.
     pub decided_by: Option<RuleId>,
     pub verdict: Verdict,
     pub reason: String,
@@ -111,9 +120,16 @@ pub struct Considered {
     pub peer: Finding,
     /// Whether it is about this traffic.
     pub traffic: Finding,
+    /// What requests have to be like, a line for each way; empty if the rule does not look at them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub l7: Vec<String>,
+    /// What it says of the request that was asked about, if it is about this peer and this traffic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<Fit>,
 }
 
 impl Considered {
+    /// Whether the rule is about this connection.
     #[must_use]
     pub fn matches(&self) -> bool {
         self.peer.matches && self.traffic.matches
@@ -142,14 +158,16 @@ impl Engine {
         let egress = self.explain_direction(Direction::Egress, &source, &destination, query);
         let ingress = self.explain_direction(Direction::Ingress, &destination, &source, query);
         let verdict = match (egress.verdict, ingress.verdict) {
-            (Verdict::Allowed, Verdict::Allowed) => Verdict::Allowed,
             (Verdict::Denied, _) | (_, Verdict::Denied) => Verdict::Denied,
+            (Verdict::Redirected, _) | (_, Verdict::Redirected) => Verdict::Redirected,
+            (Verdict::Allowed, Verdict::Allowed) => Verdict::Allowed,
         };
         Explanation {
             source: source.labels,
             destination: destination.labels,
             protocol: query.protocol,
             port: query.port,
+            request: query.request.as_ref().map(ToString::to_string),
             egress,
             ingress,
             verdict,
@@ -201,9 +219,11 @@ impl Engine {
                         rule: rule.id,
                         object: Some(ObjectKey::clone(&spec.object)),
                         section: rule.section.to_string(),
-                        action: rule.action,
+                        action: rule.effect.action(),
                         peer: peer.judge(self, rule),
                         traffic: judge_traffic(rule, query),
+                        l7: rule.effect.l7().map_or_else(Vec::new, |rules| describe(rules)),
+                        request: None,
                     }));
                 }
             }
@@ -213,7 +233,10 @@ impl Engine {
         if direction == Direction::Ingress {
             found.rules.extend(self.localhost(peer, found.isolated || !found.rules.is_empty()));
         }
-        decide(&mut found);
+        if let Some(request) = &query.request {
+            self.judge_request(&mut found.rules, request);
+        }
+        decide::decide(&mut found, query.request.as_ref());
         found
     }
 
@@ -236,32 +259,24 @@ impl Engine {
             action: Action::Allow,
             peer: Finding { matches: true, reason: "is the local host".to_owned() },
             traffic: Finding { matches: true, reason: "any traffic".to_owned() },
+            l7: Vec::new(),
+            request: None,
         })
     }
-}
 
-/// Of all rules that match the one with the highest precedence decides.
-fn decide(found: &mut DirectionExplanation) {
-    let precedence = |rule: &Considered| match rule.object {
-        Some(_) => rule.action.precedence(),
-        None => SETTING_PRECEDENCE,
-    };
-    let matching = found.rules.iter().filter(|rule| rule.matches());
-    let decisive = matching.max_by_key(|rule| (precedence(rule), Reverse(rule.rule)));
-    found.decided_by = decisive.map(|rule| rule.rule);
-    (found.verdict, found.reason) = match (decisive, found.isolated) {
-        (Some(rule), _) => {
-            let verdict = match rule.action {
-                Action::Allow => Verdict::Allowed,
-                Action::Redirect => Verdict::Allowed,
-                Action::Deny => Verdict::Denied,
-            };
-            let name = rule.object.as_ref().map_or_else(|| "setting".to_owned(), ToString::to_string);
-            (verdict, format!("{name} {}", rule.section))
+    /// Asks the rules that are about this connection about the request.
+    fn judge_request(&self, rules: &mut [Considered], request: &Request) {
+        let l7 = |id: RuleId| self.policies().rule(id).and_then(|(_, rule)| rule.effect.l7());
+        let asked: Vec<(&mut Considered, &Arc<L7Rules>)> = rules
+            .iter_mut()
+            .filter(|rule| rule.matches())
+            .filter_map(|rule| l7(rule.rule).map(|l7| (rule, l7)))
+            .collect();
+        let sets: Vec<&L7Rules> = asked.iter().map(|(_, l7)| &***l7).collect();
+        for (fit, (rule, _)) in crate::l7::judge(request, &sets).into_iter().zip(asked) {
+            rule.request = Some(fit);
         }
-        (None, false) => (Verdict::Allowed, format!("no policy isolates {}", found.direction)),
-        (None, true) => (Verdict::Denied, "no rule allows it".to_owned()),
-    };
+    }
 }
 
 fn judge_traffic(rule: &StoredRule, query: &Query) -> Finding {

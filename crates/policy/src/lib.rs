@@ -5,6 +5,7 @@ mod engine;
 mod explain;
 mod icmp;
 mod identities;
+pub mod l7;
 mod lower;
 pub mod object;
 mod parse;
@@ -17,8 +18,10 @@ mod settings;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use endpoint_labels::{endpoint_labels, prefix_labels};
-pub use engine::{Change, Effect, Engine, RuleRef, SelectorRow, Subject, SubjectKind};
+pub use endpoint_labels::{endpoint_labels, fqdn_labels, prefix_labels, world_labels};
+pub use engine::{
+    Change, Effect, Enforcement, Engine, FqdnSelectorRow, RuleRef, SelectorRow, Subject, SubjectKind,
+};
 pub use explain::{
     Considered, DirectionExplanation, Explanation, Finding, PeerRef, Policed, Query, Unselected, Verdict,
 };

@@ -2,6 +2,7 @@
 
 mod cilium;
 mod kubernetes;
+mod l7;
 mod labels;
 mod names;
 mod traffic;

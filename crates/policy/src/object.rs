@@ -2,6 +2,7 @@
 
 pub mod cilium;
 pub mod kubernetes;
+pub mod l7;
 pub mod selector;
 
 use cilium::{CiliumCidrGroup, CiliumNetworkPolicy};

@@ -4,8 +4,8 @@ use crate::{
     ObjectKey,
     identities::Identities,
     lower::Lowered,
-    rule::{GroupMatch, PeerMatch, Peers, Rule, Spec, TrafficMatch},
-    rule_set::{Action, RuleId},
+    rule::{GroupMatch, PeerMatch, Peers, Rule, RuleEffect, Spec, TrafficMatch},
+    rule_set::RuleId,
     selector::{Block, LabelMatch, Selector},
     selectors::{AnchorIndex, SelectorId, Selectors, SpecId},
 };
@@ -32,7 +32,7 @@ pub struct StoredSpec {
 pub struct StoredRule {
     pub id: RuleId,
     pub direction: Direction,
-    pub action: Action,
+    pub effect: RuleEffect,
     pub section: Box<str>,
     pub peers: StoredPeers,
     pub traffic: Box<[TrafficMatch]>,
@@ -257,7 +257,7 @@ impl Policies {
         let Spec { subject, isolates, rules, description, log, labels } = spec;
         let mut stored = Vec::with_capacity(rules.len());
         for (at, rule) in rules.into_iter().enumerate() {
-            let Rule { direction, action, section, peers, traffic } = rule;
+            let Rule { direction, effect, section, peers, traffic } = rule;
             let rule_id = self.free_rule_id(object, &section);
             self.rules.insert(rule_id, (id, u32::try_from(at).unwrap_or(u32::MAX)));
             let peers = match peers {
@@ -267,7 +267,7 @@ impl Policies {
                 ),
             };
             let (section, traffic) = (section.into(), traffic.into());
-            stored.push(StoredRule { id: rule_id, direction, action, section, peers, traffic });
+            stored.push(StoredRule { id: rule_id, direction, effect, section, peers, traffic });
         }
         let stored = StoredSpec {
             object: Arc::clone(object),

@@ -4,9 +4,9 @@ use crate::{
     rule_set::Action,
     selector::{Block, LabelMatch, Selector},
 };
-use ciliate_types::{Direction, PortRange, Protocol};
+use ciliate_types::{Direction, L7Rules, PortRange, Protocol};
 use ipnet::IpNet;
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 /// The rules for the endpoints that one selector selects.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,12 +24,41 @@ pub struct Spec {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     pub direction: Direction,
-    pub action: Action,
+    pub effect: RuleEffect,
     /// The field it came from, such as `spec.ingress[0].toPorts[1]`.
     pub section: String,
     pub peers: Peers,
     /// Any of these.
     pub traffic: Vec<TrafficMatch>,
+}
+
+/// What a rule does with the traffic that it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RuleEffect {
+    Allow,
+    /// Allows what the proxy finds to match.
+    Filter(Arc<L7Rules>),
+    Deny,
+}
+
+impl RuleEffect {
+    /// What the kernel does.
+    #[must_use]
+    pub const fn action(&self) -> Action {
+        match self {
+            Self::Allow => Action::Allow,
+            Self::Filter(_) => Action::Redirect,
+            Self::Deny => Action::Deny,
+        }
+    }
+
+    #[must_use]
+    pub const fn l7(&self) -> Option<&Arc<L7Rules>> {
+        match self {
+            Self::Filter(rules) => Some(rules),
+            Self::Allow | Self::Deny => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

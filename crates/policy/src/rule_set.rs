@@ -1,11 +1,15 @@
 //! What an endpoint's policies come to: entries that the kernel looks up by peer and traffic.
 
+mod filter;
+
+pub use filter::{Filter, FilterDigest, FilterRule};
+
 use ciliate_types::{
     Direction, Identity, IdentityScope, Labels, PortPrefix, Protocol, ReservedIdentity, source,
 };
 use ipnet::IpNet;
 use serde::Serialize;
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// Everything that decides an endpoint's traffic. Endpoints whose rule sets are equal share one in the kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -15,11 +19,18 @@ pub struct RuleSet {
 }
 
 /// One direction of a rule set. Of all entries that match a packet the one with the highest precedence decides.
+///
+/// Where that is a redirection, all matching entries of its precedence count, whatever their keys: one may be for any peer, another
+/// for an identity, a third for a range of ports. The proxy collects the filters of all of them, and a request that any rule of any
+/// of these filters matches is allowed. Filters of different keys are not merged here: their number would be that of
+/// all combinations of keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct DirectionRules {
     /// What happens to traffic that no entry matches.
     pub otherwise: Otherwise,
     pub entries: BTreeMap<EntryKey, Entry>,
+    /// What the entries that redirect stand for.
+    pub filters: BTreeMap<FilterDigest, Arc<Filter>>,
     /// Address prefixes that entries refer to as [`Peer::Class`]. The longest prefix of a peer's address
     /// decides its one class, so entries of a class include those of all wider prefixes.
     pub prefixes: BTreeMap<(PeerKind, IpNet), ClassId>,
@@ -75,19 +86,20 @@ pub struct EntryKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    Allow,
-    /// Allowed as far as the proxy finds nothing against it.
+    /// To the proxy, which asks the rules of the entry's filter about every request.
     Redirect,
+    Allow,
     Deny,
 }
 
 impl Action {
-    /// How entries of the action are ranked. The distance between levels leaves room for tiers and priorities.
+    /// How entries of the action are ranked: a rule that allows everything makes it needless to look at requests.
+    /// The distance between levels leaves room for tiers and priorities.
     #[must_use]
     pub const fn precedence(self) -> u32 {
         match self {
-            Self::Allow => 0x4000_0000,
             Self::Redirect => 0x3fff_8000,
+            Self::Allow => 0x4000_0000,
             Self::Deny => 0x4000_8000,
         }
     }
@@ -96,20 +108,17 @@ impl Action {
 /// The rank of what a setting of the node decides, whatever the policies say.
 pub const SETTING_PRECEDENCE: u32 = 0xffff_0000;
 
-/// Of entries with the same key only the one with the highest precedence is kept; among equals the lowest rule.
+/// Of entries with the same key only the one with the highest precedence is kept; among equals the lowest rule,
+/// and of redirections the filter with all of their rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Entry {
     pub action: Action,
     /// Higher decides. Denies lie above allows.
     pub precedence: u32,
     pub rule: RuleId,
+    /// Of a redirection the content of [`DirectionRules::filters`]; else [`FilterDigest::NONE`].
     pub filter: FilterDigest,
 }
-
-/// A digest of the rules that what a connection carries has to pass; 0 where the proxy has no part in it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FilterDigest(pub u64);
-
 
 /// The number by which the kernel names a rule in its events; never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]

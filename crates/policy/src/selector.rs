@@ -1,6 +1,6 @@
 //! Selectors in the form they are matched in.
 
-use ciliate_types::{CLUSTER_KEY, Label, NAMESPACE_KEY, ReservedIdentity, source};
+use ciliate_types::{CLUSTER_KEY, Label, NAMESPACE_KEY, NamePattern, ReservedIdentity, source};
 use ipnet::IpNet;
 use std::{collections::BTreeSet, fmt, net::IpAddr};
 
@@ -265,6 +265,8 @@ pub enum Selector {
     Entity(Entity),
     /// Peers outside of the cluster, by address.
     Cidr(Block),
+    /// Peers outside of the cluster, by the names that their addresses were found under.
+    Fqdn(NamePattern),
 }
 
 impl Selector {
@@ -278,7 +280,7 @@ impl Selector {
                 });
                 within.collect()
             }
-            Self::Entity(_) => Vec::new(),
+            Self::Entity(_) | Self::Fqdn(_) => Vec::new(),
             Self::Cidr(block) => std::iter::once(block.net).chain(block.except.iter().copied()).collect(),
         };
         nets.into_iter()
@@ -291,8 +293,14 @@ impl fmt::Display for Selector {
             Self::Labels(labels) => write!(f, "{labels}"),
             Self::Entity(entity) => write!(f, "entity {entity}"),
             Self::Cidr(block) => write!(f, "cidr {block}"),
+            Self::Fqdn(pattern) => write!(f, "fqdn {pattern}"),
         }
     }
+}
+
+/// Whether the labels say that the address has a name of the pattern.
+pub fn is_named<'a>(pattern: &NamePattern, mut labels: impl Iterator<Item = &'a Label>) -> bool {
+    labels.any(|label| label.source() == source::FQDN && label.key() == pattern.as_str())
 }
 
 /// The prefix that a label of source `cidr` names. Where addresses have colons the label has dashes.

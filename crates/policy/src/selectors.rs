@@ -2,9 +2,9 @@
 
 use crate::{
     identities::{Identities, Row},
-    selector::{Block, LabelMatch, Selector},
+    selector::{Block, LabelMatch, Selector, is_named},
 };
-use ciliate_types::{Identity, Label};
+use ciliate_types::{Identity, IdentityScope, Label, NamePattern};
 use ipnet::IpNet;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -88,8 +88,35 @@ pub struct Selectors {
     cidrs: HashMap<IpNet, Vec<SelectorId>>,
     /// How many selectors speak of the prefix.
     prefixes: BTreeMap<IpNet, u32>,
-    /// Prefixes that appeared (true) or vanished since the last question.
-    moved: BTreeMap<IpNet, bool>,
+    moved_prefixes: Moved<IpNet>,
+    moved_names: Moved<NamePattern>,
+}
+
+/// Things that appeared (true) or vanished since the last question.
+#[derive(Debug)]
+struct Moved<T>(BTreeMap<T, bool>);
+
+impl<T> Default for Moved<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<T: Ord> Moved<T> {
+    fn note(&mut self, thing: T, appeared: bool) {
+        // What comes and goes, or goes and comes back, has not moved.
+        if self.0.remove(&thing).is_none() {
+            self.0.insert(thing, appeared);
+        }
+    }
+
+    /// What appeared, and what vanished.
+    fn take(&mut self) -> (Vec<T>, Vec<T>) {
+        let moved = std::mem::take(&mut self.0);
+        let (added, removed): (Vec<_>, Vec<_>) = moved.into_iter().partition(|(_, appeared)| *appeared);
+        let things = |list: Vec<(T, bool)>| list.into_iter().map(|(thing, _)| thing).collect();
+        (things(added), things(removed))
+    }
 }
 
 impl Selectors {
@@ -118,11 +145,13 @@ impl Selectors {
     }
 
     /// What [`Self::prefixes`] gained and lost since this was last asked.
-    pub fn take_moved(&mut self) -> (Vec<IpNet>, Vec<IpNet>) {
-        let moved = std::mem::take(&mut self.moved);
-        let (added, removed): (Vec<_>, Vec<_>) = moved.into_iter().partition(|(_, appeared)| *appeared);
-        let nets = |list: Vec<(IpNet, bool)>| list.into_iter().map(|(net, _)| net).collect();
-        (nets(added), nets(removed))
+    pub fn take_moved_prefixes(&mut self) -> (Vec<IpNet>, Vec<IpNet>) {
+        self.moved_prefixes.take()
+    }
+
+    /// The patterns that were first used and last used since this was last asked.
+    pub fn take_moved_names(&mut self) -> (Vec<NamePattern>, Vec<NamePattern>) {
+        self.moved_names.take()
     }
 
     pub fn acquire(&mut self, selector: &Selector, user: SpecId, identities: &Identities) -> SelectorId {
@@ -152,6 +181,10 @@ impl Selectors {
             Selector::Labels(labels) => self.labels.insert(labels.anchor(), id),
             Selector::Entity(_) => self.labels.insert(None, id),
             Selector::Cidr(block) => self.cidrs.entry(block.net).or_default().push(id),
+            Selector::Fqdn(pattern) => {
+                self.labels.insert(Some((pattern.as_str(), "")), id);
+                self.moved_names.note(pattern.clone(), true);
+            }
         }
         selector.prefixes().for_each(|net| self.count_prefix(net));
         self.ids.insert(selector, id);
@@ -183,6 +216,10 @@ impl Selectors {
                     }
                 }
             }
+            Selector::Fqdn(pattern) => {
+                self.labels.remove(Some((pattern.as_str(), "")), id);
+                self.moved_names.note(pattern.clone(), false);
+            }
         }
         selector.prefixes().for_each(|net| self.discount_prefix(net));
     }
@@ -190,8 +227,8 @@ impl Selectors {
     fn count_prefix(&mut self, net: IpNet) {
         let count = self.prefixes.entry(net).or_insert(0);
         *count = count.saturating_add(1);
-        if *count == 1 && self.moved.remove(&net).is_none() {
-            self.moved.insert(net, true);
+        if *count == 1 {
+            self.moved_prefixes.note(net, true);
         }
     }
 
@@ -200,9 +237,7 @@ impl Selectors {
         *count = count.saturating_sub(1);
         if *count == 0 {
             self.prefixes.remove(&net);
-            if self.moved.remove(&net).is_none() {
-                self.moved.insert(net, false);
-            }
+            self.moved_prefixes.note(net, false);
         }
     }
 
@@ -215,6 +250,12 @@ impl Selectors {
                 matching.map(|(identity, _)| identity).collect()
             }
             Selector::Cidr(block) => select_block(block, identities),
+            Selector::Fqdn(pattern) => {
+                let named = |identity: &Identity| {
+                    identities.get(*identity).is_some_and(|row| has_name(*identity, row, pattern))
+                };
+                identities.with_label(pattern.as_str(), "").filter(named).collect()
+            }
         };
         found.sort_unstable();
         found.dedup();
@@ -230,6 +271,7 @@ impl Selectors {
                 Selector::Labels(labels) => labels.matches(row.labels()),
                 Selector::Entity(entity) => entity.matches(row.labels(), &self.cluster),
                 Selector::Cidr(block) => row.prefix.is_some_and(|prefix| block.contains(&prefix)),
+                Selector::Fqdn(pattern) => has_name(identity, row, pattern),
             };
             if belongs
                 && let Some(selected) = self.get_mut(id)
@@ -267,6 +309,11 @@ impl Selectors {
         }
         candidates
     }
+}
+
+/// Only addresses outside of the cluster have names, whatever labels somebody gives to an endpoint.
+fn has_name(identity: Identity, row: &Row, pattern: &NamePattern) -> bool {
+    identity.scope() == IdentityScope::Local && is_named(pattern, row.labels())
 }
 
 fn select_labels(labels: &LabelMatch, identities: &Identities) -> Vec<Identity> {

@@ -1,106 +1,13 @@
 //! One table for every feature of the policies: what is written, who asks, and the answer.
 
+use ask::{CCNP, CNP, NETPOL, ask, check, check_with, engine, peer};
 use ciliate_policy::{
-    AllowLocalhost, Change, CidrMatchMode, EnforcementMode, Engine, IdentityInfo, PeerRef, Query, Settings,
-    Verdict, endpoint_labels, parse,
+    AllowLocalhost, Change, CidrMatchMode, EnforcementMode, IdentityInfo, Query, Settings, parse,
 };
-use ciliate_types::{Direction, Identity, Label, Protocol};
-use std::{collections::BTreeMap, net::IpAddr};
+use ciliate_types::{Direction, Identity, Protocol};
 
-const CNP: &str = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: p}\n";
-const CCNP: &str = "apiVersion: cilium.io/v2\nkind: CiliumClusterwideNetworkPolicy\nmetadata: {name: p}\n";
-const NETPOL: &str = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\n";
-
-/// Everybody that the tables speak of: four pods, two nodes, and addresses.
-#[expect(clippy::unwrap_used, reason = "a test")]
-fn peer(name: &str) -> PeerRef {
-    let pod = |user: &str, namespace: &str, address: &str, ports: &[(&str, Protocol, u16)]| PeerRef {
-        labels: endpoint_labels(
-            &user.split(',').map(|l| Label::parse(l, "k8s").unwrap()).collect(),
-            namespace,
-            &BTreeMap::from([("team".to_owned(), format!("team-{namespace}"))]),
-            Some("robot"),
-            "default",
-        ),
-        address: address.parse().ok(),
-        named_ports: ports.iter().map(|(n, p, number)| (((*n).to_owned(), *p), [*number].into())).collect(),
-    };
-    let reserved = |labels: &str, address: &str| PeerRef {
-        labels: labels.split(',').map(|l| l.parse().unwrap()).collect(),
-        address: address.parse().ok(),
-        ..PeerRef::default()
-    };
-    match name {
-        "web" => pod(
-            "app=web,tier=front",
-            "default",
-            "10.0.0.1",
-            &[("http", Protocol::TCP, 8080), ("dns", Protocol::UDP, 53)],
-        ),
-        "db" => pod("app=db", "default", "10.0.0.2", &[("http", Protocol::TCP, 9090)]),
-        "job" => pod("app=job,container:image=alpine", "default", "10.0.0.3", &[]),
-        "other" => pod("app=web", "other", "fd00::4", &[]),
-        "host" => reserved("reserved:host", "10.0.0.254"),
-        "node" => reserved("reserved:remote-node,node:role=worker", "192.168.0.2"),
-        "apiserver" => reserved("reserved:kube-apiserver", "192.168.0.3"),
-        "health" => reserved("reserved:health", "10.0.0.250"),
-        "world" => reserved("reserved:world", ""),
-        address => PeerRef::address(address.parse::<IpAddr>().unwrap()),
-    }
-}
-
-/// Reads `80/TCP`, `8/ICMP`.
-#[expect(clippy::unwrap_used, reason = "a test")]
-fn traffic(text: &str) -> (Protocol, u16) {
-    let (port, protocol) = text.split_once('/').unwrap();
-    (protocol.parse().unwrap(), port.parse().unwrap())
-}
-
-#[expect(clippy::panic, reason = "a test")]
-fn engine(policies: &str, settings: Settings) -> Engine {
-    let mut engine = Engine::new(settings);
-    let parsed = match parse(policies, "test.yaml", "default") {
-        Ok(parsed) => parsed,
-        Err(errors) => panic!("{policies}\n{errors:#?}"),
-    };
-    assert!(parsed.iter().all(|p| p.warnings.is_empty()), "{parsed:#?}");
-    let changes = parsed.into_iter().map(|p| Change::Put(p.object)).collect();
-    assert!(engine.replace(changes).is_ok());
-    engine
-}
-
-/// The policies of `web` and the answers for its traffic: `<` comes in from a peer, `>` goes out to one.
-#[expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
-fn ask(engine: &Engine, questions: &str) {
-    for question in questions.split(';').map(str::trim).filter(|q| !q.is_empty()) {
-        let words: Vec<&str> = question.split_whitespace().collect();
-        let [way, other, what, answer] = words[..] else { panic!("{question:?} is no question") };
-        let (protocol, port) = traffic(what);
-        let (source, destination) = match way {
-            "<" => (peer(other), peer("web")),
-            ">" => (peer("web"), peer(other)),
-            _ => panic!("{way:?} is no way"),
-        };
-        let explained = engine.explain(&Query { source, destination, protocol, port });
-        let story = if way == "<" { &explained.ingress } else { &explained.egress };
-        let expected = match answer {
-            "yes" => Verdict::Allowed,
-            "no" => Verdict::Denied,
-            _ => panic!("{answer:?} is no answer"),
-        };
-        assert_eq!(story.verdict, expected, "{question}\n{explained:#}");
-        let end = explained.to_string();
-        assert_eq!(end.lines().last().unwrap(), format!("Final verdict: {}", explained.verdict));
-    }
-}
-
-fn check(head: &str, body: &str, questions: &str) {
-    check_with(Settings::default(), &format!("{head}{body}"), questions);
-}
-
-fn check_with(settings: Settings, policies: &str, questions: &str) {
-    ask(&engine(policies, settings), questions);
-}
+#[path = "support/ask.rs"]
+mod ask;
 
 #[test]
 fn labels_and_their_sources() {
@@ -497,7 +404,13 @@ fn an_explanation_names_every_rule_and_why() {
         ),
         Settings::default(),
     );
-    let query = Query { source: peer("job"), destination: peer("web"), protocol: Protocol::TCP, port: 443 };
+    let query = Query {
+        source: peer("job"),
+        destination: peer("web"),
+        protocol: Protocol::TCP,
+        port: 443,
+        request: None,
+    };
     let explained = engine.explain(&query);
     let shown = explained.to_string();
     for line in [

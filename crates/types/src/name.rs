@@ -86,6 +86,15 @@ impl Glob {
 }
 
 impl NamePattern {
+    /// The name or the pattern; as a label's key it has the source `fqdn`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::MatchName(name) => name.as_str(),
+            Self::MatchPattern(glob) => glob.as_str(),
+        }
+    }
+
     /// `name` is in lower case, without the dot at its end.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {

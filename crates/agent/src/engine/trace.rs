@@ -9,7 +9,11 @@ use ciliate_api::{
     ConsideredRule, DirectionTrace, RuleOutcome, RuleView, TracePeer, TraceReply, TraceRequest, TraceSide,
     Verdict,
 };
-use ciliate_policy::{Considered, DirectionExplanation, PeerRef, Query};
+use ciliate_policy::{
+    Considered, DirectionExplanation, PeerRef, Query,
+    l7::{Fit, Request},
+    rule_set::Action,
+};
 use ciliate_types::{Identity, Label, Labels, NAMESPACE_KEY, Protocol, SERVICE_ACCOUNT_KEY, source};
 use std::net::IpAddr;
 
@@ -24,7 +28,9 @@ impl Engine {
         let (protocol, port) = traffic(&request.traffic)?;
         let source = self.side(&request.source)?;
         let destination = self.side(&request.destination)?;
-        let query = Query { source: source.peer, destination: destination.peer, protocol, port };
+        let l7 = request.request.as_deref().map(str::parse::<Request>).transpose();
+        let l7 = l7.map_err(|error| Failure::invalid(error.to_string()))?;
+        let query = Query { source: source.peer, destination: destination.peer, protocol, port, request: l7 };
         let explanation = self.policy.explain(&query);
         let text = explanation.to_string();
         let side = |shown: TraceSide, labels: &Labels| TraceSide { labels: labels.clone(), ..shown };
@@ -32,6 +38,7 @@ impl Engine {
             source: side(source.shown, &explanation.source),
             destination: side(destination.shown, &explanation.destination),
             traffic: request.traffic.clone(),
+            request: explanation.request.clone(),
             directions: vec![self.direction(&explanation.egress), self.direction(&explanation.ingress)],
             verdict: verdict(explanation.verdict),
             text,
@@ -40,17 +47,15 @@ impl Engine {
 
     fn direction(&self, found: &DirectionExplanation) -> DirectionTrace {
         let considered = |rule: &Considered| {
-            let outcome = match (rule.matches(), found.decided_by == Some(rule.rule)) {
-                (_, true) => RuleOutcome::Decides,
-                (true, false) => RuleOutcome::Overruled,
-                (false, false) => RuleOutcome::NoMatch,
+            let why = match (rule.peer.matches, rule.traffic.matches, &rule.request) {
+                (false, ..) => rule.peer.reason.clone(),
+                (true, false, _) => rule.traffic.reason.clone(),
+                (true, true, Some(Fit::Differs(why) | Fit::Unknown(why))) => why.clone(),
+                (true, true, Some(Fit::Matches) | None) => {
+                    format!("{}; {}", rule.peer.reason, rule.traffic.reason)
+                }
             };
-            let why = match (rule.peer.matches, rule.traffic.matches) {
-                (false, _) => rule.peer.reason.clone(),
-                (true, false) => rule.traffic.reason.clone(),
-                (true, true) => format!("{}; {}", rule.peer.reason, rule.traffic.reason),
-            };
-            ConsideredRule { rule: self.view(rule), outcome, why }
+            ConsideredRule { rule: self.view(rule), outcome: outcome(found, rule), why, l7: rule.l7.clone() }
         };
         DirectionTrace {
             direction: found.direction,
@@ -107,9 +112,12 @@ impl Engine {
         if let Some(id) = row.endpoint {
             return self.endpoint_side(&id.to_string(), Some(address));
         }
-        // The policy engine finds a prefix by itself; the host's addresses only the agent knows.
-        let labels = match net.prefix_len() == net.max_prefix_len() && row.identity.reserved().is_some() {
-            true => (*self.state.labels(row.identity)).clone(),
+        // The policy engine finds a prefix by itself; the host's addresses and names only the agent knows.
+        let known = self.state.labels(row.identity);
+        let named = known.iter().any(|label| label.source() == source::FQDN);
+        let single = net.prefix_len() == net.max_prefix_len();
+        let labels = match single && (named || row.identity.reserved().is_some()) {
+            true => (*known).clone(),
             false => Labels::default(),
         };
         let peer = PeerRef { labels, address: Some(address), ..PeerRef::default() };
@@ -121,10 +129,9 @@ impl Engine {
         let parse =
             |text: &String| Label::parse(text, source::K8S).map_err(|e| Failure::invalid(e.to_string()));
         let given: Labels = texts.iter().map(parse).collect::<Result<_>>()?;
-        if given
-            .iter()
-            .any(|label| matches!(label.source(), source::RESERVED | source::CIDR | source::CIDR_GROUP))
-        {
+        if given.iter().any(|label| {
+            matches!(label.source(), source::RESERVED | source::CIDR | source::CIDR_GROUP | source::FQDN)
+        }) {
             return Ok(given);
         }
         let value = |key| given.get(source::K8S, key).unwrap_or("default").to_owned();
@@ -139,8 +146,20 @@ fn plain(peer: PeerRef, identity: Option<Identity>, address: Option<IpAddr>) -> 
     Side { peer, shown: TraceSide { endpoint: None, identity, labels, address } }
 }
 
+fn outcome(found: &DirectionExplanation, rule: &Considered) -> RuleOutcome {
+    let together = found.verdict == ciliate_policy::Verdict::Redirected && rule.action == Action::Redirect;
+    match (rule.matches(), &rule.request) {
+        (true, _) if found.decided_by == Some(rule.rule) => RuleOutcome::Decides,
+        (false, _) | (true, Some(Fit::Differs(_))) => RuleOutcome::NoMatch,
+        // Several rules that redirect decide together.
+        (true, Some(Fit::Matches | Fit::Unknown(_)) | None) if together => RuleOutcome::Decides,
+        (true, Some(Fit::Matches | Fit::Unknown(_)) | None) => RuleOutcome::Overruled,
+    }
+}
+
 fn verdict(verdict: ciliate_policy::Verdict) -> Verdict {
     match verdict {
+        ciliate_policy::Verdict::Redirected => Verdict::Redirected,
         ciliate_policy::Verdict::Allowed => Verdict::Allowed,
         ciliate_policy::Verdict::Denied => Verdict::Denied,
     }

@@ -55,6 +55,7 @@ pub fn event(event: &Event, detail: Detail, page: &Page) -> String {
 fn policy_verdict(verdict: Verdict, packet: &PacketEvent, page: &Page) -> String {
     let (action, tone) = match verdict {
         Verdict::Allowed => ("allow", Tone::Good),
+        Verdict::Redirected => ("redirect", Tone::Good),
         Verdict::Denied => ("deny", Tone::Bad),
         Verdict::Audit => ("audit", Tone::Doubtful),
     };

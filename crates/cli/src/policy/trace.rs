@@ -47,8 +47,14 @@ pub struct Args {
     /// Port and protocol, or the type of an ICMP message: 80/TCP, 53 (TCP and UDP), ICMP:8, ICMPv6:128
     #[arg(short = 'p', long = "dport", visible_alias = "port", value_name = "PORT[/PROTOCOL]", value_parser = traffic)]
     dport: Traffic,
+    /// Request within the connection: 'POST /v1/x', 'GET http://HOST/x', dns:NAME, sni:NAME, 'kafka:produce topic=NAME'
+    #[arg(long, value_name = "REQUEST", value_parser = request)]
+    l7: Option<String>,
+    /// Header of the HTTP request. May be repeated
+    #[arg(long, value_name = "NAME: VALUE", requires = "l7")]
+    header: Vec<String>,
     /// Fail unless the verdict is this one
-    #[arg(long, value_name = "VERDICT", value_parser = ["allowed", "denied", "audit"])]
+    #[arg(long, value_name = "VERDICT", value_parser = ["allowed", "redirected", "denied", "audit"])]
     expect: Option<String>,
     #[command(flatten)]
     output: OutputArgs,
@@ -77,6 +83,11 @@ fn traffic(text: &str) -> Result<Traffic, String> {
         Ok(protocol) if protocol.has_ports() => Ok(Traffic(vec![format!("{port}/{protocol}")])),
         Ok(_) | Err(_) => Err(wrong()),
     }
+}
+
+/// The agent reads it again; here a typing error is found before it is asked.
+fn request(text: &str) -> Result<String, String> {
+    text.parse::<ciliate_policy::l7::Request>().map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// One side, from whichever flag names it.
@@ -147,8 +158,15 @@ impl Args {
         };
         let (source, destination) = (source.peer()?, destination.peer()?);
         let client = context.client()?;
+        let lines = |first: String| std::iter::once(first).chain(self.header).collect::<Vec<_>>().join("\n");
+        let request = self.l7.map(lines);
         let ask = |traffic: String| {
-            client.trace(&TraceRequest { source: source.clone(), destination: destination.clone(), traffic })
+            client.trace(&TraceRequest {
+                source: source.clone(),
+                destination: destination.clone(),
+                traffic,
+                request: request.clone(),
+            })
         };
         let answers = self.dport.0.into_iter().map(ask).collect::<Result<Vec<_>, _>>()?;
         let verdicts: Vec<String> = answers.iter().map(|a| a.verdict.to_string().to_lowercase()).collect();
@@ -184,6 +202,16 @@ mod tests {
         for text in ["", "http", "0/TCP", "80/ICMP", "tcp:80", "70000"] {
             assert!(traffic(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn requests_are_checked_before_the_agent_is_asked() {
+        for text in
+            ["POST /v1/request-landing", "dns:api.twitter.com", "sni:api.twitter.com", "kafka:fetch topic=a"]
+        {
+            assert_eq!(request(text).as_deref(), Ok(text));
+        }
+        assert!(request("v1").unwrap_err().contains("METHOD PATH"));
     }
 
     #[test]

@@ -98,3 +98,12 @@ pub enum ServerEnd {
     /// Before or in the middle of a response: cut the client's connection after what there is, so that it does not take it for whole.
     Truncated,
 }
+
+/// What rules that have changed say about requests that are not answered to their end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Rejudged {
+    Allowed,
+    /// One of them is not allowed any more: cut both connections.
+    Denied,
+}

@@ -1,10 +1,14 @@
 //! Rule sets that were built, by who asked for them.
 
 use super::Subject;
-use crate::{identities::NamedPorts, rule_set::RuleSet, selectors::SpecId};
+use crate::{
+    identities::NamedPorts,
+    rule_set::{Filter, FilterDigest, RuleSet},
+    selectors::SpecId,
+};
 use ciliate_types::Labels;
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Weak},
 };
@@ -30,6 +34,9 @@ pub struct Cache {
     /// Every rule set that somebody holds, by hash.
     shared: HashMap<u64, Vec<Weak<RuleSet>>>,
     sweep_at: usize,
+    /// The filters of those.
+    filters: HashMap<FilterDigest, Weak<Filter>>,
+    sweep_filters_at: usize,
 }
 
 impl Cache {
@@ -71,7 +78,10 @@ impl Cache {
     }
 
     /// The one allocation of a rule set.
-    pub fn share(&mut self, rule_set: RuleSet) -> Arc<RuleSet> {
+    pub fn share(&mut self, mut rule_set: RuleSet) -> Arc<RuleSet> {
+        for direction in [&mut rule_set.ingress, &mut rule_set.egress] {
+            direction.filters.iter_mut().for_each(|(digest, filter)| self.share_filter(*digest, filter));
+        }
         let mut hasher = DefaultHasher::new();
         rule_set.hash(&mut hasher);
         let alike = self.shared.entry(hasher.finish()).or_default();
@@ -86,6 +96,27 @@ impl Cache {
             self.sweep_at = self.shared.len().saturating_add(SWEEP_AFTER);
         }
         rule_set
+    }
+
+    fn share_filter(&mut self, digest: FilterDigest, filter: &mut Arc<Filter>) {
+        match self.filters.get(&digest).and_then(Weak::upgrade) {
+            Some(known) => *filter = known,
+            None => {
+                self.filters.insert(digest, Arc::downgrade(filter));
+                if self.filters.len() > self.sweep_filters_at {
+                    self.filters.retain(|_, weak| weak.strong_count() > 0);
+                    self.sweep_filters_at = self.filters.len().saturating_add(SWEEP_AFTER);
+                }
+            }
+        }
+    }
+
+    pub fn filter(&self, digest: FilterDigest) -> Option<Arc<Filter>> {
+        self.filters.get(&digest)?.upgrade()
+    }
+
+    pub fn filters(&self) -> BTreeMap<FilterDigest, Arc<Filter>> {
+        self.filters.iter().filter_map(|(digest, weak)| Some((*digest, weak.upgrade()?))).collect()
     }
 
     /// Drops what is kept for subjects by their specs or their labels, and says for whom.

@@ -9,15 +9,18 @@ use crate::{
     policies::{StoredPeer, StoredPeers, StoredRule},
     rule::TrafficMatch,
     rule_set::{
-        Action, DirectionRules, Entry, EntryKey, Otherwise, Peer, PeerKind, RuleId, RuleSet,
-        SETTING_PRECEDENCE, Traffic,
+        Action, DirectionRules, Entry, EntryKey, Filter, FilterDigest, FilterRule, Otherwise, Peer, PeerKind,
+        RuleId, RuleSet, SETTING_PRECEDENCE, Traffic,
     },
     selector::Selector,
     selectors::{SelectorId, SpecId},
     settings::{AllowLocalhost, EnforcementMode},
 };
 use ciliate_types::{Direction, Identity, PortRange, Protocol, ReservedIdentity};
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 impl Engine {
     /// Of a subject's port names, those that its rules use: what else it has makes no difference.
@@ -47,9 +50,14 @@ impl Engine {
         let closed = ingress.otherwise == Otherwise::Deny || has_rules;
         if self.settings.allow_localhost == AllowLocalhost::Always && closed {
             let key = EntryKey { peer: Peer::Identity(ReservedIdentity::Host.into()), traffic: Traffic::Any };
-            let entry =
-                Entry { action: Action::Allow, precedence: SETTING_PRECEDENCE, rule: RuleId::LOCALHOST, filter: Default::default() };
-            add(&mut ingress.entries, key, entry);
+            let entry = Entry {
+                action: Action::Allow,
+                precedence: SETTING_PRECEDENCE,
+                rule: RuleId::LOCALHOST,
+                filter: FilterDigest::NONE,
+            };
+            // No rule is above a setting, and no redirection has the key: they name ports.
+            ingress.entries.insert(key, entry);
         }
         RuleSet { ingress, egress: self.compile_direction(Direction::Egress, specs, names) }
     }
@@ -60,8 +68,14 @@ impl Engine {
         specs: &[SpecId],
         names: &NamedPorts,
     ) -> DirectionRules {
-        let mut build =
-            Build { engine: self, direction, names, entries: BTreeMap::new(), claims: Vec::new() };
+        let mut build = Build {
+            engine: self,
+            direction,
+            names,
+            entries: BTreeMap::new(),
+            redirects: BTreeMap::new(),
+            claims: Vec::new(),
+        };
         let mut otherwise = match self.settings.enforcement {
             EnforcementMode::Always => Otherwise::Deny,
             EnforcementMode::Default | EnforcementMode::Never => Otherwise::Allow,
@@ -81,6 +95,8 @@ struct Build<'a> {
     direction: Direction,
     names: &'a NamedPorts,
     entries: BTreeMap<EntryKey, Entry>,
+    /// The rules of entries that redirect.
+    redirects: BTreeMap<EntryKey, BTreeSet<RuleId>>,
     /// What is matched by address, with the rule that says so.
     claims: Vec<(Claim<'a>, &'a StoredRule)>,
 }
@@ -131,7 +147,7 @@ impl<'a> Build<'a> {
         let entry = entry(rule);
         for traffic in &rule.traffic {
             match traffic {
-                TrafficMatch::Any => add(&mut self.entries, EntryKey { peer, traffic: Traffic::Any }, entry),
+                TrafficMatch::Any => self.add(EntryKey { peer, traffic: Traffic::Any }, entry),
                 TrafficMatch::Ports(protocol, range) => self.ports(peer, *protocol, *range, entry),
                 TrafficMatch::Named(protocol, name) => match (self.direction, peer) {
                     (Direction::Ingress, _) => {
@@ -175,7 +191,7 @@ impl<'a> Build<'a> {
 
     fn ports(&mut self, peer: Peer, protocol: Protocol, range: PortRange, entry: Entry) {
         for prefix in range.prefixes() {
-            add(&mut self.entries, EntryKey { peer, traffic: Traffic::Ports(protocol, prefix) }, entry);
+            self.add(EntryKey { peer, traffic: Traffic::Ports(protocol, prefix) }, entry);
         }
     }
 
@@ -187,23 +203,59 @@ impl<'a> Build<'a> {
                 self.peer(rule, Peer::Class(class));
             }
         }
-        DirectionRules { otherwise, entries: self.entries, prefixes: found.prefixes }
+        let filters = self.filters();
+        DirectionRules { otherwise, entries: self.entries, filters, prefixes: found.prefixes }
+    }
+
+    /// The entry with the higher precedence stays; of equals the one of the lower rule.
+    fn add(&mut self, key: EntryKey, entry: Entry) {
+        let rank = |entry: &Entry| (entry.precedence, std::cmp::Reverse(entry.rule));
+        let kept = self.entries.entry(key).or_insert(entry);
+        if rank(&entry) > rank(kept) {
+            *kept = entry;
+        }
+        if entry.action == Action::Redirect {
+            self.redirects.entry(key).or_default().insert(entry.rule);
+        }
+    }
+
+    /// Gives every entry that still redirects the filter with all of its rules.
+    fn filters(&mut self) -> BTreeMap<FilterDigest, Arc<Filter>> {
+        let mut filters = BTreeMap::new();
+        // Many keys have the same rules.
+        let mut digests: BTreeMap<BTreeSet<RuleId>, FilterDigest> = BTreeMap::new();
+        for (key, rules) in std::mem::take(&mut self.redirects) {
+            let Some(entry) = self.entries.get_mut(&key).filter(|e| e.action == Action::Redirect) else {
+                continue;
+            };
+            entry.filter = match digests.get(&rules) {
+                Some(digest) => *digest,
+                None => {
+                    let filter = Filter {
+                        rules: rules.iter().filter_map(|id| filter_rule(self.engine, *id)).collect(),
+                    };
+                    let digest = filter.digest();
+                    filters.insert(digest, Arc::new(filter));
+                    digests.insert(rules, digest);
+                    digest
+                }
+            };
+        }
+        filters
     }
 }
 
-fn entry(rule: &StoredRule) -> Entry {
-    Entry { action: rule.action, precedence: rule.action.precedence(), rule: rule.id, filter: Default::default() }
+fn filter_rule(engine: &Engine, id: RuleId) -> Option<FilterRule> {
+    let (spec, rule) = engine.policies.rule(id)?;
+    Some(FilterRule {
+        rule: id,
+        object: Arc::clone(&spec.object),
+        section: rule.section.clone(),
+        l7: Arc::clone(rule.effect.l7()?),
+    })
 }
 
-/// The entry with the higher precedence stays; of equals the one of the lower rule.
-fn add(entries: &mut BTreeMap<EntryKey, Entry>, key: EntryKey, entry: Entry) {
-    let rank = |entry: &Entry| (entry.precedence, std::cmp::Reverse(entry.rule));
-    entries
-        .entry(key)
-        .and_modify(|kept| {
-            if rank(&entry) > rank(kept) {
-                *kept = entry;
-            }
-        })
-        .or_insert(entry);
+fn entry(rule: &StoredRule) -> Entry {
+    let action = rule.effect.action();
+    Entry { action, precedence: action.precedence(), rule: rule.id, filter: FilterDigest::NONE }
 }

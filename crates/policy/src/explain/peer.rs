@@ -3,16 +3,15 @@
 use super::{Finding, PeerRef};
 use crate::{
     Engine,
-    endpoint_labels::{prefix_labels, world_of},
+    endpoint_labels::{prefix_labels, world_labels},
     identities::NamedPorts,
     policies::{StoredPeer, StoredPeers, StoredRule},
     rule_set::PeerKind,
-    selector::{Block, Selector, label_prefix},
+    selector::{Block, Selector, is_named, label_prefix},
     selectors::SelectorId,
 };
-use ciliate_types::{Label, Labels, ReservedIdentity, source};
+use ciliate_types::{Labels, ReservedIdentity, source};
 use ipnet::IpNet;
-use std::net::IpAddr;
 
 /// A reason names this many peers of a rule at most.
 const NAMED_PEERS: usize = 3;
@@ -28,7 +27,11 @@ pub struct Peer {
 impl Peer {
     pub fn resolve(engine: &Engine, peer: &PeerRef) -> Self {
         let labels = match (peer.labels.is_empty(), peer.address) {
-            (true, Some(address)) => address_labels(engine, address),
+            // What the identity of an address outside of the cluster is called.
+            (true, Some(address)) => match engine.covering_prefix(address) {
+                Some(net) => prefix_labels(&net),
+                None => world_labels(address),
+            },
             (true, None) | (false, _) => peer.labels.clone(),
         };
         let named = labels.iter().filter_map(label_prefix).max_by_key(IpNet::prefix_len);
@@ -81,6 +84,12 @@ impl Peer {
                     false => Err(format!("is not part of entity {entity}")),
                 }
             }
+            Selector::Fqdn(pattern) => {
+                match self.kind == PeerKind::World && is_named(pattern, self.labels.iter()) {
+                    true => Ok(format!("is an address of {pattern}")),
+                    false => Err(format!("is no address that was asked for under a name of {pattern}")),
+                }
+            }
             Selector::Cidr(block) => {
                 let mode = engine.settings().cidr_match_mode;
                 let by_address = match self.kind {
@@ -103,18 +112,6 @@ impl Peer {
             None => Err(format!("no address to compare with {block}")),
         }
     }
-}
-
-/// What the identity of an address outside of the cluster is called.
-fn address_labels(engine: &Engine, address: IpAddr) -> Labels {
-    let mut around = Some(IpNet::from(address));
-    while let Some(net) = around {
-        if engine.has_prefix(&net) {
-            return prefix_labels(&net);
-        }
-        around = net.supernet();
-    }
-    [Label::reserved(world_of(&address.into()))].into_iter().collect()
 }
 
 /// The world of one family stands for all of its addresses.

@@ -1,7 +1,7 @@
 //! Explanations for people, in the manner of `cilium policy trace`.
 
 use super::{DirectionExplanation, Explanation, Policed, Verdict};
-use crate::rule_set::Action;
+use crate::{l7::Fit, rule_set::Action};
 use ciliate_types::{Direction, Protocol};
 use std::fmt;
 
@@ -9,6 +9,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Allowed => "ALLOWED",
+            Self::Redirected => "REDIRECTED",
             Self::Denied => "DENIED",
         })
     }
@@ -19,10 +20,12 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Tracing from [{}] to [{}] with ", self.source, self.destination)?;
         match self.protocol {
-            protocol @ (Protocol::ICMP | Protocol::ICMPV6) => writeln!(f, "{protocol} type {}", self.port)?,
-            protocol if protocol.has_ports() => writeln!(f, "{}/{protocol}", self.port)?,
-            protocol => writeln!(f, "protocol {protocol}")?,
+            protocol @ (Protocol::ICMP | Protocol::ICMPV6) => write!(f, "{protocol} type {}", self.port)?,
+            protocol if protocol.has_ports() => write!(f, "{}/{protocol}", self.port)?,
+            protocol => write!(f, "protocol {protocol}")?,
         }
+        self.request.iter().try_for_each(|request| write!(f, ", {request}"))?;
+        f.write_str("\n")?;
         for direction in [&self.egress, &self.ingress] {
             f.write_str("\n")?;
             fmt::Display::fmt(direction, f)?;
@@ -41,6 +44,7 @@ impl fmt::Display for DirectionExplanation {
         if self.policed == Policed::Yes {
             for rule in &self.rules {
                 let action = match rule.action {
+                    Action::Redirect => "redirect",
                     Action::Allow => "allow",
                     Action::Redirect => "redirect",
                     Action::Deny => "deny",
@@ -51,6 +55,13 @@ impl fmt::Display for DirectionExplanation {
                 for (what, finding) in [("peer", &rule.peer), ("traffic", &rule.traffic)] {
                     let matches = if finding.matches { "matches" } else { "does not match" };
                     writeln!(f, "      {what} {matches}: {}", finding.reason)?;
+                }
+                rule.l7.iter().try_for_each(|way| writeln!(f, "      allows {way}"))?;
+                match &rule.request {
+                    Some(Fit::Matches) => writeln!(f, "      request matches")?,
+                    Some(Fit::Differs(why)) => writeln!(f, "      request does not match: {why}")?,
+                    Some(Fit::Unknown(why)) => writeln!(f, "      request may match: {why}")?,
+                    None => {}
                 }
             }
             if f.alternate() {
@@ -70,6 +81,7 @@ impl fmt::Display for DirectionExplanation {
         }
         let verdict = match self.verdict {
             Verdict::Allowed => "allowed",
+            Verdict::Redirected => "redirected",
             Verdict::Denied => "denied",
         };
         writeln!(f, "{} verdict: {verdict} ({})", capitalized(self.direction), self.reason)

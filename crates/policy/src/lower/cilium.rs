@@ -1,22 +1,22 @@
 //! CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy.
 
 use super::{
-    Exception, block, cidr, cidr_or_address, each,
+    Exception, block, cidr, cidr_or_address, each, l7,
     labels::{Keys, limit_peer, limit_subject, requirements},
     names, traffic,
 };
 use crate::{
     object::{
         cilium::{self, CidrRule, CiliumNetworkPolicy, EgressRule, IcmpRule, IngressRule, PortRule},
+        l7::FqdnSelector,
         selector::LabelSelector,
     },
     parse::path::Problems,
-    rule::{GroupMatch, PeerMatch, Peers, Rule, Spec, TrafficMatch},
-    rule_set::Action,
+    rule::{GroupMatch, PeerMatch, Peers, Rule, RuleEffect, Spec, TrafficMatch},
     selector::{Block, Entity, Requirement, Selector},
 };
-use ciliate_types::{Direction, ReservedIdentity, source};
-use std::collections::BTreeSet;
+use ciliate_types::{Direction, L7Rules, ReservedIdentity, source};
+use std::{collections::BTreeSet, sync::Arc};
 
 /// `namespace` is none for a clusterwide policy.
 pub fn lower(policy: &CiliumNetworkPolicy, namespace: Option<&str>, problems: &mut Problems) -> Vec<Spec> {
@@ -54,20 +54,20 @@ fn lower_spec(spec: &cilium::Spec, namespace: Option<&str>, problems: &mut Probl
     let isolates =
         [(ingress, Direction::Ingress), (egress, Direction::Egress)].into_iter().filter(|(on, _)| *on);
     let mut rules = Vec::new();
-    for (field, action, list) in
-        [("ingress", Action::Allow, &spec.ingress), ("ingressDeny", Action::Deny, &spec.ingress_deny)]
+    for (field, section, list) in
+        [("ingress", Section::Allow, &spec.ingress), ("ingressDeny", Section::Deny, &spec.ingress_deny)]
     {
         let list = list.as_deref().unwrap_or_default();
         let lowered = problems
-            .at(field, |p| each(list, p, |rule, p| Element::ingress(rule).lower(action, namespace, p)));
+            .at(field, |p| each(list, p, |rule, p| Element::ingress(rule).lower(section, namespace, p)));
         rules.extend(lowered.into_iter().flatten());
     }
-    for (field, action, list) in
-        [("egress", Action::Allow, &spec.egress), ("egressDeny", Action::Deny, &spec.egress_deny)]
+    for (field, section, list) in
+        [("egress", Section::Allow, &spec.egress), ("egressDeny", Section::Deny, &spec.egress_deny)]
     {
         let list = list.as_deref().unwrap_or_default();
         let lowered = problems
-            .at(field, |p| each(list, p, |rule, p| Element::egress(rule).lower(action, namespace, p)));
+            .at(field, |p| each(list, p, |rule, p| Element::egress(rule).lower(section, namespace, p)));
         rules.extend(lowered.into_iter().flatten());
     }
     Spec {
@@ -80,16 +80,31 @@ fn lower_spec(spec: &cilium::Spec, namespace: Option<&str>, problems: &mut Probl
     }
 }
 
+/// Whether the rules of a section allow or deny.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Section {
+    Allow,
+    Deny,
+}
+
+/// What an element of `toPorts` or `icmps` is about.
+struct Part {
+    section: String,
+    traffic: Vec<TrafficMatch>,
+    l7: Option<Arc<L7Rules>>,
+}
+
 /// An element of a section, whichever the direction.
 struct Element<'a> {
     direction: Direction,
-    /// The names of the five fields below, as the user wrote them.
-    names: [&'static str; 5],
+    /// The names of the six fields below, as the user wrote them.
+    names: [&'static str; 6],
     endpoints: Option<&'a [LabelSelector]>,
     entities: Option<&'a [String]>,
     nodes: Option<&'a [LabelSelector]>,
     cidrs: Option<&'a [String]>,
     cidr_sets: Option<&'a [CidrRule]>,
+    fqdns: Option<&'a [FqdnSelector]>,
     to_ports: &'a [PortRule],
     icmps: &'a [IcmpRule],
 }
@@ -107,79 +122,113 @@ impl<'a> Element<'a> {
         } = rule;
         Self {
             direction: Direction::Ingress,
-            names: ["fromEndpoints", "fromEntities", "fromNodes", "fromCIDR", "fromCIDRSet"],
+            names: ["fromEndpoints", "fromEntities", "fromNodes", "fromCIDR", "fromCIDRSet", "fromFQDNs"],
             endpoints: from_endpoints.as_deref(),
             entities: from_entities.as_deref(),
             nodes: from_nodes.as_deref(),
             cidrs: from_cidr.as_deref(),
             cidr_sets: from_cidr_set.as_deref(),
+            fqdns: None,
             to_ports: to_ports.as_deref().unwrap_or_default(),
             icmps: icmps.as_deref().unwrap_or_default(),
         }
     }
 
     fn egress(rule: &'a EgressRule) -> Self {
-        let EgressRule { to_endpoints, to_entities, to_nodes, to_cidr, to_cidr_set, to_ports, icmps } = rule;
+        let EgressRule {
+            to_endpoints,
+            to_entities,
+            to_nodes,
+            to_cidr,
+            to_cidr_set,
+            to_fqdns,
+            to_ports,
+            icmps,
+        } = rule;
         Self {
             direction: Direction::Egress,
-            names: ["toEndpoints", "toEntities", "toNodes", "toCIDR", "toCIDRSet"],
+            names: ["toEndpoints", "toEntities", "toNodes", "toCIDR", "toCIDRSet", "toFQDNs"],
             endpoints: to_endpoints.as_deref(),
             entities: to_entities.as_deref(),
             nodes: to_nodes.as_deref(),
             cidrs: to_cidr.as_deref(),
             cidr_sets: to_cidr_set.as_deref(),
+            fqdns: to_fqdns.as_deref(),
             to_ports: to_ports.as_deref().unwrap_or_default(),
             icmps: icmps.as_deref().unwrap_or_default(),
         }
     }
 
     /// One rule for every element of `toPorts` or `icmps`, or one for all traffic.
-    fn lower(&self, action: Action, namespace: Option<&str>, problems: &mut Problems) -> Vec<Rule> {
+    fn lower(&self, section: Section, namespace: Option<&str>, problems: &mut Problems) -> Vec<Rule> {
         let peers = self.peers(namespace, problems);
+        if section == Section::Deny && self.fqdns.is_some() {
+            problems.at("toFQDNs", |p| {
+                p.fail("toFQDNs cannot stand in a deny rule: an address may have names that nobody asked for yet");
+            });
+        }
         if !self.to_ports.is_empty() && !self.icmps.is_empty() {
             problems.at("icmps", |p| p.fail("cannot stand beside toPorts in one rule: write two rules"));
         }
-        let mut parts: Vec<(String, Vec<TrafficMatch>)> = Vec::new();
-        problems.at("toPorts", |p| {
-            each(self.to_ports, p, |rule, p| parts.push((p.here(), traffic::ports(&rule.ports, p))));
-        });
-        problems.at("icmps", |p| {
-            each(self.icmps, p, |rule, p| parts.push((p.here(), traffic::icmp_fields(&rule.fields, p))));
-        });
+        let mut parts = self.parts(section, namespace, problems);
         self.check_names(peers.as_ref(), &parts, problems);
-        let peers = match (peers, parts.is_empty(), action) {
+        let peers = match (peers, parts.is_empty(), section) {
             (Some(peers), _, _) => peers,
-            (None, false, _) | (None, true, Action::Deny) => Peers::Any,
+            (None, false, _) | (None, true, Section::Deny) => Peers::Any,
             // An empty element names nothing to allow; it isolates.
-            (None, true, Action::Allow | Action::Redirect) => Peers::Of(Vec::new()),
+            (None, true, Section::Allow) => Peers::Of(Vec::new()),
         };
         if parts.is_empty() {
-            parts.push((problems.here(), vec![TrafficMatch::Any]));
+            parts.push(Part { section: problems.here(), traffic: vec![TrafficMatch::Any], l7: None });
         }
-        let rule = |(section, traffic)| Rule {
+        let rule = |part: Part| Rule {
             direction: self.direction,
-            action,
-            section,
+            effect: match (section, part.l7) {
+                (Section::Allow, None) => RuleEffect::Allow,
+                (Section::Allow, Some(l7)) => RuleEffect::Filter(l7),
+                (Section::Deny, _) => RuleEffect::Deny,
+            },
+            section: part.section,
             peers: peers.clone(),
-            traffic,
+            traffic: part.traffic,
         };
         parts.into_iter().map(rule).collect()
     }
 
+    fn parts(&self, section: Section, namespace: Option<&str>, problems: &mut Problems) -> Vec<Part> {
+        let place = l7::Place { direction: self.direction, deny: section == Section::Deny, namespace };
+        let mut parts = problems.at("toPorts", |p| {
+            each(self.to_ports, p, |rule, p| {
+                let (mut traffic, l7) = (traffic::ports(&rule.ports, p), l7::rules(rule, place, p));
+                if l7.is_some() {
+                    l7::limit(&mut traffic);
+                }
+                Part { section: p.here(), traffic, l7 }
+            })
+        });
+        parts.extend(problems.at("icmps", |p| {
+            each(self.icmps, p, |rule, p| Part {
+                section: p.here(),
+                traffic: traffic::icmp_fields(&rule.fields, p),
+                l7: None,
+            })
+        }));
+        parts
+    }
+
     /// Only endpoints have names for their ports, so a name says nothing about a destination that is an address.
-    fn check_names(
-        &self,
-        peers: Option<&Peers>,
-        parts: &[(String, Vec<TrafficMatch>)],
-        problems: &mut Problems,
-    ) {
+    fn check_names(&self, peers: Option<&Peers>, parts: &[Part], problems: &mut Problems) {
         let named = |t: &TrafficMatch| matches!(t, TrafficMatch::Named(..));
         let by_address = |peer: &PeerMatch| match peer {
-            PeerMatch::Selector(Selector::Cidr(_)) | PeerMatch::Address(_) | PeerMatch::Group { .. } => true,
+            PeerMatch::Selector(Selector::Cidr(_) | Selector::Fqdn(_))
+            | PeerMatch::Address(_)
+            | PeerMatch::Group { .. } => true,
             PeerMatch::Selector(Selector::Labels(_) | Selector::Entity(_)) => false,
         };
         let addresses = matches!(peers, Some(Peers::Of(peers)) if peers.iter().any(by_address));
-        if self.direction == Direction::Egress && addresses && parts.iter().any(|(_, t)| t.iter().any(named))
+        if self.direction == Direction::Egress
+            && addresses
+            && parts.iter().any(|part| part.traffic.iter().any(named))
         {
             problems.at("toPorts", |p| p.fail("addresses have no names for their ports: write port numbers"));
         }
@@ -187,7 +236,7 @@ impl<'a> Element<'a> {
 
     /// None if the element says nothing about peers.
     fn peers(&self, namespace: Option<&str>, problems: &mut Problems) -> Option<Peers> {
-        let [endpoints, entities, nodes, cidrs, cidr_sets] = self.names;
+        let [endpoints, entities, nodes, cidrs, cidr_sets, fqdns] = self.names;
         self.check_one_kind(problems);
         let mut peers = Vec::new();
         if let Some(selectors) = self.endpoints {
@@ -226,23 +275,29 @@ impl<'a> Element<'a> {
             let found = problems.at(cidr_sets, |p| each(rules, p, cidr_rule));
             peers.extend(found.into_iter().flatten());
         }
+        if let Some(selectors) = self.fqdns {
+            let found = problems.at(fqdns, |p| each(selectors, p, l7::fqdn_selector));
+            peers.extend(found.into_iter().flatten().map(|name| PeerMatch::Selector(Selector::Fqdn(name))));
+        }
         let said = self.endpoints.is_some()
             || self.nodes.is_some()
             || self.entities.is_some()
             || self.cidrs.is_some()
-            || self.cidr_sets.is_some();
+            || self.cidr_sets.is_some()
+            || self.fqdns.is_some();
         said.then_some(Peers::Of(peers))
     }
 
     /// Peers of an element are of one kind; whether two kinds would both have to match, nobody could tell.
     fn check_one_kind(&self, problems: &mut Problems) {
-        let [endpoints, entities, nodes, cidrs, cidr_sets] = self.names;
+        let [endpoints, entities, nodes, cidrs, cidr_sets, fqdns] = self.names;
         let mut used = [
             (endpoints, self.endpoints.map_or(0, <[_]>::len)),
             (entities, self.entities.map_or(0, <[_]>::len)),
             (nodes, self.nodes.map_or(0, <[_]>::len)),
             (cidrs, self.cidrs.map_or(0, <[_]>::len)),
             (cidr_sets, self.cidr_sets.map_or(0, <[_]>::len)),
+            (fqdns, self.fqdns.map_or(0, <[_]>::len)),
         ]
         .into_iter()
         .filter(|(_, len)| *len > 0)

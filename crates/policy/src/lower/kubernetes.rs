@@ -8,8 +8,7 @@ use super::{
 use crate::{
     object::kubernetes::{NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort},
     parse::path::Problems,
-    rule::{PeerMatch, Peers, Rule, Spec, TrafficMatch},
-    rule_set::Action,
+    rule::{PeerMatch, Peers, Rule, RuleEffect, Spec, TrafficMatch},
     selector::{LabelMatch, Requirement, Selector},
 };
 use ciliate_types::{Direction, NAMESPACE_KEY, NAMESPACE_LABELS_PREFIX, source};
@@ -88,7 +87,7 @@ fn lower_rule(
     if direction == Direction::Egress && addresses && named {
         problems.at("ports", |p| p.fail("an ipBlock has no names for its ports: write port numbers"));
     }
-    Rule { direction, action: Action::Allow, section, peers, traffic }
+    Rule { direction, effect: RuleEffect::Allow, section, peers, traffic }
 }
 
 fn lower_peer(peer: &NetworkPolicyPeer, namespace: &str, problems: &mut Problems) -> Option<PeerMatch> {

@@ -2,7 +2,11 @@
 //!
 //! A list that is absent and a list that is there but empty differ: `fromEndpoints: []` selects nobody.
 
-use super::{Metadata, selector::LabelSelector};
+use super::{
+    Metadata,
+    l7::{FqdnSelector, L7Rules},
+    selector::LabelSelector,
+};
 use ciliate_types::Label;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -101,6 +105,8 @@ pub struct EgressRule {
     pub to_cidr: Option<Vec<String>>,
     #[serde(rename = "toCIDRSet", skip_serializing_if = "Option::is_none")]
     pub to_cidr_set: Option<Vec<CidrRule>>,
+    #[serde(rename = "toFQDNs", skip_serializing_if = "Option::is_none")]
+    pub to_fqdns: Option<Vec<FqdnSelector>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to_ports: Option<Vec<PortRule>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,8 +128,15 @@ pub struct CidrRule {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PortRule {
     pub ports: Vec<PortProtocol>,
+    /// What requests on the ports have to be like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules: Option<L7Rules>,
+    /// Which servers a TLS handshake on the ports may ask for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_names: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -15,12 +15,15 @@ use crate::object::{
         IntOrString, IpBlock, Namespace, NetworkPolicy, NetworkPolicyEgress, NetworkPolicyIngress,
         NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
     },
+    l7::{FqdnSelector, HeaderMatch, HttpRule, KafkaRule, L7Rules, Secret},
     selector::{LabelSelector, MatchExpression},
 };
 use ciliate_types::{Label, source};
 
 const LATER: &str =
     "is not supported yet: a policy that has it would not be enforced as written, so it is refused";
+const GENERIC: &str =
+    "is for parsers that are loaded into another proxy, which has none here: write http, kafka or dns rules";
 const REMOVED: &str = "was removed: write the labels into fromEndpoints or toEndpoints";
 
 /// Decodes a struct by its fields.
@@ -102,7 +105,7 @@ decode!(IngressRule, |f, p| {
 });
 
 decode!(EgressRule, |f, p| {
-    f.refuse(&["toFQDNs", "toServices", "toGroups", "authentication"], LATER, p);
+    f.refuse(&["toServices", "toGroups", "authentication"], LATER, p);
     f.refuse(&["toRequires"], REMOVED, p);
     Self {
         to_endpoints: f.optional("toEndpoints", p),
@@ -110,6 +113,7 @@ decode!(EgressRule, |f, p| {
         to_nodes: f.optional("toNodes", p),
         to_cidr: f.optional("toCIDR", p),
         to_cidr_set: f.optional("toCIDRSet", p),
+        to_fqdns: f.optional("toFQDNs", p),
         to_ports: f.optional("toPorts", p),
         icmps: f.optional("icmps", p),
     }
@@ -123,14 +127,54 @@ decode!(CidrRule, |f, p| Self {
 });
 
 decode!(PortRule, |f, p| {
-    f.refuse(&["rules", "listener", "terminatingTLS", "originatingTLS", "serverNames"], LATER, p);
-    Self { ports: f.or_default("ports", p) }
+    f.refuse(&["listener", "terminatingTLS", "originatingTLS"], LATER, p);
+    Self {
+        ports: f.or_default("ports", p),
+        rules: f.optional("rules", p),
+        server_names: f.optional("serverNames", p),
+    }
 });
 
 decode!(PortProtocol, |f, p| Self {
     port: f.required("port", p),
     end_port: f.optional("endPort", p),
     protocol: f.optional("protocol", p),
+});
+
+decode!(L7Rules, |f, p| {
+    f.refuse(&["l7proto", "l7"], GENERIC, p);
+    Self { http: f.optional("http", p), kafka: f.optional("kafka", p), dns: f.optional("dns", p) }
+});
+
+decode!(HttpRule, |f, p| Self {
+    method: f.optional("method", p),
+    path: f.optional("path", p),
+    host: f.optional("host", p),
+    headers: f.or_default("headers", p),
+    header_matches: f.or_default("headerMatches", p),
+});
+
+decode!(HeaderMatch, |f, p| Self {
+    name: f.required("name", p),
+    value: f.optional("value", p),
+    regex: f.optional("regex", p),
+    secret: f.optional("secret", p),
+    mismatch: f.optional("mismatch", p),
+});
+
+decode!(Secret, |f, p| Self { namespace: f.optional("namespace", p), name: f.required("name", p) });
+
+decode!(KafkaRule, |f, p| Self {
+    role: f.optional("role", p),
+    api_key: f.optional("apiKey", p),
+    api_version: f.optional("apiVersion", p),
+    client_id: f.optional("clientID", p),
+    topic: f.optional("topic", p),
+});
+
+decode!(FqdnSelector, |f, p| Self {
+    match_name: f.optional("matchName", p),
+    match_pattern: f.optional("matchPattern", p),
 });
 
 decode!(IcmpRule, |f, p| Self { fields: f.or_default("fields", p) });

@@ -1,5 +1,9 @@
 //! Random worlds with few names, so that what is generated meets.
 
+mod requests;
+
+pub use requests::request;
+
 use super::world::{Being, CLUSTER, Packet, World};
 use crate::{
     AllowLocalhost, CidrMatchMode, EnforcementMode, NamedPorts, Object, Settings, endpoint_labels,
@@ -13,6 +17,7 @@ use crate::{
             IntOrString, IpBlock, NetworkPolicy, NetworkPolicyEgress, NetworkPolicyIngress,
             NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
         },
+        l7::FqdnSelector,
         selector::{LabelSelector, MatchExpression},
     },
     rule_set::PeerKind,
@@ -41,18 +46,49 @@ const CIDRS: [&str; 12] = [
     "fd00::2/127",
 ];
 
-/// A world with up to `policies` policies.
+/// How far rules look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// At addresses, identities and ports.
+    Transport,
+    /// Also at requests and at names of addresses.
+    Requests,
+}
+
+impl Extent {
+    /// How often something comes that only [`Self::Requests`] has.
+    fn weight(self, weight: u32) -> u32 {
+        match self {
+            Self::Transport => 0,
+            Self::Requests => weight,
+        }
+    }
+}
+
+/// A world with up to `policies` policies that the kernel alone enforces.
 pub fn world(policies: usize) -> impl Strategy<Value = World> {
-    (settings(), vec(policy(), 0..=policies), groups(), inside()).prop_map(
-        |(settings, policies, groups, inside)| {
+    world_of(Extent::Transport, policies)
+}
+
+/// A world with up to `policies` policies.
+pub fn world_of(extent: Extent, policies: usize) -> impl Strategy<Value = World> {
+    (settings(), vec(policy(extent), 0..=policies), groups(), inside(), requests::names()).prop_map(
+        |(settings, policies, groups, inside, names)| {
             let mut objects: Vec<Object> = groups;
             for (number, mut policy) in policies.into_iter().enumerate() {
                 rename(&mut policy, &format!("p{number}"));
                 objects.push(policy);
             }
-            World { settings, objects, inside, outside: outside() }
+            World { settings, objects, inside, outside: outside(), names }
         },
     )
+}
+
+/// Packets that the policies of a world may care about, more of them where proxies look inside.
+pub fn packet_of(extent: Extent) -> impl Strategy<Value = Packet> {
+    let inside = (select(vec![Protocol::TCP, Protocol::TCP, Protocol::UDP]), select(vec![80_u16, 443, 8050]));
+    let inside = inside.prop_map(|(protocol, port)| Packet { protocol, port });
+    prop_oneof![1 => packet(), extent.weight(4) => inside]
 }
 
 /// Packets that the policies of a world may care about.
@@ -74,13 +110,13 @@ pub fn packet() -> impl Strategy<Value = Packet> {
 }
 
 /// One policy of any kind, named `p`.
-pub fn policy() -> impl Strategy<Value = Object> {
+pub fn policy(extent: Extent) -> impl Strategy<Value = Object> {
     let namespace = || select(NAMESPACES.as_slice());
     prop_oneof![
-        3 => (namespace(), vec(spec(), 1..=2)).prop_map(|(namespace, specs)| {
+        3 => (namespace(), vec(spec(extent), 1..=2)).prop_map(|(namespace, specs)| {
             Object::CiliumNetworkPolicy(cilium_policy(Some(namespace), specs))
         }),
-        2 => vec(spec(), 1..=2).prop_map(|specs| Object::CiliumClusterwideNetworkPolicy(cilium_policy(None, specs))),
+        2 => vec(spec(extent), 1..=2).prop_map(|specs| Object::CiliumClusterwideNetworkPolicy(cilium_policy(None, specs))),
         2 => (namespace(), network_policy()).prop_map(|(namespace, spec)| {
             Object::NetworkPolicy(NetworkPolicy { metadata: metadata(Some(namespace)), spec })
         }),
@@ -222,8 +258,14 @@ fn label_selector(
 }
 
 /// Whom a policy is for.
-fn subject() -> impl Strategy<Value = LabelSelector> {
-    label_selector(&[("app", &["a", "b"]), ("k8s:app", &["a", "c"]), ("any:tier", &["x"]), ("nope", &["n"])])
+fn subject(extent: Extent) -> impl Strategy<Value = LabelSelector> {
+    let some = label_selector(&[
+        ("app", &["a", "b"]),
+        ("k8s:app", &["a", "c"]),
+        ("any:tier", &["x"]),
+        ("nope", &["n"]),
+    ]);
+    prop_oneof![1 => some, extent.weight(1) => Just(LabelSelector::default())]
 }
 
 fn peer() -> impl Strategy<Value = LabelSelector> {
@@ -297,9 +339,11 @@ enum Peers {
     Nodes(Vec<LabelSelector>),
     Cidrs(Vec<String>),
     CidrSets(Vec<CidrRule>),
+    /// Only of destinations.
+    Fqdns(Vec<FqdnSelector>),
 }
 
-fn peers() -> impl Strategy<Value = Peers> {
+fn peers(extent: Extent) -> impl Strategy<Value = Peers> {
     let entities = vec![
         "all",
         "world",
@@ -312,7 +356,7 @@ fn peers() -> impl Strategy<Value = Peers> {
         "none",
     ];
     prop_oneof![
-        2 => Just(Peers::Unsaid),
+        2_u32.saturating_add(extent.weight(8)) => Just(Peers::Unsaid),
         5 => vec(peer(), 0..=2).prop_map(Peers::Endpoints),
         2 => vec(select(entities).prop_map(ToOwned::to_owned), 0..=2).prop_map(Peers::Entities),
         1 => vec(label_selector(&[("app", &["a", "b"]), ("node:app", &["a"])]), 0..=1).prop_map(Peers::Nodes),
@@ -329,13 +373,34 @@ enum Traffic {
     Icmps(Vec<IcmpRule>),
 }
 
-fn traffic(names: bool) -> impl Strategy<Value = Traffic> {
+/// Whom packets may go to.
+fn destinations(extent: Extent) -> impl Strategy<Value = Peers> {
+    let fqdns = vec(requests::selector(), 0..=2).prop_map(Peers::Fqdns);
+    prop_oneof![2 => peers(extent), extent.weight(1) => fqdns]
+}
+
+/// What an element of `toPorts` may be about.
+#[derive(Clone, Copy)]
+struct Elements {
+    extent: Extent,
+    /// Whether ports may have names.
+    names: bool,
+    egress: bool,
+}
+
+fn traffic(elements: Elements) -> impl Strategy<Value = Traffic> {
+    let names = elements.names;
+    let plain = vec(port(names), 1..=2).prop_map(|ports| PortRule { ports, ..PortRule::default() });
+    let looking = requests::element(names, elements.egress).boxed();
+    let element = prop_oneof![1 => plain, elements.extent.weight(3) => looking.clone()];
+    let looking = vec(looking, 1..=2).prop_map(Traffic::Ports);
     let icmp = select(vec![("IPv4", "8"), ("IPv4", "0"), ("IPv4", "EchoRequest"), ("IPv6", "EchoRequest")]);
     let icmp = icmp
         .prop_map(|(family, kind)| IcmpField { family: Some(family.to_owned()), icmp_type: kind.to_owned() });
     prop_oneof![
         2 => Just(Traffic::Unsaid),
-        4 => vec(vec(port(names), 1..=2).prop_map(|ports| PortRule { ports }), 1..=2).prop_map(Traffic::Ports),
+        4 => vec(element, 1..=2).prop_map(Traffic::Ports),
+        elements.extent.weight(9) => looking,
         1 => vec(icmp, 1..=2).prop_map(|fields| Traffic::Icmps(vec![IcmpRule { fields }])),
     ]
 }
@@ -354,8 +419,8 @@ fn port(names: bool) -> impl Strategy<Value = PortProtocol> {
     prop_oneof![12 => usual, 1 => Just(gre)]
 }
 
-fn ingress() -> impl Strategy<Value = IngressRule> {
-    (peers(), traffic(true)).prop_map(|(peers, traffic)| {
+fn ingress(extent: Extent) -> impl Strategy<Value = IngressRule> {
+    (peers(extent), traffic(Elements { extent, names: true, egress: false })).prop_map(|(peers, traffic)| {
         let mut rule = IngressRule::default();
         match peers {
             Peers::Unsaid => {}
@@ -364,6 +429,7 @@ fn ingress() -> impl Strategy<Value = IngressRule> {
             Peers::Nodes(list) => rule.from_nodes = Some(list),
             Peers::Cidrs(list) => rule.from_cidr = Some(list),
             Peers::CidrSets(list) => rule.from_cidr_set = Some(list),
+            Peers::Fqdns(_) => {}
         }
         match traffic {
             Traffic::Unsaid => {}
@@ -374,10 +440,10 @@ fn ingress() -> impl Strategy<Value = IngressRule> {
     })
 }
 
-fn egress() -> impl Strategy<Value = EgressRule> {
-    let peers_and_traffic = peers().prop_flat_map(|peers| {
-        let by_address = matches!(peers, Peers::Cidrs(_) | Peers::CidrSets(_));
-        (Just(peers), traffic(!by_address))
+fn egress(extent: Extent) -> impl Strategy<Value = EgressRule> {
+    let peers_and_traffic = destinations(extent).prop_flat_map(move |peers| {
+        let by_address = matches!(peers, Peers::Cidrs(_) | Peers::CidrSets(_) | Peers::Fqdns(_));
+        (Just(peers), traffic(Elements { extent, names: !by_address, egress: true }))
     });
     peers_and_traffic.prop_map(|(peers, traffic)| {
         let mut rule = EgressRule::default();
@@ -388,6 +454,7 @@ fn egress() -> impl Strategy<Value = EgressRule> {
             Peers::Nodes(list) => rule.to_nodes = Some(list),
             Peers::Cidrs(list) => rule.to_cidr = Some(list),
             Peers::CidrSets(list) => rule.to_cidr_set = Some(list),
+            Peers::Fqdns(list) => rule.to_fqdns = Some(list),
         }
         match traffic {
             Traffic::Unsaid => {}
@@ -398,17 +465,17 @@ fn egress() -> impl Strategy<Value = EgressRule> {
     })
 }
 
-fn spec() -> impl Strategy<Value = Spec> {
+fn spec(extent: Extent) -> impl Strategy<Value = Spec> {
     let default_deny = (option::of(any::<bool>()), option::of(any::<bool>()))
         .prop_map(|(ingress, egress)| EnableDefaultDeny { ingress, egress });
-    let ingress_deny = option::weighted(0.3, vec(ingress(), 0..=1));
-    let egress_deny = option::weighted(0.3, vec(egress(), 0..=1));
+    let ingress_deny = option::weighted(0.3, vec(ingress(Extent::Transport), 0..=1));
+    let egress_deny = option::weighted(0.3, vec(egress(Extent::Transport), 0..=1));
     (
-        subject(),
+        subject(extent),
         option::weighted(0.2, default_deny),
-        option::weighted(0.7, vec(ingress(), 0..=2)),
+        option::weighted(0.7, vec(ingress(extent), 0..=2)),
         ingress_deny,
-        option::weighted(0.7, vec(egress(), 0..=2)),
+        option::weighted(0.7, vec(egress(extent), 0..=2)),
         egress_deny,
     )
         .prop_map(|(subject, enable_default_deny, ingress, ingress_deny, egress, egress_deny)| Spec {

@@ -1,9 +1,11 @@
 //! A rule set asked about one packet, in the most obvious way.
 
-use crate::rule_set::{Action, DirectionRules, Entry, Otherwise, Peer, PeerKind, RuleId, Traffic};
+use crate::rule_set::{
+    Action, DirectionRules, Entry, FilterDigest, Otherwise, Peer, PeerKind, RuleId, Traffic,
+};
 use ciliate_types::{Identity, Protocol};
 use ipnet::IpNet;
-use std::{cmp::Reverse, net::IpAddr};
+use std::{cmp::Reverse, collections::BTreeSet, net::IpAddr};
 
 /// The other end of a packet.
 #[derive(Clone, Copy, Debug)]
@@ -12,14 +14,16 @@ pub struct Other {
     pub address: IpAddr,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     pub action: Action,
     /// None if no entry matched.
     pub rule: Option<RuleId>,
+    /// Of a redirection all filters: a request is allowed if one of them allows it.
+    pub filters: BTreeSet<FilterDigest>,
 }
 
-/// Of all entries that match the one with the highest precedence decides. `port` is the type for ICMP, and 0
+/// Of all entries that match the one with the highest precedence decides; redirections of one precedence do together. `port` is the type for ICMP, and 0
 /// for protocols without ports.
 #[must_use]
 pub fn look_up(rules: &DirectionRules, other: Other, protocol: Protocol, port: u16) -> Decision {
@@ -40,14 +44,19 @@ pub fn look_up(rules: &DirectionRules, other: Other, protocol: Protocol, port: u
         peer && traffic
     });
     let rank = |entry: &Entry| (entry.precedence, Reverse(entry.rule));
-    match matching.map(|(_, entry)| entry).max_by_key(|entry| rank(entry)) {
-        Some(entry) => Decision { action: entry.action, rule: Some(entry.rule) },
+    let matching: Vec<&Entry> = matching.map(|(_, entry)| entry).collect();
+    match matching.iter().max_by_key(|entry| rank(entry)) {
+        Some(top) => {
+            let equals = matching.iter().filter(|e| e.precedence == top.precedence);
+            let filters = equals.map(|e| e.filter).filter(|filter| *filter != FilterDigest::NONE);
+            Decision { action: top.action, rule: Some(top.rule), filters: filters.collect() }
+        }
         None => {
             let action = match rules.otherwise {
                 Otherwise::Allow => Action::Allow,
                 Otherwise::Deny => Action::Deny,
             };
-            Decision { action, rule: None }
+            Decision { action, rule: None, filters: BTreeSet::new() }
         }
     }
 }

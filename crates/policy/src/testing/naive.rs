@@ -1,12 +1,16 @@
 //! What policies mean, a second time, straight from their documented meaning: objects as users write them, rule
 //! by rule, for one packet. It shares no code with the engine.
 
+mod requests;
+
 use super::world::{Being, CLUSTER, Packet, World};
 use crate::{
     AllowLocalhost, EnforcementMode, Object,
+    l7::Request,
     object::{
         cilium::{CidrRule, CiliumCidrGroup, EgressRule, IcmpRule, IngressRule, PortRule, Spec},
         kubernetes::{IntOrString, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort},
+        l7::FqdnSelector,
         selector::LabelSelector,
     },
     rule_set::PeerKind,
@@ -18,24 +22,64 @@ use std::net::IpAddr;
 const NAMESPACE: &str = "io.kubernetes.pod.namespace";
 const NAMESPACE_LABELS: &str = "io.cilium.k8s.namespace.labels.";
 
-/// Whether the policies of `subject` let the packet pass in the direction.
+/// Whether the policies of `subject` let the packet pass in the direction, whatever is asked for.
 #[must_use]
 pub fn allows(world: &World, direction: Direction, subject: &Being, other: &Being, packet: Packet) -> bool {
+    fate(world, direction, subject, other, packet, None) == Fate::Allowed
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Allowed,
+    /// It depends on requests, and none was given.
+    Redirected,
+    Denied,
+}
+
+/// What becomes of the packet, and of the request in it.
+#[must_use]
+pub fn fate(
+    world: &World,
+    direction: Direction,
+    subject: &Being,
+    other: &Being,
+    packet: Packet,
+    request: Option<&Request>,
+) -> Fate {
     if subject.kind != PeerKind::Endpoint || world.settings.enforcement == EnforcementMode::Never {
-        return true;
+        return Fate::Allowed;
     }
-    let mut model =
-        Model { world, direction, subject, other, packet, isolated: false, allowed: false, denied: false };
+    let mut model = Model {
+        world,
+        direction,
+        subject,
+        other,
+        packet,
+        isolated: false,
+        allowed: false,
+        denied: false,
+        filters: Vec::new(),
+    };
     for object in &world.objects {
         model.object(object);
     }
     let is_host = has(other, "reserved", "host", |_| true);
     if direction == Direction::Ingress && is_host && world.settings.allow_localhost == AllowLocalhost::Always
     {
-        return true;
+        return Fate::Allowed;
     }
     let isolated = model.isolated || world.settings.enforcement == EnforcementMode::Always;
-    !model.denied && (model.allowed || !isolated)
+    match (model.denied, model.allowed, model.filters.is_empty(), isolated) {
+        (true, ..) => Fate::Denied,
+        (false, true, ..) => Fate::Allowed,
+        (false, false, false, _) => match request {
+            None => Fate::Redirected,
+            Some(request) if requests::allowed(request, &model.filters) => Fate::Allowed,
+            Some(_) => Fate::Denied,
+        },
+        (false, false, true, true) => Fate::Denied,
+        (false, false, true, false) => Fate::Allowed,
+    }
 }
 
 struct Model<'a> {
@@ -47,9 +91,23 @@ struct Model<'a> {
     isolated: bool,
     allowed: bool,
     denied: bool,
+    /// What would allow it with the right request.
+    filters: Vec<PortRule>,
+}
+
+/// What a rule says of the packet.
+#[derive(Default)]
+struct Hit {
+    plain: bool,
+    filters: Vec<PortRule>,
 }
 
 impl Model<'_> {
+    fn allow(&mut self, hit: Hit) {
+        self.allowed |= hit.plain;
+        self.filters.extend(hit.filters);
+    }
+
     fn object(&mut self, object: &Object) {
         match object {
             Object::CiliumNetworkPolicy(policy) | Object::CiliumClusterwideNetworkPolicy(policy) => {
@@ -83,41 +141,43 @@ impl Model<'_> {
         match self.direction {
             Direction::Ingress => {
                 for rule in spec.ingress.iter().flatten() {
-                    self.allowed |= self.ingress_matches(rule, namespace, false);
+                    self.allow(self.ingress_matches(rule, namespace, false));
                 }
                 for rule in spec.ingress_deny.iter().flatten() {
-                    self.denied |= self.ingress_matches(rule, namespace, true);
+                    self.denied |= self.ingress_matches(rule, namespace, true).plain;
                 }
             }
             Direction::Egress => {
                 for rule in spec.egress.iter().flatten() {
-                    self.allowed |= self.egress_matches(rule, namespace, false);
+                    self.allow(self.egress_matches(rule, namespace, false));
                 }
                 for rule in spec.egress_deny.iter().flatten() {
-                    self.denied |= self.egress_matches(rule, namespace, true);
+                    self.denied |= self.egress_matches(rule, namespace, true).plain;
                 }
             }
         }
     }
 
-    fn ingress_matches(&self, rule: &IngressRule, namespace: Option<&str>, empty_matches: bool) -> bool {
+    fn ingress_matches(&self, rule: &IngressRule, namespace: Option<&str>, empty_matches: bool) -> Hit {
         let peers = [
             self.endpoints(rule.from_endpoints.as_deref(), namespace),
             self.entities(rule.from_entities.as_deref()),
             self.nodes(rule.from_nodes.as_deref()),
             self.cidrs(rule.from_cidr.as_deref()),
             self.cidr_sets(rule.from_cidr_set.as_deref()),
+            None,
         ];
         self.element(peers, rule.to_ports.as_deref(), rule.icmps.as_deref(), empty_matches)
     }
 
-    fn egress_matches(&self, rule: &EgressRule, namespace: Option<&str>, empty_matches: bool) -> bool {
+    fn egress_matches(&self, rule: &EgressRule, namespace: Option<&str>, empty_matches: bool) -> Hit {
         let peers = [
             self.endpoints(rule.to_endpoints.as_deref(), namespace),
             self.entities(rule.to_entities.as_deref()),
             self.nodes(rule.to_nodes.as_deref()),
             self.cidrs(rule.to_cidr.as_deref()),
             self.cidr_sets(rule.to_cidr_set.as_deref()),
+            self.fqdns(rule.to_fqdns.as_deref()),
         ];
         self.element(peers, rule.to_ports.as_deref(), rule.icmps.as_deref(), empty_matches)
     }
@@ -125,30 +185,49 @@ impl Model<'_> {
     /// Each part is None where the rule does not have it.
     fn element(
         &self,
-        peers: [Option<bool>; 5],
+        peers: [Option<bool>; 6],
         ports: Option<&[PortRule]>,
         icmps: Option<&[IcmpRule]>,
         empty_matches: bool,
-    ) -> bool {
+    ) -> Hit {
         let (ports, icmps) = (ports.unwrap_or_default(), icmps.unwrap_or_default());
         let says_peers = peers.iter().any(Option::is_some);
         let says_traffic = !ports.is_empty() || !icmps.is_empty();
         if !says_peers && !says_traffic {
-            return empty_matches;
+            return Hit { plain: empty_matches, ..Hit::default() };
         }
-        let peer = !says_peers || peers.contains(&Some(true));
-        let traffic = !says_traffic
-            || ports.iter().flat_map(|rule| &rule.ports).any(|port| {
+        if says_peers && !peers.contains(&Some(true)) {
+            return Hit::default();
+        }
+        let mut hit = Hit { plain: !says_traffic, ..Hit::default() };
+        for rule in ports {
+            let fits = rule.ports.iter().any(|port| {
                 self.port(port.protocol.as_deref().unwrap_or("ANY"), &port.port, port.end_port.unwrap_or(0))
-            })
-            || icmps.iter().flat_map(|rule| &rule.fields).any(|field| {
-                let protocol = match field.family.as_deref() {
-                    Some("IPv6") => Protocol::ICMPV6,
-                    _ => Protocol::ICMP,
-                };
-                self.packet.protocol == protocol && self.icmp_type(&field.icmp_type)
             });
-        peer && traffic
+            match (fits, requests::looks_inside(rule)) {
+                (false, _) => {}
+                (true, false) => hit.plain = true,
+                // Nobody looks inside of SCTP.
+                (true, true) if self.packet.protocol == Protocol::SCTP => {}
+                (true, true) => hit.filters.push(rule.clone()),
+            }
+        }
+        hit.plain |= icmps.iter().flat_map(|rule| &rule.fields).any(|field| {
+            let protocol = match field.family.as_deref() {
+                Some("IPv6") => Protocol::ICMPV6,
+                _ => Protocol::ICMP,
+            };
+            self.packet.protocol == protocol && self.icmp_type(&field.icmp_type)
+        });
+        hit
+    }
+
+    fn fqdns(&self, selectors: Option<&[FqdnSelector]>) -> Option<bool> {
+        let names = self.world.names.iter().filter(|(_, list)| list.contains(&self.other.address));
+        let names: Vec<&str> = names.map(|(name, _)| name.as_str()).collect();
+        Some(selectors?.iter().any(|selector| {
+            self.other.kind == PeerKind::World && names.iter().any(|name| requests::named(selector, name))
+        }))
     }
 
     fn icmp_type(&self, written: &str) -> bool {

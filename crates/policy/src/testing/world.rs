@@ -1,12 +1,14 @@
 //! A small world: policies, and everybody who might send or receive.
 
 use crate::{
-    Change, Engine, IdentityInfo, NamedPorts, Object, PeerRef, Query, Settings, endpoint_labels::world_of,
+    Change, Engine, IdentityInfo, NamedPorts, Object, PeerRef, Query, Settings, fqdn_labels, l7::Request,
     rule_set::PeerKind,
 };
-use ciliate_types::{Identity, Label, Labels, Protocol};
-use ipnet::IpNet;
-use std::{collections::BTreeMap, net::IpAddr};
+use ciliate_types::{DomainName, Identity, Label, Labels, NamePattern, Protocol, ReservedIdentity};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 /// The cluster that all of it is part of.
 pub const CLUSTER: &str = "default";
@@ -15,7 +17,7 @@ pub const CLUSTER: &str = "default";
 #[derive(Clone, Debug)]
 pub struct Being {
     pub kind: PeerKind,
-    /// Of the world these depend on the policies: see [`World::of_address`].
+    /// Of the world these depend on the policies: see [`World::beings`].
     pub identity: Identity,
     pub labels: Labels,
     pub address: IpAddr,
@@ -30,6 +32,8 @@ pub struct World {
     pub inside: Vec<Being>,
     /// Addresses of the world.
     pub outside: Vec<IpAddr>,
+    /// What names were found to stand for.
+    pub names: BTreeMap<DomainName, Vec<IpAddr>>,
 }
 
 /// A packet that begins a connection.
@@ -60,45 +64,53 @@ impl World {
         engine
     }
 
-    /// What the agent gives to every prefix of the engine, and the two worlds.
+    /// What the agent gives to every prefix of the engine, to addresses with names, and the worlds.
     #[must_use]
     pub fn prefix_identities(&self, engine: &Engine) -> BTreeMap<Identity, IdentityInfo> {
-        let numbers = Identity::FIRST_LOCAL.get()..;
         let info = |labels: Labels| IdentityInfo { labels, named_ports: NamedPorts::new() };
         let prefixes = engine.prefixes();
-        let local = numbers
-            .zip(prefixes.iter())
-            .map(|(number, net)| (Identity::new(number), info(Engine::prefix_labels(net))));
-        use ciliate_types::ReservedIdentity as R;
+        let patterns: Vec<_> = engine.fqdn_selectors().into_iter().map(|row| row.pattern).collect();
+        let named = self.outside.iter().map(|address| self.labels_of(engine, *address, &patterns));
+        let named: BTreeSet<Vec<Label>> = named
+            .filter(|labels| labels.iter().any(|l| l.source() == ciliate_types::source::FQDN))
+            .map(|labels| labels.iter().cloned().collect())
+            .collect();
+        let labels = prefixes
+            .iter()
+            .map(Engine::prefix_labels)
+            .chain(named.into_iter().map(|labels| labels.into_iter().collect()));
+        let local =
+            (Identity::FIRST_LOCAL.get()..).zip(labels).map(|(number, l)| (Identity::new(number), info(l)));
+        use ReservedIdentity as R;
         let worlds = [R::World, R::WorldIpv4, R::WorldIpv6];
         let worlds = worlds.map(|w| (w.into(), info([Label::reserved(w)].into_iter().collect())));
         local.chain(worlds).collect()
     }
 
-    /// Who an address of the world is to an engine.
-    #[must_use]
-    pub fn of_address(&self, engine: &Engine, address: IpAddr) -> Being {
-        let prefixes = engine.prefixes();
-        let around = prefixes.iter().filter(|net| net.contains(&address)).max_by_key(|net| net.prefix_len());
-        let (identity, labels) = match around {
-            Some(net) => {
-                let labels = Engine::prefix_labels(net);
-                let known = self.prefix_identities(engine);
-                let found = known.iter().find(|(_, info)| info.labels == labels);
-                (found.map_or(Identity::new(0), |(identity, _)| *identity), labels)
-            }
-            None => {
-                let world = world_of(&IpNet::from(address));
-                (world.into(), [Label::reserved(world)].into_iter().collect())
-            }
-        };
-        Being { kind: PeerKind::World, identity, labels, address, named_ports: NamedPorts::new() }
+    fn labels_of(&self, engine: &Engine, address: IpAddr, patterns: &[NamePattern]) -> Labels {
+        let names: Vec<&DomainName> =
+            self.names.iter().filter(|(_, list)| list.contains(&address)).map(|(name, _)| name).collect();
+        let matching = patterns.iter().filter(|p| names.iter().any(|name| p.matches(name.as_str())));
+        fqdn_labels(matching, address, engine.covering_prefix(address))
     }
 
     /// Everybody.
     #[must_use]
     pub fn beings(&self, engine: &Engine) -> Vec<Being> {
-        let outside = self.outside.iter().map(|address| self.of_address(engine, *address));
+        let patterns: Vec<_> = engine.fqdn_selectors().into_iter().map(|row| row.pattern).collect();
+        let known = self.prefix_identities(engine);
+        let outside = self.outside.iter().map(|address| {
+            let labels = self.labels_of(engine, *address, &patterns);
+            let found = known.iter().find(|(_, info)| info.labels == labels);
+            let identity = found.map_or(Identity::new(0), |(identity, _)| *identity);
+            Being {
+                kind: PeerKind::World,
+                identity,
+                labels,
+                address: *address,
+                named_ports: NamedPorts::new(),
+            }
+        });
         self.inside.iter().cloned().chain(outside).collect()
     }
 }
@@ -121,12 +133,13 @@ impl Being {
 
 impl Packet {
     #[must_use]
-    pub fn query(&self, source: &Being, destination: &Being) -> Query {
+    pub fn query(&self, source: &Being, destination: &Being, request: Option<&Request>) -> Query {
         Query {
             source: source.to_peer(),
             destination: destination.to_peer(),
             protocol: self.protocol,
             port: self.port,
+            request: request.cloned(),
         }
     }
 }

@@ -51,6 +51,7 @@ fn the_star_wars_story() {
         source: TracePeer::Endpoint(source.to_owned()),
         destination: TracePeer::Address(deathstar),
         traffic: "80/TCP".to_owned(),
+        request: None,
     };
     let answer = world.engine().trace(&question("tiefighter")).unwrap();
     assert_eq!(answer.verdict, Verdict::Allowed);

@@ -32,6 +32,9 @@ fn text(reply: &TraceReply, page: &Page) -> String {
         side(&reply.destination),
         reply.traffic
     ));
+    if let Some(request) = &reply.request {
+        text.push_str(&format!("     Request: {request}\n"));
+    }
     for direction in &reply.directions {
         text.push_str(&judgement(direction, reply, page));
     }
@@ -75,6 +78,7 @@ fn judgement(direction: &DirectionTrace, reply: &TraceReply, page: &Page) -> Str
         };
         let outcome = page.paint(&considered.outcome.to_string(), tone);
         text.push_str(&format!("  * Rule {}: {outcome}\n      {}\n", considered.rule, considered.why));
+        considered.l7.iter().for_each(|way| text.push_str(&format!("      allows {way}\n")));
     }
     let verdict = direction.verdict.to_string().to_lowercase();
     text.push_str(&format!("{name} verdict: {}", page.paint(&verdict, tone(direction.verdict))));
@@ -82,6 +86,9 @@ fn judgement(direction: &DirectionTrace, reply: &TraceReply, page: &Page) -> Str
         text.push_str(&format!(", by rule {rule}"));
         if !rule.description.is_empty() {
             text.push_str(&format!(" ({})", rule.description));
+        }
+        if direction.verdict == Verdict::Redirected {
+            text.push_str(&format!(", {}", direction.why));
         }
     } else if !direction.why.is_empty() {
         text.push_str(&format!(", {}", direction.why));
@@ -94,7 +101,7 @@ fn tone(verdict: Verdict) -> Tone {
     match verdict {
         Verdict::Allowed => Tone::Good,
         Verdict::Denied => Tone::Bad,
-        Verdict::Audit => Tone::Doubtful,
+        Verdict::Redirected | Verdict::Audit => Tone::Doubtful,
     }
 }
 
