@@ -39,11 +39,6 @@ pub enum Error {
     Missing(&'static str),
     #[error("rule set {0} is not in the kernel")]
     UnknownRuleSet(u32),
-    #[error(
-        "rule {0} looks at requests, and the kernel programs cannot redirect connections to a proxy yet: the rule \
-         set is refused as a whole; take `rules` and `serverNames` out of toPorts"
-    )]
-    NoRedirection(u32),
     #[error("events are being read already")]
     EventsTaken,
 }

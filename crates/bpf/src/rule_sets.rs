@@ -125,7 +125,7 @@ impl Datapath {
     /// Writes a rule set and takes a reference on it; one that is there already is shared. All of it is in place
     /// when this returns; on failure nothing is.
     pub fn write_rule_set(&mut self, set: &policy::RuleSet) -> Result<Handle, Error> {
-        let compiled = compile(set)?;
+        let compiled = compile(set);
         let digest = digest(&compiled);
         if let Some(&number) = self.rule_sets.by_digest.get(&digest)
             && let Some(known) = self.rule_sets.known.get_mut(&number)
@@ -154,7 +154,7 @@ impl Datapath {
         old: &policy::RuleSet,
         new: &policy::RuleSet,
     ) -> Result<Extended, Error> {
-        let (old, new) = (compile(old)?, compile(new)?);
+        let (old, new) = (compile(old), compile(new));
         let known = self.rule_sets.known.get(&handle.0).ok_or(Error::UnknownRuleSet(handle.0))?;
         if known.digest != digest(&old) || !only_allows_more(&old, &new) {
             return Ok(Extended::NotPossible);
@@ -379,7 +379,7 @@ fn digest(compiled: &Compiled) -> Digest {
     })
 }
 
-fn compile(set: &policy::RuleSet) -> Result<Compiled, Error> {
+fn compile(set: &policy::RuleSet) -> Compiled {
     let mut compiled =
         Compiled { shapes: RuleSet::default(), entries: BTreeMap::new(), prefixes: BTreeMap::new() };
     for direction in Direction::BOTH {
@@ -391,13 +391,13 @@ fn compile(set: &policy::RuleSet) -> Result<Compiled, Error> {
         if let Otherwise::Deny = rules.otherwise {
             compiled.shapes.flags |= isolate;
         }
-        let shapes = compile_direction(kernel, rules, &mut compiled)?;
+        let shapes = compile_direction(kernel, rules, &mut compiled);
         match direction {
             Direction::Ingress => compiled.shapes.ingress = shapes,
             Direction::Egress => compiled.shapes.egress = shapes,
         }
     }
-    Ok(compiled)
+    compiled
 }
 
 /// A digest as the kernel's row has it, low half first.
@@ -410,7 +410,7 @@ fn compile_direction(
     direction: ciliate_abi::Direction,
     rules: &DirectionRules,
     into: &mut Compiled,
-) -> Result<DirectionShapes, Error> {
+) -> DirectionShapes {
     let mut shapes = DirectionShapes::default();
     let mut class_shapes = 0;
     for (key, entry) in &rules.entries {
@@ -443,8 +443,6 @@ fn compile_direction(
             pad: [0; 3],
         };
         let action = match entry.action {
-            // Anything else would let requests pass that nobody looked at.
-            Action::Redirect => return Err(Error::NoRedirection(entry.rule.0)),
             Action::Allow => ENTRY_ALLOW,
             Action::Redirect => ENTRY_REDIRECT,
             Action::Deny => ENTRY_DENY,
@@ -478,5 +476,5 @@ fn compile_direction(
         };
         into.prefixes.insert((PrefixKey::SCOPE_BITS.saturating_add(prefix_bits(net)), key), class.0);
     }
-    Ok(shapes)
+    shapes
 }

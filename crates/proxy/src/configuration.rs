@@ -88,7 +88,7 @@ impl ReadyFilter {
         }
         if !http.is_empty() {
             // No source of secrets is known here: a rule that needs one goes by its stand-in value.
-            let rules = RuleSet::compile(&http, &|_, _, _| None).map_err(|error| ready.blame(&error))?;
+            let rules = RuleSet::compile(&http, &|_, _| None).map_err(|error| ready.blame(&error))?;
             ready.http = Some(HttpFilter { rules, owners });
         }
         if !names.is_empty() {

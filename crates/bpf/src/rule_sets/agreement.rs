@@ -53,7 +53,7 @@ fn node(world: &World, engine: &mut Engine, beings: &[Being]) -> Memory {
             continue;
         }
         let set = engine.rule_set(&Subject::endpoint(&being.labels, &being.named_ports));
-        load(&mut memory, device, &compile(&set).unwrap());
+        load(&mut memory, device, &compile(&set));
         let row = Endpoint {
             identity: being.identity.get(),
             rule_set: device,

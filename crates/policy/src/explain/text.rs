@@ -46,7 +46,6 @@ impl fmt::Display for DirectionExplanation {
                 let action = match rule.action {
                     Action::Redirect => "redirect",
                     Action::Allow => "allow",
-                    Action::Redirect => "redirect",
                     Action::Deny => "deny",
                 };
                 let object = rule.object.as_ref().map_or_else(|| "setting".to_owned(), ToString::to_string);
