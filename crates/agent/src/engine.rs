@@ -27,6 +27,7 @@ use crate::{
     ipam::Ipam,
     kernel::{DeviceIds, Handle, Kernel, node_settings},
     notice::Notices,
+    proxy::{Proxy, Told},
     state::State,
     translate,
 };
@@ -94,6 +95,7 @@ pub struct Engine {
     identities: Identities,
     ipam: Ipam,
     rules: RuleSets,
+    proxy: Told,
     locals: BTreeMap<EndpointId, Local>,
     logs: BTreeMap<EndpointId, VecDeque<EndpointLogEntry>>,
     next_id: u16,
@@ -144,6 +146,7 @@ pub struct Parts {
     pub config: Config,
     pub settings: Vec<Resolved>,
     pub kernel: Box<dyn Kernel>,
+    pub proxy: Box<dyn Proxy>,
     pub store: Arc<Embedded>,
     pub notices: Notices,
 }
@@ -151,7 +154,7 @@ pub struct Parts {
 impl Engine {
     /// Without any state yet: see [`Engine::restore`].
     pub fn new(parts: Parts) -> (Self, watch::Receiver<Arc<State>>) {
-        let Parts { config, settings, kernel, store, notices } = parts;
+        let Parts { config, settings, kernel, proxy, store, notices } = parts;
         let mut state = State::new();
         let identities = Identities::new(config.identity_release_delay.0, &mut state);
         let (published, reader) = watch::channel(Arc::new(state.clone()));
@@ -165,6 +168,7 @@ impl Engine {
             state,
             identities,
             rules: RuleSets::default(),
+            proxy: Told::new(proxy),
             locals: BTreeMap::new(),
             logs: BTreeMap::new(),
             next_id: 1,

@@ -182,6 +182,7 @@ fn bodies(state: &State, seen: &Seen, bytes: &[u8], rules: &Pair) -> Vec<EventBo
             Outcome::Allowed => Verdict::Allowed,
             Outcome::Denied | Outcome::Unmatched => Verdict::Denied,
             Outcome::Audited => Verdict::Audit,
+            Outcome::Redirected => Verdict::Redirected,
         };
         let packet = Box::new(packet(state, &opening, direction, rules.of(direction), bytes));
         bodies.push(EventBody::PolicyVerdict { verdict, packet });
@@ -208,6 +209,7 @@ fn bodies(state: &State, seen: &Seen, bytes: &[u8], rules: &Pair) -> Vec<EventBo
                 Some(TracePoint::ToEndpoint) => "to-endpoint",
                 Some(TracePoint::ToStack) => "to-stack",
                 Some(TracePoint::FromStack) => "from-stack",
+                Some(TracePoint::ToProxy) => "to-proxy",
                 None => return bodies,
             };
             let rule = rules.egress.clone().or_else(|| rules.ingress.clone());

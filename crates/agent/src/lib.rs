@@ -18,6 +18,7 @@ mod logging;
 mod metrics;
 mod name;
 mod notice;
+mod proxy;
 mod record;
 mod runtime_config;
 mod socket;
@@ -59,7 +60,14 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     let notices = notice::Notices::new(Some(events.watch), config.monitor_capture.0);
     notices.renew().context("cannot tell the kernel's programs what to report")?;
     let parts =
-        Parts { config: config.clone(), settings, kernel: Box::new(kernel), store, notices: notices.clone() };
+        Parts {
+        config: config.clone(),
+        kernel: Box::new(kernel),
+        proxy: Box::new(proxy::Keeper::new(&config, &settings, |_record| {})),
+        settings,
+        store,
+        notices: notices.clone(),
+    };
     let (mut engine, state) = Engine::new(parts);
     engine.restore().map_err(|failure| anyhow!("{failure}"))?;
     steps.done("the state is in force");
@@ -94,6 +102,11 @@ pub fn check_host(config: &Config) -> anyhow::Result<()> {
     capability::check()?;
     ciliate_bpf::check_kernel(&config.bpf_root)?;
     Ok(())
+}
+
+/// Has what this process logs written as the settings say.
+pub fn start_logging(config: &Config) {
+    logging::start(config.log_level, config.log_format);
 }
 
 /// Says how long the parts of the start took.

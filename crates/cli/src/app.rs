@@ -2,7 +2,7 @@
 
 use crate::{
     agent, bpf, cleanup, completion, config, context::Globals, db, debuginfo, down, endpoint, exec, exit,
-    identity, ip, man, map, metrics, monitor, objects, policy, run, status, up, version,
+    identity, ip, man, map, metrics, monitor, objects, policy, proxy, run, status, up, version,
 };
 
 /// Network policy by identity for the processes and containers of a host
@@ -50,6 +50,9 @@ pub enum Verb {
     /// What the policies come to
     #[command(subcommand)]
     Policy(policy::Command),
+    /// What looks at requests, for rules about more than ports
+    #[command(subcommand)]
+    Proxy(proxy::Command),
     /// Show what the kernel and the agent report, as it happens
     Monitor(monitor::Args),
     /// The kernel's maps as they are

@@ -26,6 +26,7 @@ mod objects;
 mod output;
 mod policy;
 mod progress;
+mod proxy;
 mod run;
 mod settings_flags;
 mod status;
@@ -111,6 +112,7 @@ fn dispatch(verb: Verb, context: &Context) -> anyhow::Result<u8> {
         Verb::Identity(command) => command.run(context),
         Verb::Ip(command) => command.run(context),
         Verb::Policy(command) => command.run(context),
+        Verb::Proxy(command) => command.run(context),
         Verb::Monitor(args) => args.run(context),
         Verb::Bpf(command) => command.run(context),
         Verb::Map(command) => command.run(context),

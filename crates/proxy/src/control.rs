@@ -26,14 +26,21 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Control {
     shared: Arc<Shared>,
     workers: Arc<Vec<Worker>>,
-    /// One change at a time.
-    changing: Mutex<()>,
+    /// What was told last; locked for a change.
+    known: Mutex<Configuration>,
+}
+
+/// What becomes of the filters that were known before a change.
+#[derive(Clone, Copy)]
+enum Before {
+    Stays,
+    Goes,
 }
 
 impl Control {
     #[must_use]
-    pub fn new(shared: &Arc<Shared>, workers: &Arc<Vec<Worker>>) -> Arc<Self> {
-        Arc::new(Self { shared: Arc::clone(shared), workers: Arc::clone(workers), changing: Mutex::default() })
+    pub fn new(shared: &Arc<Shared>, workers: &Arc<Vec<Worker>>, known: Configuration) -> Arc<Self> {
+        Arc::new(Self { shared: Arc::clone(shared), workers: Arc::clone(workers), known: Mutex::new(known) })
     }
 
     /// Listens at the settings' path; whoever listened there before is no longer reached.
@@ -83,7 +90,11 @@ impl Control {
 
     fn answer(&self, request: Request) -> Answer {
         match request {
-            Request::Configure(configuration) => match self.configure(&configuration) {
+            Request::Learn(configuration) => match self.configure(configuration, Before::Stays) {
+                Ok(()) => Answer::Done,
+                Err(reason) => Answer::Failed(reason),
+            },
+            Request::Configure(configuration) => match self.configure(configuration, Before::Goes) {
                 Ok(()) => Answer::Done,
                 Err(reason) => Answer::Failed(reason),
             },
@@ -99,21 +110,34 @@ impl Control {
                 Some(lists) => Answer::Connections(lists.into_iter().flatten().collect()),
                 None => Answer::Failed("a worker does not answer".into()),
             },
+            Request::Configuration => {
+                Answer::Configuration(self.known.lock().unwrap_or_else(PoisonError::into_inner).clone())
+            }
             Request::HandOver => {
                 self.shared.drain();
                 Answer::Done
+            }
+            Request::End => {
+                tracing::info!("told to end");
+                std::process::exit(0)
             }
             Request::Watch => Answer::Failed("watching takes a connection of its own".into()),
         }
     }
 
-    fn configure(&self, configuration: &Configuration) -> Result<(), String> {
-        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let ready = Ready::new(configuration).map_err(|error| error.to_string())?;
+    fn configure(&self, mut configuration: Configuration, before: Before) -> Result<(), String> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Before::Stays = before {
+            let mut filters = known.filters.clone();
+            filters.append(&mut configuration.filters);
+            configuration.filters = filters;
+        }
+        let ready = Ready::new(&configuration).map_err(|error| error.to_string())?;
         let state_dir = &self.shared.settings.state_dir;
-        configuration::save(state_dir, configuration)
+        configuration::save(state_dir, &configuration)
             .map_err(|error| format!("cannot keep the configuration in {}: {error}", state_dir.display()))?;
         self.shared.replace(ready);
+        *known = configuration;
         Ok(())
     }
 

@@ -77,12 +77,12 @@ pub fn run(settings: Settings, ready: impl FnOnce()) -> Result<(), Error> {
         .collect::<io::Result<_>>()
         .map_err(Error::Listen)?;
     let workers = Arc::new(workers);
-    let control = Control::new(&shared, &workers);
-    control.listen().map_err(|source| Error::Control { path, source })?;
+    let control = Control::new(&shared, &workers, kept);
     for (kind, socket) in [Listener::TcpV4, Listener::TcpV6].into_iter().zip(&first) {
         listeners.set(kind, socket.as_fd())?;
     }
     drop(first);
+    control.listen().map_err(|source| Error::Control { path, source })?;
     if let Some(mut predecessor) = predecessor
         && let Err(error) = predecessor.ask(&message::Request::HandOver)
     {

@@ -8,16 +8,21 @@ use std::{collections::BTreeMap, net::SocketAddr};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Request {
+    /// Adds filters to those of the configuration, in the same way as [`Request::Configure`].
+    Learn(Configuration),
     /// Replaces the configuration. It is on disk when the answer comes; requests are judged by it from then on.
     Configure(Configuration),
     /// The kernel's policy has changed: every connection is judged anew before the answer comes.
     Switched,
     Status,
     Connections,
+    Configuration,
     /// Sends a [`Record`] for each request from now on.
     Watch,
     /// Another process has taken the new connections over: end when the last connection does.
     HandOver,
+    /// End now, with every connection.
+    End,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,6 +31,7 @@ pub enum Answer {
     Done,
     Status(Status),
     Connections(Vec<ConnectionInfo>),
+    Configuration(Configuration),
     Record(Record),
     /// Nothing has changed.
     Failed(String),

@@ -133,7 +133,7 @@ impl Engine {
         let id = row.record.id;
         let ports = row.record.named_ports();
         let rules = self.policy.rule_set(&Subject::endpoint(&row.labels, &ports));
-        let handle = self.rules.acquire(&mut *self.kernel, &rules)?;
+        let handle = self.acquire_rules(&rules)?;
         self.locals.insert(id, Local { device, ports, rules, handle });
         self.write_rows(id)
     }

@@ -14,6 +14,7 @@ impl Engine {
         tracing::info!("taking everything down");
         self.presence = Presence::Down;
         let mut errors: Vec<String> = self.kernel.take_down().iter().map(ToString::to_string).collect();
+        errors.extend(self.proxy.end().err().map(|e| e.to_string()));
         let ids: Vec<_> = self.state.endpoints.iter().map(|(id, _)| *id).collect();
         let writes: Vec<Write> =
             ids.iter().map(|id| Write::delete(kind::ENDPOINT, &id.to_string())).collect();

@@ -113,7 +113,7 @@ impl Engine {
             if self.locals.get(&id).is_none_or(|local| Arc::ptr_eq(&local.rules, &wanted)) {
                 continue;
             }
-            match self.rules.acquire(&mut *self.kernel, &wanted) {
+            match self.acquire_rules(&wanted) {
                 Ok(handle) => prepared.0.push((id, wanted, handle)),
                 Err(failure) => {
                     self.discard(prepared);
@@ -122,6 +122,12 @@ impl Engine {
             }
         }
         Ok(prepared)
+    }
+
+    /// A rule set of which kernel and proxy know everything.
+    pub(super) fn acquire_rules(&mut self, rules: &Arc<RuleSet>) -> Result<Handle> {
+        self.proxy.learn(self.policy.filters())?;
+        self.rules.acquire(&mut *self.kernel, rules)
     }
 
     pub(super) fn discard(&mut self, prepared: Prepared) {
@@ -133,6 +139,7 @@ impl Engine {
     /// Puts prepared rule sets in force, endpoint by endpoint. One that cannot be switched keeps its old rules, and
     /// says so; the others go on.
     pub(super) fn enforce(&mut self, prepared: Prepared) {
+        let changed = !prepared.0.is_empty();
         for (id, rules, handle) in prepared.0 {
             let Some(local) = self.locals.get_mut(&id) else {
                 self.rules.release(&mut *self.kernel, handle);
@@ -159,6 +166,9 @@ impl Engine {
                     self.log(id, EndpointState::NotReady, Err(&failure));
                 }
             }
+        }
+        if changed && let Err(failure) = self.proxy.switched(self.policy.filters()) {
+            tracing::error!(%failure, "open connections may be judged by old rules for a while");
         }
     }
 

@@ -11,7 +11,7 @@ use ciliate_api::{
 };
 use ciliate_bpf::{
     Audit, ConnectionRow, Datapath, Events, Lifetimes, MapSizes, MapUsage, MetricRow, NodeSettings,
-    PolicyDump, Settings, Sweep,
+    PolicyDump, ProxyDevice, Settings, Sweep,
 };
 use ciliate_net::{
     Created, EndpointDevice, Family, HostAddress, Link, Mac, Masquerade, Netlink, Netns, Router, Sysctls,
@@ -28,6 +28,8 @@ pub struct HostKernel {
     datapath: Option<Datapath>,
     netlink: Netlink,
     router: Router,
+    /// Where packets for the proxy come back into the host's stack.
+    proxy: Option<ProxyDevice>,
     sysctls: Sysctls,
     journal: Journal,
 }
@@ -48,17 +50,19 @@ impl HostKernel {
             mtu: config.mtu.0,
         };
         let netlink = Netlink::new()?;
-        let fresh = netlink.link(&router.name)?.is_none();
+        let before = netlink.link(&router.name)?;
+        let fresh = before.is_none();
+        let device = before.as_ref().and_then(proxy_device);
         let sysctls = Sysctls::open(&config.state_dir.join("sysctls.json"))?;
         let settings = Settings {
             root: config.bpf_root.clone(),
             sizes: map_sizes(config),
-            node: node_settings(config, gateways),
+            node: NodeSettings { proxy: device, ..node_settings(config, gateways) },
         };
         let datapath = Datapath::open(&settings)?;
         let mut host =
-            Self { datapath: Some(datapath), netlink, router, sysctls, journal: Journal::default() };
-        match host.set_up(gateways) {
+            Self { datapath: Some(datapath), netlink, router, proxy: device, sysctls, journal: Journal::default() };
+        match host.set_up(gateways, settings.node) {
             Ok(events) => Ok((host, events)),
             Err(error) => {
                 if fresh {
@@ -71,8 +75,11 @@ impl HostKernel {
         }
     }
 
-    fn set_up(&mut self, gateways: &[IpAddr]) -> Result<Events> {
+    fn set_up(&mut self, gateways: &[IpAddr], node: NodeSettings) -> Result<Events> {
         self.netlink.ensure_router(&self.router)?;
+        self.netlink.ensure_proxy_route(&self.router.name, gateways)?;
+        self.proxy = self.netlink.link(&self.router.name)?.as_ref().and_then(proxy_device);
+        self.set_node(&node)?;
         for gateway in gateways {
             self.sysctls.forward(match gateway {
                 IpAddr::V4(_) => Family::V4,
@@ -89,6 +96,10 @@ impl HostKernel {
     fn datapath_mut(&mut self) -> Result<&mut Datapath> {
         self.datapath.as_mut().ok_or(KernelError::TakenDown)
     }
+}
+
+fn proxy_device(router: &Link) -> Option<ProxyDevice> {
+    router.mac.map(|mac| ProxyDevice { ifindex: router.index, mac: mac.0 })
 }
 
 fn map_sizes(config: &Config) -> MapSizes {
@@ -132,12 +143,15 @@ pub fn node_settings(config: &Config, gateways: &[IpAddr]) -> NodeSettings {
             true => Audit::On,
             false => Audit::Off,
         },
+        // Known only to whoever has the router's device.
+        proxy: None,
     }
 }
 
 impl Kernel for HostKernel {
     fn set_node(&mut self, settings: &NodeSettings) -> Result<()> {
-        Ok(self.datapath_mut()?.set_node(settings)?)
+        let proxy = self.proxy;
+        Ok(self.datapath_mut()?.set_node(&NodeSettings { proxy, ..settings.clone() })?)
     }
 
     fn write_rule_set(&mut self, rules: &RuleSet) -> Result<Handle> {
@@ -385,6 +399,7 @@ impl Kernel for HostKernel {
             }
         };
         errors.extend(self.netlink.delete_links(&doomed).err().map(Into::into));
+        errors.extend(self.netlink.remove_proxy_route(&self.router.addresses).err().map(Into::into));
         errors.extend(self.netlink.remove_router(&self.router).err().map(Into::into));
         errors.extend(Masquerade::remove().err().map(Into::into));
         errors.extend(self.sysctls.restore().into_iter().map(Into::into));

@@ -77,6 +77,11 @@ settings! {
     map_policy: Count<1024, 16777216> = "map-size-policy", "1048576", AtStart, "Entries of all rule sets together";
     map_conntrack: Count<1024, 16777216> = "map-size-conntrack", "524288", AtStart, "Connections";
     map_fragments: Count<256, 1048576> = "map-size-fragments", "8192", AtStart, "Fragmented packets under way";
+    proxy_workers: Count<0, 256> = "proxy-workers", "0", AtStart, "Threads that carry connections whose contents policy looks at; 0 for one a processor";
+    proxy_max_connections: Count<1, 10000000> = "proxy-max-connections", "100000", AtStart, "Connections that the proxy carries at once";
+    proxy_connect_timeout: Seconds = "proxy-connect-timeout", "5s", AtStart, "How long a server may take to accept a connection of the proxy";
+    proxy_idle_timeout: Seconds = "proxy-idle-timeout", "1h", AtStart, "How long a connection through the proxy may be silent";
+    proxy_drain_timeout: Seconds = "proxy-drain-timeout", "60s", AtStart, "How long the connections of a proxy go on after a newer one has taken over";
     map_events: Count<65536, 268435456> = "map-size-events", "1048576", AtStart, "Bytes of the ring of events; a power of two";
     map_pressure_warning: Count<1, 100> = "map-pressure-warning", "90", Anytime, "Percentage of a map from which it is reported as near full";
     log_level: LogLevel = "log-level", "info", Anytime, "Least important messages to log";
@@ -87,5 +92,11 @@ impl Config {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.run_dir.join(crate::SOCKET_NAME)
+    }
+
+    /// Where the proxy talks to the agent.
+    #[must_use]
+    pub fn proxy_socket(&self) -> PathBuf {
+        self.run_dir.join("proxy.sock")
     }
 }

@@ -1,0 +1,172 @@
+//! Keeps the proxy's process running, from when it is first needed until it is ended.
+
+use super::Proxy;
+use ciliate_api::settings::{Config, Resolved};
+use ciliate_proxy::{
+    Client,
+    message::{Configuration, Record, Request},
+};
+use std::{
+    env, fs, io,
+    os::unix::process::CommandExt as _,
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long a proxy may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two looks at a proxy that has been started.
+const LOOK: Duration = Duration::from_millis(2);
+/// Between two attempts to start one that does not.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The process and who watches over it.
+pub struct Keeper {
+    launch: Arc<Launch>,
+    wanted: Arc<AtomicBool>,
+    watching: bool,
+    records: Arc<dyn Fn(Record) + Send + Sync>,
+}
+
+/// How to start and reach the process.
+struct Launch {
+    socket: PathBuf,
+    log: PathBuf,
+    /// The agent's settings that are not the default ones, as flags.
+    flags: Vec<String>,
+}
+
+impl Keeper {
+    /// `records` gets what the proxy tells of requests.
+    pub fn new(
+        config: &Config,
+        settings: &[Resolved],
+        records: impl Fn(Record) + Send + Sync + 'static,
+    ) -> Self {
+        let flags = settings
+            .iter()
+            .filter(|resolved| resolved.value != resolved.setting.default)
+            .map(|resolved| format!("--{}={}", resolved.setting.name, resolved.value))
+            .collect();
+        let launch =
+            Launch { socket: config.proxy_socket(), log: config.run_dir.join("proxy.log"), flags };
+        Self {
+            launch: Arc::new(launch),
+            wanted: Arc::default(),
+            watching: false,
+            records: Arc::new(records),
+        }
+    }
+
+    /// Has the process watched over from now on.
+    fn watch(&mut self) -> io::Result<()> {
+        self.wanted.store(true, Ordering::Release);
+        if self.watching {
+            return Ok(());
+        }
+        let (launch, wanted, records) =
+            (Arc::clone(&self.launch), Arc::clone(&self.wanted), Arc::clone(&self.records));
+        thread::Builder::new().name("proxy".into()).spawn(move || {
+            while wanted.load(Ordering::Acquire) {
+                let watched = launch.reach().and_then(Client::watch);
+                match watched {
+                    // Until it ends, which is noticed at once.
+                    Ok(all) => all.map_while(Result::ok).for_each(|record| records(record)),
+                    Err(error) => {
+                        tracing::error!(%error, "the proxy does not run: what needs it is refused");
+                        thread::sleep(PAUSE);
+                    }
+                }
+            }
+        })?;
+        self.watching = true;
+        Ok(())
+    }
+}
+
+impl Proxy for Keeper {
+    fn learn(&mut self, configuration: &Configuration) -> io::Result<()> {
+        self.launch.reach()?.ask(&Request::Learn(configuration.clone()))?;
+        self.watch()
+    }
+
+    fn configure(&mut self, configuration: &Configuration) -> io::Result<()> {
+        self.launch.reach()?.ask(&Request::Configure(configuration.clone()))?;
+        self.watch()
+    }
+
+    fn switched(&mut self) -> io::Result<()> {
+        self.launch.reach()?.ask(&Request::Switched).map(drop)
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.wanted.store(false, Ordering::Release);
+        match Client::connect(&self.launch.socket) {
+            Ok(mut client) => match client.ask(&Request::End) {
+                // It ends at once, before or after its answer.
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+                Err(error) => return Err(error),
+            },
+            Err(error) if gone(&error) => {}
+            Err(error) => return Err(error),
+        }
+        match fs::remove_file(&self.launch.socket) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+}
+
+fn gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+}
+
+impl Launch {
+    /// A connection to the running process, which is started if there is none.
+    fn reach(&self) -> io::Result<Client> {
+        match Client::connect(&self.socket) {
+            Err(error) if gone(&error) => self.start(),
+            reached => reached,
+        }
+    }
+
+    /// It leads a session of its own: what ends the agent does not end it.
+    fn start(&self) -> io::Result<Client> {
+        let log = fs::File::options().create(true).append(true).open(&self.log)?;
+        let mut command = Command::new(env::current_exe()?);
+        command
+            .args(["proxy", "serve"])
+            .args(&self.flags)
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .process_group(0);
+        let mut child = command.spawn()?;
+        let started = Instant::now();
+        loop {
+            if let Ok(client) = Client::connect(&self.socket) {
+                // Somebody has to take note of its end, lest it stays as a zombie.
+                thread::Builder::new().name("proxy-end".into()).spawn(move || child.wait().map(drop))?;
+                return Ok(client);
+            }
+            if let Some(status) = child.try_wait()? {
+                return Err(io::Error::other(format!("it ended ({status}): see {}", self.log.display())));
+            }
+            if started.elapsed() > PATIENCE {
+                child.kill()?;
+                child.wait()?;
+                return Err(io::Error::other(format!("it does not answer: see {}", self.log.display())));
+            }
+            thread::sleep(LOOK);
+        }
+    }
+}

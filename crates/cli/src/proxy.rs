@@ -1,0 +1,157 @@
+//! `ciliate proxy`: what looks at requests.
+
+use crate::{
+    context::Context,
+    output::{OutputArgs, Page, Table, View},
+    row,
+    settings_flags::SettingsFlags,
+};
+use anyhow::Context as _;
+use ciliate_proxy::{
+    Client, Limits, Settings,
+    message::{Answer, ConnectionInfo, Request, Status},
+};
+use serde::Serialize;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Show how the proxy is and what it has decided
+    Status(OutputArgs),
+    /// List the connections that it carries
+    #[command(visible_alias = "conns")]
+    Connections(OutputArgs),
+    /// Show the rules that it goes by
+    Config(OutputArgs),
+    /// The proxy itself, in the foreground; the agent starts it when a rule needs it
+    #[command(hide = true)]
+    Serve(SettingsFlags),
+}
+
+impl Command {
+    pub fn run(self, context: &Context) -> anyhow::Result<()> {
+        match self {
+            Self::Serve(settings) => serve(context, &settings),
+            Self::Status(output) => match ask(context, &Request::Status)? {
+                Answer::Status(status) => output.print(&context.page, &StatusView(status)),
+                other => anyhow::bail!("the proxy answers {other:?}"),
+            },
+            Self::Connections(output) => match ask(context, &Request::Connections)? {
+                Answer::Connections(all) => output.print(&context.page, &ConnectionsView(all)),
+                other => anyhow::bail!("the proxy answers {other:?}"),
+            },
+            Self::Config(output) => match ask(context, &Request::Configuration)? {
+                Answer::Configuration(known) => output.print(&context.page, &ConfigurationView::new(known)),
+                other => anyhow::bail!("the proxy answers {other:?}"),
+            },
+        }
+    }
+}
+
+fn ask(context: &Context, request: &Request) -> anyhow::Result<Answer> {
+    let (_, config) = context.settings(&SettingsFlags::default())?;
+    let socket = config.proxy_socket();
+    let mut client = Client::connect(&socket).with_context(|| {
+        format!("the proxy does not run (socket {}): it starts with the first rule about requests", socket.display())
+    })?;
+    Ok(client.ask(request)?)
+}
+
+fn serve(context: &Context, settings: &SettingsFlags) -> anyhow::Result<()> {
+    let (_, config) = context.settings(settings)?;
+    ciliate_agent::start_logging(&config);
+    let workers = match config.proxy_workers.0 {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        given => usize::try_from(given)?,
+    };
+    let settings = Settings {
+        bpf_root: config.bpf_root.clone(),
+        state_dir: config.state_dir.clone(),
+        socket: config.proxy_socket(),
+        workers,
+        limits: Limits {
+            connections: usize::try_from(config.proxy_max_connections.0)?,
+            connect: config.proxy_connect_timeout.0,
+            idle: config.proxy_idle_timeout.0,
+            drain: config.proxy_drain_timeout.0,
+            ..Limits::default()
+        },
+        http: Default::default(),
+        kafka: Default::default(),
+    };
+    ciliate_proxy::run(settings, || {}).context("the proxy did not start")
+}
+
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct StatusView(Status);
+
+impl View for StatusView {
+    fn text(&self, page: &Page) -> String {
+        let status = &self.0;
+        let mut table = Table::new(&["NAME", "VALUE"]);
+        table.push(row!["Version", &status.version]);
+        table.push(row!["Process", status.pid]);
+        table.push(row!["Up", format!("{} s", status.uptime)]);
+        table.push(row!["Workers", status.workers]);
+        table.push(row!["Port", status.port]);
+        table.push(row!["Revision", status.revision]);
+        table.push(row!["Filters", status.filters]);
+        table.push(row!["Connections", status.connections]);
+        table.push(row!["Accepted", status.accepted]);
+        table.push(row!["Requests forwarded", status.requests.forwarded]);
+        table.push(row!["Requests denied", status.requests.denied]);
+        table.push(row!["Requests audited", status.requests.audited]);
+        table.push(row!["Requests refused", status.requests.refused]);
+        for (name, count) in &status.faults {
+            table.push(row![format!("Ended by {name}"), *count]);
+        }
+        table.push(row!["Records lost", status.lost_records]);
+        table.render(page)
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct ConnectionsView(Vec<ConnectionInfo>);
+
+impl View for ConnectionsView {
+    fn text(&self, page: &Page) -> String {
+        let mut table = Table::new(&["CLIENT", "IDENTITY", "SERVER", "IDENTITY", "PROTOCOL", "AGE", "REQUESTS"]);
+        for one in &self.0 {
+            table.push(row![
+                one.client.to_string(),
+                one.client_identity.get(),
+                one.server.to_string(),
+                one.server_identity.get(),
+                format!("{:?}", one.protocol).to_lowercase(),
+                format!("{} s", one.age),
+                one.requests
+            ]);
+        }
+        table.render(page)
+    }
+}
+
+/// One rule of a filter a row.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct ConfigurationView(ciliate_proxy::message::Configuration);
+
+impl ConfigurationView {
+    fn new(known: ciliate_proxy::message::Configuration) -> Self {
+        Self(known)
+    }
+}
+
+impl View for ConfigurationView {
+    fn text(&self, page: &Page) -> String {
+        let mut table = Table::new(&["FILTER", "RULE", "POLICY", "SECTION", "LETS THROUGH"]);
+        for (digest, filter) in &self.0.filters {
+            for rule in &filter.rules {
+                let text = serde_json::to_string(&rule.l7).unwrap_or_default();
+                table.push(row![String::from(*digest), rule.rule, &rule.policy, &rule.section, text]);
+            }
+        }
+        table.render(page)
+    }
+}
