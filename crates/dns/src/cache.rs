@@ -15,6 +15,7 @@
 mod effects;
 mod expiry;
 mod room;
+mod rows;
 mod selectors;
 mod sets;
 mod store;
@@ -32,8 +33,9 @@ use crate::{
     name::Name,
 };
 use ciliate_types::EndpointId;
+use rows::{Entry, LookupRow};
 use std::{net::IpAddr, time::SystemTime};
-use store::{Entry, LookupRow, Store, Upsert};
+use store::{Store, Upsert};
 use thiserror::Error;
 
 /// Seconds since 1970, until 2106.

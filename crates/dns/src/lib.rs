@@ -17,7 +17,8 @@
 //!                    NameCache::expire(now, &mut effects); if CacheFile::wants_replacement(): CacheFile::replace(&cache)
 //! after a survey     NameCache::release(begun at, &mut |endpoint, address| is in use, &mut effects)
 //! rules change       NameCache::set_selectors(patterns with ids, &mut effects); new NameMatchers
-//! start              CacheFile::open(path) -> Opened { file, bytes, torn }; NameCache::load(&bytes, settings, now); set_selectors
+//! start              read_pre_cache(tofqdns-pre-cache): NameCache::learn(now, None, ...)
+//!                    CacheFile::open(path) -> Opened { file, bytes, torn }; NameCache::load(&bytes, settings, now); set_selectors
 //! ```
 
 mod cache;
@@ -28,6 +29,7 @@ mod matcher;
 mod message;
 mod name;
 mod pending;
+mod pre_cache;
 pub mod reply;
 mod wire;
 
@@ -45,4 +47,5 @@ pub use message::{
 };
 pub use name::{LABELS, NAME_BYTES, Name};
 pub use pending::{Asked, Full, Pending, PendingSettings, QuestionCase, Route, Stray};
+pub use pre_cache::{PreCacheError, PreCached, read_pre_cache};
 pub use reply::Reply;

@@ -109,6 +109,22 @@ impl Name {
         Ok((name, end))
     }
 
+    /// Whether the name that stands at `at`, which has been [checked](skip), is this one.
+    pub(crate) fn is_at(&self, message: &[u8], at: usize) -> bool {
+        let mut rest = self.as_bytes();
+        let walked = walk(message, at, Compression::Allowed, |len, label| {
+            let (own_len, own) = rest.split_first().ok_or(Malformed::NameLength)?;
+            let (own, after) = own.split_at_checked(label.len()).ok_or(Malformed::NameLength)?;
+            rest = after;
+            if *own_len == len && own.eq_ignore_ascii_case(label) {
+                Ok(())
+            } else {
+                Err(Malformed::NameLength)
+            }
+        });
+        walked.is_ok() && rest == [0]
+    }
+
     fn empty() -> Self {
         Self { bytes: [0; NAME_BYTES], len: 0, plain: true }
     }

@@ -3,7 +3,7 @@
 use super::{
     Effects, NameCache, UnixTime,
     room::{deferred_at, least_wanted, size},
-    store::Entry,
+    rows::Entry,
 };
 use ciliate_types::EndpointId;
 use std::{collections::HashMap, net::IpAddr};

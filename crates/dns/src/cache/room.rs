@@ -2,8 +2,8 @@
 
 use super::{
     CacheFull, Effects, NameCache, UnixTime,
+    rows::{Entry, Key, LookupRow},
     sets::SetId,
-    store::{Entry, Key, LookupRow},
 };
 use crate::{message::Resolution, name::Name};
 

@@ -2,7 +2,7 @@
 
 use super::{
     NameCache, SelectorSet, UnixTime, logged,
-    store::{Key, LookupRow, NameRow},
+    rows::{Key, LookupRow, NameRow},
 };
 use crate::{disk::format::Kept, name::Name};
 use ciliate_types::EndpointId;

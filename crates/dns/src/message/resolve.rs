@@ -35,6 +35,8 @@ pub struct Resolved {
     pub ignored: u32,
 }
 
+/// The least two bytes of a name that is nothing but a pointer.
+const POINTER: u16 = 0xc000;
 /// Keys of service parameters (RFC 9460, 14.3.2).
 const IPV4_HINT: u16 = 4;
 const IPV6_HINT: u16 = 6;
@@ -58,12 +60,20 @@ impl Answer<'_> {
         }
         found.names.push(Alias { name: asked.name.clone(), ttl: u32::MAX });
         self.follow_aliases(asked.kind, found)?;
+        // Records of one owner stand together and mostly point to one place for it.
+        let mut last: Option<(u16, Option<u32>)> = None;
         for record in self.records() {
             if !(record.class == Class::IN && gives_addresses(record.kind) && wanted(asked.kind, record.kind))
             {
                 continue;
             }
-            match found.owner_ttl(&record)? {
+            let pointer = wire::u16_at(record.message, record.owner).filter(|two| *two >= POINTER);
+            let ttl = match (pointer, last) {
+                (Some(pointer), Some((known, ttl))) if pointer == known => ttl,
+                _ => found.owner_ttl(&record),
+            };
+            last = pointer.map(|pointer| (pointer, ttl));
+            match ttl {
                 Some(ttl) => found.take(&record, ttl.min(sane(record.ttl)))?,
                 None => found.ignored = found.ignored.saturating_add(1),
             }
@@ -75,11 +85,12 @@ impl Answer<'_> {
     /// Aliases mostly stand in order; where they do not, every round finds at least one more.
     fn follow_aliases(&self, kind: RecordType, found: &mut Resolved) -> Result<(), Malformed> {
         loop {
-            let before = found.names.len();
+            let (before, mut passed_over) = (found.names.len(), false);
             for record in self.records().filter(|record| record.class == Class::IN && may_alias(record, kind))
             {
                 let Some(last) = found.names.last() else { continue };
-                if !owned_by(&record, &last.name, found.names.len() == 1)? {
+                if !last.name.is_at(record.message, record.owner) {
+                    passed_over = true;
                     continue;
                 }
                 let Some(target) = alias(&record)? else { continue };
@@ -92,7 +103,7 @@ impl Answer<'_> {
                 let ttl = last.ttl.min(sane(record.ttl));
                 found.names.push(Alias { name: target, ttl });
             }
-            if found.names.len() == before {
+            if found.names.len() == before || !passed_over {
                 return Ok(());
             }
         }
@@ -100,12 +111,9 @@ impl Answer<'_> {
 }
 
 impl Resolved {
-    fn owner_ttl(&self, record: &Record<'_>) -> Result<Option<u32>, Malformed> {
-        if is_question(record) {
-            return Ok(self.names.first().map(|first| first.ttl));
-        }
-        let (owner, _) = Name::read(record.message, record.owner)?;
-        Ok(self.names.iter().find(|known| known.name == owner).map(|known| known.ttl))
+    fn owner_ttl(&self, record: &Record<'_>) -> Option<u32> {
+        let owner = self.names.iter().find(|known| known.name.is_at(record.message, record.owner));
+        owner.map(|known| known.ttl)
     }
 
     fn take(&mut self, record: &Record<'_>, ttl: u32) -> Result<(), Malformed> {
@@ -209,18 +217,6 @@ fn service<'a>(record: &Record<'a>) -> Result<(u16, Name, &'a [u8]), Malformed> 
     let priority = wire::u16_at(record.data, 0).ok_or(Malformed::RecordData)?;
     let (target, end) = Name::read_plain(record.data, 2).map_err(|_| Malformed::RecordData)?;
     Ok((priority, target, record.data.get(end..).unwrap_or_default()))
-}
-
-/// Whether the owner is written as a pointer to the question's name, as most servers do.
-fn is_question(record: &Record<'_>) -> bool {
-    wire::u16_at(record.message, record.owner) == Some(0xc00c)
-}
-
-fn owned_by(record: &Record<'_>, name: &Name, is_first: bool) -> Result<bool, Malformed> {
-    if is_question(record) {
-        return Ok(is_first);
-    }
-    Ok(Name::read(record.message, record.owner)?.0 == *name)
 }
 
 /// A TTL with the highest bit set is none (RFC 2181, 8).

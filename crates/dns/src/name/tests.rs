@@ -81,6 +81,11 @@ proptest! {
             let (starts, count) = name.label_starts();
             let labels: Vec<&[u8]> = starts[..count].iter().map(|start| name.label_at(*start)).collect();
             prop_assert_eq!(labels, name.labels().collect::<Vec<_>>());
+            prop_assert!(name.is_at(&bytes, at));
+            prop_assert_eq!(Name::ROOT.is_at(&bytes, at), name == Name::ROOT);
+            if let Ok((other, _)) = Name::read(&bytes, 12) {
+                prop_assert_eq!(other.is_at(&bytes, at), name == other);
+            }
         }
     }
 
