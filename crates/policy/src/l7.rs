@@ -1,9 +1,8 @@
 //! Requests as people ask about them, and whether L7 rules allow them. Made for explanations: the proxy has its own, faster way.
 
-pub(crate) mod api_key;
 mod describe;
+mod http;
 mod judge;
-pub(crate) mod pattern;
 mod read;
 
 pub use describe::describe;
@@ -47,6 +46,11 @@ pub struct KafkaRequest {
     pub topics: Vec<String>,
 }
 
+/// What Kafka calls the request, or its number where it has no name.
+pub(crate) fn api_name(key: i16) -> String {
+    ciliate_kafka::api_name(key).map_or_else(|| key.to_string(), ToOwned::to_owned)
+}
+
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -57,7 +61,7 @@ impl fmt::Display for Request {
             }
             Self::Kafka(request) => {
                 let KafkaRequest { api_key, api_version, client_id, topics } = request;
-                write!(f, "kafka {}", api_key::name(*api_key))?;
+                write!(f, "kafka {}", api_name(*api_key))?;
                 api_version.iter().try_for_each(|version| write!(f, " version={version}"))?;
                 client_id.iter().try_for_each(|client| write!(f, " client={client}"))?;
                 topics.iter().try_for_each(|topic| write!(f, " topic={topic}"))

@@ -117,7 +117,13 @@ fn rules_about_requests_are_checked() {
         (http("{method: '('}"), "rules.http[0].method", "at character 1: unclosed group"),
         (http("{path: '/v1/(?=x)'}"), "rules.http[0].path", "at character 5: look-around"),
         (http("{host: 'a[z-a]'}"), "rules.http[0].host", "at character 3: invalid character class range"),
-        (http("{path: '((x{1000}){1000}){1000}'}"), "rules.http[0].path", "repeat less"),
+        (http("{path: '((x{1000}){1000}){1000}'}"), "rules.http[0].path", "simpler expression"),
+        (http(&format!("{{path: '/{}'}}", "a".repeat(20_000))), "rules.http[0].path", "longer than"),
+        (
+            http("{headerMatches: [{name: Host, value: a, mismatch: REPLACE}]}"),
+            "rules.http[0].headerMatches[0]",
+            "not change",
+        ),
         (
             http("{headers: ['X A:b:']}, {headers: [': b']}"),
             "rules.http[1].headers[0]",
@@ -178,8 +184,8 @@ fn rules_about_requests_are_checked() {
         (dns("{matchName: '*.a'}"), "rules.dns[0].matchName", "'*'"),
         (dns("{matchPattern: 'a b'}"), "rules.dns[0].matchPattern", "' '"),
         (dns("{matchName: a..b}"), "rules.dns[0].matchName", "empty label"),
-        (dns("{matchName: .}"), "rules.dns[0].matchName", "names no server"),
-        (names("''"), "serverNames[0]", "names no server"),
+        (names("''"), "serverNames[0]", "must not be empty"),
+        (names("."), "serverNames[0]", "no server"),
         (names("a b"), "serverNames[0]", "' '"),
         (names(""), "serverNames", "is empty"),
         (on("{port: '80'}", "http: [{}]"), "ports[0].protocol", "TCP, not ANY"),
@@ -227,6 +233,7 @@ fn rules_about_requests_are_checked() {
             "egress[0].toFQDNs[0]",
             "either",
         ),
+        ("egress: [{toFQDNs: [{matchName: .}]}]".to_owned(), "egress[0].toFQDNs[0]", "no server"),
         (
             "egress: [{toFQDNs: [{matchPattern: '*.a!'}]}]".to_owned(),
             "egress[0].toFQDNs[0].matchPattern",

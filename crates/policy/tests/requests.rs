@@ -446,7 +446,7 @@ fn an_explanation_says_what_a_request_has_to_be_like() {
         "  * redirect cnp/default/p spec.ingress[0].toPorts[0]",
         "      allows http method GET path /v1/.*",
         "      allows http header \"X-Key: k\"",
-        "      request does not match: method PUT is not GET; there is no header X-Key",
+        "      request does not match: method PUT is not GET; header is not \"X-Key: k\"",
         "Ingress verdict: denied (the proxy refuses it: no rule allows http PUT /v1/x)",
         "Final verdict: DENIED",
     ] {

@@ -1,6 +1,6 @@
 //! L7 rules in one line each, for people.
 
-use super::api_key;
+use super::api_name;
 use ciliate_types::{HeaderMatch, HeaderValue, HttpRule, KafkaRole, KafkaRule, L7Rules, Mismatch};
 
 /// One line for every rule, such as `http method POST path /v1/request-landing`.
@@ -51,7 +51,7 @@ fn kafka(rule: &KafkaRule) -> String {
     let KafkaRule { role, api_key, api_version, client_id, topic } = rule;
     let parts = [
         role.map(|role| format!("role {}", role_name(role))),
-        api_key.map(|key| format!("apiKey {}", api_key::name(key))),
+        api_key.map(|key| format!("apiKey {}", api_name(key))),
         api_version.map(|version| format!("apiVersion {version}")),
         client_id.as_ref().map(|client| format!("clientID {client}")),
         topic.as_ref().map(|topic| format!("topic {topic}")),

@@ -1,7 +1,7 @@
 //! Whether a request is one that rules allow.
 
-use super::{HttpRequest, KafkaRequest, Request, api_key, describe::role_name, pattern};
-use ciliate_types::{HeaderMatch, HeaderValue, HttpRule, KafkaRule, L7Rules, NamePattern};
+use super::{KafkaRequest, Request, api_name, describe::role_name, http};
+use ciliate_types::{KafkaRule, L7Rules, NamePattern};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ pub fn judge(request: &Request, sets: &[&L7Rules]) -> Vec<Fit> {
 
 fn one(request: &Request, rules: &L7Rules, covered: &BTreeSet<&str>) -> Fit {
     match (request, rules) {
-        (Request::Http(request), L7Rules::Http(rules)) => any(rules.iter().map(|rule| http(request, rule))),
+        (Request::Http(request), L7Rules::Http(rules)) => http::judge(request, rules),
         (Request::Kafka(request), L7Rules::Kafka(rules)) => {
             any(rules.iter().map(|rule| kafka(request, rule, covered)))
         }
@@ -50,7 +50,7 @@ fn one(request: &Request, rules: &L7Rules, covered: &BTreeSet<&str>) -> Fit {
 }
 
 /// The best of all, with the reasons of the others.
-fn any(fits: impl Iterator<Item = Fit>) -> Fit {
+pub fn any(fits: impl Iterator<Item = Fit>) -> Fit {
     let (mut differs, mut unknown) = (Vec::new(), Vec::new());
     for fit in fits {
         match fit {
@@ -75,78 +75,15 @@ fn names(name: &str, patterns: &[NamePattern]) -> Fit {
     }
 }
 
-fn http(request: &HttpRequest, rule: &HttpRule) -> Fit {
-    let HttpRule { method, path, host, headers, header_matches } = rule;
-    for (what, expression, text) in [("method", method, &request.method), ("path", path, &request.path)] {
-        if let Some(expression) = expression
-            && !pattern::matches(expression, text)
-        {
-            return Fit::Differs(format!("{what} {text} is not {expression}"));
-        }
-    }
-    let mut unknown = None;
-    match (host, &request.host) {
-        (Some(expression), Some(host)) if !pattern::matches(expression, host) => {
-            return Fit::Differs(format!("host {host} is not {expression}"));
-        }
-        (Some(expression), None) => unknown = Some(format!("the host has to be {expression}")),
-        (Some(_), Some(_)) | (None, _) => {}
-    }
-    for wanted in headers {
-        let (name, value) = match wanted.split_once(": ") {
-            Some((name, value)) => (name, HeaderValue::Exact(value.to_owned())),
-            None => (wanted.as_str(), HeaderValue::Present),
-        };
-        match header(request, name, &value) {
-            Fit::Matches => {}
-            Fit::Unknown(why) => unknown = Some(why),
-            differs @ Fit::Differs(_) => return differs,
-        }
-    }
-    // A header whose mismatch has a remedy never keeps a rule from matching.
-    for HeaderMatch { name, value, mismatch: _ } in header_matches.iter().filter(|h| h.mismatch.is_none()) {
-        match header(request, name, value) {
-            Fit::Matches => {}
-            Fit::Unknown(why) => unknown = Some(why),
-            differs @ Fit::Differs(_) => return differs,
-        }
-    }
-    unknown.map_or(Fit::Matches, Fit::Unknown)
-}
-
-/// The header is there, and every one of its values is as wanted.
-fn header(request: &HttpRequest, name: &str, wanted: &HeaderValue) -> Fit {
-    let values = request.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
-    let values: Vec<&str> = values.map(|(_, value)| value.as_str()).collect();
-    if values.is_empty() {
-        return Fit::Differs(format!("there is no header {name}"));
-    }
-    let differing = |fits: &dyn Fn(&str) -> bool| values.iter().find(|value| !fits(value)).copied();
-    let (differing, wanted) = match wanted {
-        HeaderValue::Present => (None, ""),
-        HeaderValue::Exact(wanted) => (differing(&|value| value == wanted), wanted.as_str()),
-        HeaderValue::Regex(wanted) => (differing(&|value| pattern::matches(wanted, value)), wanted.as_str()),
-        HeaderValue::Secret { namespace, name: secret, fallback: _ } => {
-            return Fit::Unknown(format!(
-                "header {name} has to have the value of secret {namespace}/{secret}"
-            ));
-        }
-    };
-    match differing {
-        None => Fit::Matches,
-        Some(value) => Fit::Differs(format!("header {name} is {value:?}, not {wanted:?}")),
-    }
-}
-
 /// Everything of a rule but its topic.
 fn kafka_but_topic(request: &KafkaRequest, rule: &KafkaRule) -> Fit {
     let KafkaRule { role, api_key, api_version, client_id, topic: _ } = rule;
     let key = request.api_key;
-    if let Some(role) = role.filter(|role| !api_key::of_role(*role).contains(&key)) {
-        return Fit::Differs(format!("{} is not part of role {}", api_key::name(key), role_name(role)));
+    if let Some(role) = role.filter(|role| !ciliate_kafka::role_keys(*role).contains(&key)) {
+        return Fit::Differs(format!("{} is not part of role {}", api_name(key), role_name(role)));
     }
     if let Some(wanted) = api_key.filter(|wanted| *wanted != key) {
-        return Fit::Differs(format!("{} is not {}", api_key::name(key), api_key::name(wanted)));
+        return Fit::Differs(format!("{} is not {}", api_name(key), api_name(wanted)));
     }
     if let Some(wanted) = client_id
         && request.client_id.as_ref() != Some(wanted)
@@ -196,7 +133,7 @@ fn kafka(request: &KafkaRequest, rule: &KafkaRule, covered: &BTreeSet<&str>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ciliate_types::{KafkaRole, Mismatch};
+    use ciliate_types::{HeaderMatch, HeaderValue, HttpRule, KafkaRole, Mismatch};
 
     fn ask(text: &str, sets: &[&L7Rules]) -> Vec<bool> {
         judge(&text.parse().unwrap(), sets).into_iter().map(|fit| fit == Fit::Matches).collect()

@@ -1,6 +1,6 @@
 //! Requests from text.
 
-use super::{HttpRequest, KafkaRequest, Request, api_key};
+use super::{HttpRequest, KafkaRequest, Request};
 use ciliate_types::DomainNameError;
 use std::str::FromStr;
 use thiserror::Error;
@@ -94,8 +94,7 @@ fn without_port(authority: &str) -> String {
 fn kafka(words: &str) -> Result<KafkaRequest, RequestError> {
     let mut words = words.split_whitespace();
     let key = words.next().unwrap_or_default();
-    let number = api_key::number(key).or_else(|| key.parse().ok().filter(|number: &i16| *number >= 0));
-    let api_key = number.ok_or_else(|| RequestError::ApiKey(key.to_owned()))?;
+    let api_key = ciliate_kafka::api_key(key).ok_or_else(|| RequestError::ApiKey(key.to_owned()))?;
     let mut request = KafkaRequest { api_key, ..KafkaRequest::default() };
     for word in words {
         let wrong = || RequestError::Word(word.to_owned());
@@ -139,6 +138,7 @@ mod tests {
             ("GET /a b", "METHOD PATH"),
             ("GET /a\nnothing", "NAME: VALUE"),
             ("dns:a b", "' '"),
+            ("dns:", "must not be empty"),
             ("kafka:eat", "\"eat\""),
             ("kafka:fetch group=a", "topic=NAME"),
             ("kafka:fetch version=x", "version=NUMBER"),

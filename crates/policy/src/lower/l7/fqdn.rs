@@ -10,7 +10,16 @@ pub fn selector(written: &FqdnSelector, problems: &mut Problems) -> Option<NameP
     if found.len() > 1 {
         problems.fail("wants either matchName or matchPattern");
     }
-    found.pop()
+    found.pop().filter(|pattern| is_server(pattern, problems))
+}
+
+/// The root may be asked about, but it is nobody's address.
+fn is_server(pattern: &NamePattern, problems: &mut Problems) -> bool {
+    let server = !pattern.as_str().is_empty();
+    if !server {
+        problems.fail("names the root, which is no server");
+    }
+    server
 }
 
 /// An element of `rules.dns`: with both fields either may match, as in Cilium.
@@ -26,16 +35,11 @@ pub fn rule(written: &FqdnSelector, problems: &mut Problems) -> Vec<NamePattern>
 
 /// An element of `serverNames`.
 pub fn server_name(text: &str, problems: &mut Problems) -> Option<NamePattern> {
-    pattern(text, problems)
+    pattern(text, problems).filter(|pattern| is_server(pattern, problems))
 }
 
 fn exact(text: &str, problems: &mut Problems) -> Option<NamePattern> {
-    let name = text.parse().map_err(|error| problems.fail(format!("{error}"))).ok();
-    let name = name.filter(|name: &ciliate_types::DomainName| !name.as_str().is_empty());
-    if name.is_none() && text.trim_end_matches('.').is_empty() {
-        problems.fail(format!("{text:?} names no server"));
-    }
-    name.map(NamePattern::MatchName)
+    text.parse().map(NamePattern::MatchName).map_err(|error| problems.fail(format!("{error}"))).ok()
 }
 
 /// A pattern without a star is a name, so that the two are not taken for different things.

@@ -5,22 +5,32 @@ use super::{
     said,
 };
 use crate::{
-    l7::{is_token, pattern},
+    l7::is_token,
     object::l7::{self, Secret},
     parse::path::Problems,
 };
+use ciliate_http::RuleSet;
 use ciliate_types::{HeaderMatch, HeaderValue, HttpRule, Mismatch};
 
 /// `namespace` is where secrets are looked for that name none.
 pub fn rule(written: &l7::HttpRule, namespace: Option<&str>, problems: &mut Problems) -> HttpRule {
     let l7::HttpRule { method, path, host, headers, header_matches } = written;
-    let mut read = |field: &str, text: &Option<String>| {
-        said(text.as_ref()).map(|text| problems.at(field, |p| expression(text, p)))
-    };
+    let none = HttpRule::default;
+    let text = |written: &Option<String>| said(written.as_ref()).map(ToOwned::to_owned);
+    let (method, path, host) = (text(method), text(path), text(host));
+    for (field, text, part) in [
+        ("method", &method, HttpRule { method: method.clone(), ..none() }),
+        ("path", &path, HttpRule { path: path.clone(), ..none() }),
+        ("host", &host, HttpRule { host: host.clone(), ..none() }),
+    ] {
+        if let Some(text) = text {
+            problems.at(field, |p| compile(text, part, p));
+        }
+    }
     HttpRule {
-        method: read("method", method),
-        path: read("path", path),
-        host: read("host", host),
+        method,
+        path,
+        host,
         headers: problems.at("headers", |p| each(headers, p, |text, p| header(text, p))),
         header_matches: problems.at("headerMatches", |p| {
             each(header_matches, p, |written, p| header_match(written, namespace, p))
@@ -28,12 +38,15 @@ pub fn rule(written: &l7::HttpRule, namespace: Option<&str>, problems: &mut Prob
     }
 }
 
-fn expression(text: &str, problems: &mut Problems) -> String {
-    if let Err(fault) = pattern::check(text) {
-        let place = fault.at.map_or_else(String::new, |at| format!(" at character {at}"));
-        problems.fail(format!("{text:?} is not a regular expression{place}: {}", fault.message));
+/// Asks the proxy's own code, so that what is accepted here can be enforced there.
+fn compile(text: &str, part: HttpRule, problems: &mut Problems) {
+    if let Err(error) = RuleSet::compile(&[part], &|_, _| None) {
+        let front = error.position.and_then(|bytes| text.get(..bytes));
+        problems.fail(match front.map(|front| front.chars().count().saturating_add(1)) {
+            Some(at) => format!("{text:?} is not a regular expression: at character {at}: {}", error.problem),
+            None => format!("{text:?} {}", error.problem),
+        });
     }
-    text.to_owned()
 }
 
 /// `Name`, or `Name: value`; the colon and the blank may each be left out. The result has both.
@@ -79,6 +92,7 @@ fn header_value(value: &str, problems: &mut Problems) {
 }
 
 fn header_match(written: &l7::HeaderMatch, namespace: Option<&str>, problems: &mut Problems) -> HeaderMatch {
+    let before = problems.errors.len();
     let l7::HeaderMatch { name, value, regex, secret, mismatch } = written;
     problems.at("name", |p| header_name(name, p));
     let literal = said(value.as_ref()).map(|text| {
@@ -89,7 +103,7 @@ fn header_match(written: &l7::HeaderMatch, namespace: Option<&str>, problems: &m
         problems.at("regex", |p| p.fail("cannot stand beside value or secret"));
     }
     let value = match (said(regex.as_ref()), secret, literal) {
-        (Some(text), _, _) => HeaderValue::Regex(problems.at("regex", |p| expression(text, p))),
+        (Some(text), _, _) => HeaderValue::Regex(text.to_owned()),
         (None, Some(secret), fallback) => {
             problems.at("secret", |p| from_secret(secret, namespace, fallback, p))
         }
@@ -98,7 +112,17 @@ fn header_match(written: &l7::HeaderMatch, namespace: Option<&str>, problems: &m
     };
     let mismatch =
         said(mismatch.as_ref()).and_then(|text| problems.at("mismatch", |p| read_mismatch(text, &value, p)));
-    HeaderMatch { name: name.clone(), value, mismatch }
+    let wanted = HeaderMatch { name: name.clone(), value, mismatch };
+    if problems.errors.len() == before {
+        let part = HttpRule { header_matches: vec![wanted.clone()], ..HttpRule::default() };
+        match &wanted.value {
+            HeaderValue::Regex(text) => problems.at("regex", |p| compile(text, part, p)),
+            HeaderValue::Present | HeaderValue::Exact(_) | HeaderValue::Secret { .. } => {
+                compile(name, part, problems)
+            }
+        }
+    }
+    wanted
 }
 
 fn from_secret(

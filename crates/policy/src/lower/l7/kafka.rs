@@ -1,7 +1,7 @@
 //! `rules.kafka`.
 
 use super::said;
-use crate::{l7::api_key, object::l7, parse::path::Problems};
+use crate::{object::l7, parse::path::Problems};
 use ciliate_types::{KafkaRole, KafkaRule};
 
 /// Kafka itself allows 249 since version 0.10; policies may still name older topics.
@@ -46,7 +46,7 @@ fn read_role(text: &str, problems: &mut Problems) -> Option<KafkaRole> {
 }
 
 fn read_api_key(text: &str, problems: &mut Problems) -> Option<i16> {
-    let number = api_key::number(text);
+    let number = ciliate_kafka::api_key(text);
     if number.is_none() {
         problems.fail(format!(
             "{text:?} is no request of Kafka: write a name such as produce, fetch or createtopics"

@@ -94,8 +94,8 @@ fn kafka_but_topic(rule: &KafkaRule, request: &KafkaRequest) -> bool {
     let key = request.api_key;
     // The few that are generated.
     let of_role = match rule.role.as_deref() {
-        Some("produce") => [0, 3, 18].contains(&key),
-        Some("consume") => [1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 18].contains(&key),
+        Some("produce") => [0, 3, 18, 22].contains(&key),
+        Some("consume") => [1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 18, 23, 68].contains(&key),
         _ => true,
     };
     let of_key = match rule.api_key.as_deref() {
