@@ -45,7 +45,8 @@ impl NameCache {
     ///
     /// `in_use` answers from a survey of the connections that was begun at `surveyed`. Only addresses deferred before that are
     /// judged by it, for others may have got a connection behind its back. What was in use stays, and after its last use for
-    /// `tofqdns-idle-connection-grace-period`. Look-ups of no endpoint (`None`) are in use when any endpoint uses the address.
+    /// `tofqdns-idle-connection-grace-period`. Programs use answers somewhat longer than their TTL says, so surveys should not be
+    /// more frequent than Cilium's, once a minute. Look-ups of no endpoint (`None`) are in use when any endpoint uses the address.
     pub fn release(
         &mut self,
         surveyed: UnixTime,

@@ -73,6 +73,11 @@ impl NameCache {
         false
     }
 
+    /// How many look-ups had to make room since the last call.
+    pub(crate) fn take_evicted(&mut self) -> usize {
+        usize::try_from(std::mem::take(&mut self.evicted)).unwrap_or(usize::MAX)
+    }
+
     fn may_go(&self, lookup: u32, endpoint: Option<u16>) -> bool {
         self.store.lookups.get(lookup).is_some_and(|row| {
             endpoint.is_none_or(|endpoint| endpoint == row.endpoint)

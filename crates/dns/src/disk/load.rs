@@ -10,7 +10,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadReport {
     pub records: usize,
-    /// Look-ups that did not fit into today's limits.
+    /// Look-ups that did not fit into today's limits, which then are lower than those the file was written with.
     pub refused: usize,
     /// Bytes at the end that are no whole record, or behind a damaged one.
     pub torn: usize,
@@ -52,6 +52,8 @@ impl NameCache {
             }
             rest = rest.get(length..).unwrap_or_default();
         }
+        // No selectors are known yet, so all names are equal and some have made room for others.
+        report.refused = report.refused.saturating_add(cache.take_evicted());
         report.torn = bytes.len().saturating_sub(whole);
         (cache, report)
     }

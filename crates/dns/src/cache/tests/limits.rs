@@ -116,3 +116,16 @@ fn an_endpoint_has_so_many_deferred_addresses() {
     assert_eq!(changes(&mut effects).len(), 1);
     assert_eq!((cache.stats().deferred, cache.stats().lookups), (3, 3));
 }
+
+#[test]
+fn lower_limits_are_told_when_a_file_is_loaded() {
+    let mut cache = cache(CacheSettings::default(), &["*"]);
+    for text in ["a", "b", "c"] {
+        learn(&mut cache, 1, text, "192.0.2.1").unwrap();
+    }
+    let mut file = Vec::new();
+    cache.snapshot(&mut file);
+    let (loaded, report) =
+        NameCache::load(&file, CacheSettings { max_names: 2, ..CacheSettings::default() }, UnixTime(100));
+    assert_eq!((loaded.stats().lookups, report.refused, loaded.stats().evicted), (2, 1, 0));
+}
