@@ -9,7 +9,7 @@ use crate::{
 };
 use bytes::BytesMut;
 use kafka_protocol::{
-    messages::{ApiKey, MetadataRequest, RequestHeader as WireHeader, ResponseHeader, TopicName},
+    messages::{ApiKey, ResponseHeader, TopicName},
     protocol::{Encodable, HeaderVersion, StrBytes},
 };
 
@@ -177,37 +177,36 @@ pub(crate) fn answer(
     topics::answer(header, api, subjects, reason).or_else(|| items::answer(header, api, subjects, reason))
 }
 
-/// The same request for no topic at all. None: its version has no such thing.
-pub(crate) fn metadata_without_topics(header: &RequestHeader<'_>) -> Option<Vec<u8>> {
+/// The same request for no topic at all; `head` is its beginning up to the client id, with four bytes of size. None: its version has no such thing.
+pub(crate) fn metadata_without_topics(header: &RequestHeader<'_>, head: &[u8]) -> Option<Vec<u8>> {
     const EMPTY_IS_NONE: i16 = 1;
-    const AUTO_CREATION: i16 = 4;
+    const FLEXIBLE: i16 = 9;
     let version = header.api_version;
     if version < EMPTY_IS_NONE {
         return None;
     }
-    let wire = WireHeader::default()
-        .with_request_api_key(header.api_key)
-        .with_request_api_version(version)
-        .with_correlation_id(header.correlation_id)
-        .with_client_id(header.client_id.map(text));
-    let body = MetadataRequest::default().with_allow_auto_topic_creation(version < AUTO_CREATION);
-    frame(&wire, MetadataRequest::header_version(version), &body, version)
+    let mut out = head.to_vec();
+    if version >= FLEXIBLE {
+        // No tagged fields in the header, and an array of none, whose length is written with one added.
+        out.extend([0, 1]);
+    } else {
+        out.extend([0; 4]);
+    }
+    // No creation of topics since 4, no operations of the cluster from 8 to 10, none of topics since 8, no tagged fields.
+    for (since, until) in [(4, i16::MAX), (8, 10), (8, i16::MAX), (FLEXIBLE, i16::MAX)] {
+        if (since..=until).contains(&version) {
+            out.push(0);
+        }
+    }
+    response::set_size(&mut out);
+    Some(out)
 }
 
 fn send<R: Encodable + HeaderVersion>(header: &RequestHeader<'_>, response: &R) -> Option<Vec<u8>> {
-    let wire = ResponseHeader::default().with_correlation_id(header.correlation_id);
-    frame(&wire, R::header_version(header.api_version), response, header.api_version)
-}
-
-fn frame(
-    header: &impl Encodable,
-    header_version: i16,
-    body: &impl Encodable,
-    version: i16,
-) -> Option<Vec<u8>> {
     let mut out = BytesMut::zeroed(4);
-    header.encode(&mut out, header_version).ok()?;
-    body.encode(&mut out, version).ok()?;
+    let wire = ResponseHeader::default().with_correlation_id(header.correlation_id);
+    wire.encode(&mut out, R::header_version(header.api_version)).ok()?;
+    response.encode(&mut out, header.api_version).ok()?;
     let mut out = Vec::from(out);
     response::set_size(&mut out);
     Some(out)

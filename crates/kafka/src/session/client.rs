@@ -235,7 +235,7 @@ impl Session {
             // Who may ask for something gets the brokers, though not the topics.
             if header.api_key == api::METADATA
                 && policy.by_header(header) != ByHeader::Denied
-                && let Some(with) = denial::metadata_without_topics(header)
+                && let Some(with) = denial::metadata_without_topics(header, request.head())
             {
                 self.denied = self.denied.saturating_add(denial::cost(&subjects.topics));
                 let read = Read::AddTopics { version: header.api_version, topics: subjects.topics };
@@ -284,6 +284,11 @@ impl<'a> Request<'a> {
                 input,
             })),
         }
+    }
+
+    /// Up to the end of the client id.
+    fn head(&self) -> &'a [u8] {
+        self.input.get(..self.after_client_id).unwrap_or_default()
     }
 
     /// How much of it is there, and how much is not.
