@@ -4,10 +4,13 @@ mod items;
 mod topics;
 
 use crate::{
-    Malformed, Reason, RequestHeader, TopicId, TopicIds, request, response, schema::Field, topics::NO_ID,
-    walk::Event,
+    Malformed, Policy, Reason, RequestHeader, TopicId, TopicIds, request,
+    response::{self, METADATA_FLEXIBLE, METADATA_WITH_IDS},
+    schema::{Field, data},
+    topics::NO_ID,
+    walk::{Event, UnknownTags, Walk},
 };
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use kafka_protocol::{
     messages::{ApiKey, ResponseHeader, TopicName},
     protocol::{Encodable, HeaderVersion, StrBytes},
@@ -60,6 +63,14 @@ pub(crate) struct DeniedTopic {
 impl DeniedTopic {
     pub(crate) fn uuid(&self) -> uuid::Uuid {
         uuid::Uuid::from_bytes(self.id)
+    }
+
+    /// Whether this one is allowed, whatever else the request names.
+    pub(crate) fn is_allowed(&self, header: &RequestHeader<'_>, policy: &Policy, ids: &TopicIds) -> bool {
+        let by_name = self.name.as_ref().map(|name| policy.allows_topic(header, name));
+        let by_id = (self.id != NO_ID)
+            .then(|| ids.name(&self.id).is_some_and(|name| policy.allows_topic(header, &name)));
+        by_name.or(by_id).is_some() && by_name != Some(false) && by_id != Some(false)
     }
 
     fn name(&self) -> TopicName {
@@ -177,29 +188,54 @@ pub(crate) fn answer(
     topics::answer(header, api, subjects, reason).or_else(|| items::answer(header, api, subjects, reason))
 }
 
-/// The same request for no topic at all; `head` is its beginning up to the client id, with four bytes of size. None: its version has no such thing.
-pub(crate) fn metadata_without_topics(header: &RequestHeader<'_>, head: &[u8]) -> Option<Vec<u8>> {
+/// The same request for these topics alone. `head` is its beginning up to the client id, with four bytes of size; `after_client_id` the rest.
+/// None: its version cannot ask for no topics.
+pub(crate) fn metadata_without_the_rest<'a>(
+    version: i16,
+    head: &[u8],
+    after_client_id: &[u8],
+    topics: impl ExactSizeIterator<Item = &'a DeniedTopic>,
+) -> Result<Option<Vec<u8>>, Malformed> {
     const EMPTY_IS_NONE: i16 = 1;
-    const FLEXIBLE: i16 = 9;
-    let version = header.api_version;
     if version < EMPTY_IS_NONE {
-        return None;
+        return Ok(None);
     }
-    let mut out = head.to_vec();
-    if version >= FLEXIBLE {
-        // No tagged fields in the header, and an array of none, whose length is written with one added.
-        out.extend([0, 1]);
-    } else {
-        out.extend([0; 4]);
+    let flexible = version >= METADATA_FLEXIBLE;
+    let mut walk = Walk::new(after_client_id, version, flexible, UnknownTags::Refused, after_client_id.len());
+    walk.fields(&[], &mut |_| {})?;
+    for topics in data::METADATA.iter().take(1) {
+        walk.field(topics, &mut |_| {})?;
     }
-    // No creation of topics since 4, no operations of the cluster from 8 to 10, none of topics since 8, no tagged fields.
-    for (since, until) in [(4, i16::MAX), (8, 10), (8, i16::MAX), (FLEXIBLE, i16::MAX)] {
-        if (since..=until).contains(&version) {
-            out.push(0);
+    let mut out = BytesMut::from(head);
+    if flexible {
+        // The header's tagged fields: none.
+        out.put_u8(0);
+    }
+    response::put_array(&mut out, flexible, topics.len());
+    for topic in topics {
+        if version >= METADATA_WITH_IDS {
+            out.put_slice(&topic.id);
+        }
+        match (&topic.name, flexible) {
+            (Some(name), true) => {
+                response::put_uvarint(&mut out, u32::try_from(name.len().saturating_add(1)).unwrap_or(0));
+                out.put_slice(name.as_bytes());
+            }
+            (Some(name), false) => {
+                out.put_i16(i16::try_from(name.len()).unwrap_or(-1));
+                out.put_slice(name.as_bytes());
+            }
+            (None, true) => out.put_u8(0),
+            (None, false) => out.put_i16(-1),
+        }
+        if flexible {
+            out.put_u8(0);
         }
     }
+    out.put_slice(walk.rest());
+    let mut out = Vec::from(out);
     response::set_size(&mut out);
-    Some(out)
+    Ok(Some(out))
 }
 
 fn send<R: Encodable + HeaderVersion>(header: &RequestHeader<'_>, response: &R) -> Option<Vec<u8>> {

@@ -17,8 +17,9 @@
 //!   `UNKNOWN_TOPIC_ID`, and asks.
 //! - A fetch in a session counts as a fetch of all topics of the session, so a rule that is taken away ends it. Of a session that this connection did not
 //!   start nothing is known: the client is told `FETCH_SESSION_ID_NOT_FOUND`, and starts a new one.
-//! - A denied `Metadata` is passed on without its topics, if such a request is allowed, and the answer gets the denied ones added:
-//!   clients believe no answer that has no brokers.
+//! - A denied `Metadata` is passed on with those of its topics that are allowed, if any, and the answer gets the others added with their
+//!   error: clients believe no answer without brokers, and ask for all topics they use at once, so that one wrong name
+//!   would else stop all the work of a producer.
 
 #![forbid(unsafe_code)]
 

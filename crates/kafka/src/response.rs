@@ -18,7 +18,7 @@ pub(crate) const PREFIX: usize = 8;
 
 /// The first version of Metadata whose answers have topic ids.
 pub(crate) const METADATA_WITH_IDS: i16 = 10;
-const METADATA_FLEXIBLE: i16 = 9;
+pub(crate) const METADATA_FLEXIBLE: i16 = 9;
 
 /// Learns the topic ids of an answer to Metadata; `frame` is all of it.
 pub(crate) fn learn_ids(
@@ -50,15 +50,21 @@ pub(crate) fn add_topics(
 ) -> Result<Vec<u8>, Malformed> {
     let mut walk = metadata(frame, version, elements)?;
     let head = frame.len().saturating_sub(walk.rest().len());
+    let flexible = version >= METADATA_FLEXIBLE;
+    let mut count = walk.clone();
+    let there = if flexible {
+        count.uvarint("topics")?.saturating_sub(1)
+    } else {
+        u32::from_be_bytes(count.fixed("topics")?)
+    };
+    let elements = frame.len().saturating_sub(count.rest().len());
     walk.field(&responses::METADATA_TOPICS, &mut |_| {})?;
+    let tail = frame.len().saturating_sub(walk.rest().len());
     let mut out = BytesMut::with_capacity(frame.len().saturating_add(topics.len().saturating_mul(64)));
     out.extend_from_slice(frame.get(..head).unwrap_or_default());
-    let count = u32::try_from(topics.len()).unwrap_or(u32::MAX);
-    if version >= METADATA_FLEXIBLE {
-        put_uvarint(&mut out, count.saturating_add(1));
-    } else {
-        out.extend_from_slice(&count.to_be_bytes());
-    }
+    let there = usize::try_from(there).unwrap_or(usize::MAX);
+    put_array(&mut out, flexible, there.saturating_add(topics.len()));
+    out.extend_from_slice(frame.get(elements..tail).unwrap_or_default());
     for topic in topics {
         let mut answer = MetadataResponseTopic::default()
             .with_error_code(topic.error)
@@ -138,7 +144,17 @@ pub(crate) fn clamp_versions(frame: &[u8], version: i16) -> Result<Option<Vec<u8
     Ok(out)
 }
 
-fn put_uvarint(out: &mut BytesMut, mut value: u32) {
+/// The number of elements before an array.
+pub(crate) fn put_array(out: &mut BytesMut, flexible: bool, len: usize) {
+    let len = u32::try_from(len).unwrap_or(u32::MAX);
+    if flexible {
+        put_uvarint(out, len.saturating_add(1));
+    } else {
+        out.extend_from_slice(&len.to_be_bytes());
+    }
+}
+
+pub(crate) fn put_uvarint(out: &mut BytesMut, mut value: u32) {
     while let Some(low @ 0x80..) = Some(value) {
         out.extend_from_slice(&[u8::try_from(low & 0x7f).unwrap_or(0) | 0x80]);
         value >>= 7;

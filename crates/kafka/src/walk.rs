@@ -51,7 +51,7 @@ pub(crate) enum UnknownTags {
 }
 
 /// Reads one message.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Walk<'a> {
     rest: &'a [u8],
     version: i16,

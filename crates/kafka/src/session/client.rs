@@ -4,7 +4,7 @@ use super::{Expected, Mode, Read, Rest, Session, SessionError};
 use crate::{
     Judged, Malformed, Policy, Reason, RequestHeader, TopicIds, Verdict,
     api::{self, Body},
-    denial,
+    denial::{self, DeniedTopic},
     header::{self, Prefix},
     policy::ByHeader,
     request::{self, Asked},
@@ -41,6 +41,12 @@ struct Request<'a> {
 struct Decision {
     verdict: Verdict,
     asked: Option<Asked>,
+}
+
+/// A request for metadata with what is allowed of it.
+struct Narrowed {
+    with: Vec<u8>,
+    denied: Vec<DeniedTopic>,
 }
 
 type Step<T> = Result<ControlFlow<ClientStep, T>, SessionError>;
@@ -230,15 +236,14 @@ impl Session {
             None => None,
         };
         if header.api_key != api::PRODUCE || step!(request.acks()) != 0 {
-            let subjects = denial::Subjects::read(header, api, body, reason, ids, self.limits.elements)
+            let mut subjects = denial::Subjects::read(header, api, body, reason, ids, self.limits.elements)
                 .map_err(SessionError::Request)?;
-            // Who may ask for something gets the brokers, though not the topics.
             if header.api_key == api::METADATA
-                && policy.by_header(header) != ByHeader::Denied
-                && let Some(with) = denial::metadata_without_topics(header, request.head())
+                && let Some(Narrowed { with, denied: topics }) =
+                    Self::narrowed(request, &mut subjects, policy, ids)?
             {
-                self.denied = self.denied.saturating_add(denial::cost(&subjects.topics));
-                let read = Read::AddTopics { version: header.api_version, topics: subjects.topics };
+                self.denied = self.denied.saturating_add(denial::cost(&topics));
+                let read = Read::AddTopics { version: header.api_version, topics };
                 self.unanswered.push_back(Expected::Answer { correlation_id: header.correlation_id, read });
                 return Ok(ClientStep::Replace { len: request.len, with, judged });
             }
@@ -249,6 +254,33 @@ impl Session {
         let len = request.take();
         self.request_rest = request.rest().map(Rest::Drop);
         Ok(ClientStep::Discard { len, judged: Some(judged) })
+    }
+
+    /// What is left of a request for metadata. None: not even without topics is it allowed.
+    fn narrowed(
+        request: &Request<'_>,
+        subjects: &mut denial::Subjects,
+        policy: &Policy,
+        ids: &TopicIds,
+    ) -> Result<Option<Narrowed>, SessionError> {
+        let header = &request.header;
+        if policy.by_header(header) == ByHeader::Denied {
+            return Ok(None);
+        }
+        let topics = std::mem::take(&mut subjects.topics).into_iter();
+        let (allowed, denied): (Vec<_>, Vec<_>) =
+            topics.partition(|topic| topic.is_allowed(header, policy, ids));
+        let body = request.input.get(request.after_client_id..request.len).unwrap_or_default();
+        let with =
+            denial::metadata_without_the_rest(header.api_version, request.head(), body, allowed.iter())
+                .map_err(SessionError::Request)?;
+        match with {
+            Some(with) => Ok(Some(Narrowed { with, denied })),
+            None => {
+                subjects.topics = allowed.into_iter().chain(denied).collect();
+                Ok(None)
+            }
+        }
     }
 
     /// What follows the client id of a request, once all of it is there.

@@ -69,6 +69,8 @@ impl Session {
             Read::AddTopics { version, topics } => match whole()? {
                 None => return Ok(ServerStep::More { at_least: len }),
                 Some(frame) => {
+                    response::learn_ids(frame, *version, limits.elements, ids)
+                        .map_err(SessionError::Response)?;
                     let added = response::add_topics(frame, *version, limits.elements, topics);
                     replacement = Some(added.map_err(SessionError::Response)?);
                 }

@@ -38,10 +38,9 @@ fn denial(
             assert_eq!(len, request.len());
             session.server(&[], &ids).unwrap()
         }
-        // The broker has no topics to tell of.
         ClientStep::Replace { len, with, .. } => {
             assert_eq!(len, request.len());
-            let frame = brokers_only(version, &with);
+            let frame = broker_metadata(version, &with);
             let step = session.server(&frame, &ids).unwrap();
             assert!(matches!(step, ServerStep::Replace { len, .. } if len == frame.len()), "{step:?}");
             step
@@ -55,8 +54,8 @@ fn denial(
     (reason, response)
 }
 
-/// What a broker answers to a Metadata request without topics; `request` has to be one.
-fn brokers_only(version: i16, request: &[u8]) -> Vec<u8> {
+/// What a broker answers to a request for metadata of at most the topic `good`, which `request` has to be.
+fn broker_metadata(version: i16, request: &[u8]) -> Vec<u8> {
     use bytes::{Bytes, BytesMut};
     use kafka_protocol::{
         messages::{
@@ -69,14 +68,22 @@ fn brokers_only(version: i16, request: &[u8]) -> Vec<u8> {
     assert_eq!(header.client_id.as_deref(), Some(samples::CLIENT));
     let asked = MetadataRequest::decode(&mut rest, version).unwrap();
     assert!(rest.is_empty());
-    assert_eq!(asked.topics, Some(vec![]));
-    assert!(version < 4 || !asked.allow_auto_topic_creation);
+    let topics = asked.topics.unwrap();
+    assert!(topics.iter().all(|topic| topic.name.as_ref().unwrap().as_str() == "good"));
+    assert!(asked.allow_auto_topic_creation);
+    let topics = topics.into_iter().map(|topic| {
+        let partition = r::MetadataResponsePartition::default().with_isr_nodes(vec![4.into()]);
+        let topic =
+            r::MetadataResponseTopic::default().with_name(topic.name).with_partitions(vec![partition]);
+        if version >= 10 { topic.with_topic_id(samples::id("good")) } else { topic }
+    });
     let broker = r::MetadataResponseBroker::default()
         .with_node_id(4.into())
         .with_host(samples::text("b4"))
         .with_port(9092);
     let answer = MetadataResponse::default()
         .with_brokers(vec![broker])
+        .with_topics(topics.collect())
         .with_controller_id(if version > 0 { 4 } else { -1 }.into());
     let mut out = BytesMut::new();
     ResponseHeader::default()
@@ -292,7 +299,7 @@ fn requests_for_all_topics_match_no_topic() {
 }
 
 #[test]
-fn a_denied_metadata_tells_of_brokers() {
+fn a_denied_metadata_tells_of_brokers_and_of_what_is_allowed() {
     let policy = Policy::new(&[topic_rule("good")]);
     for version in 1..=13 {
         let request = samples::naming(ApiKey::Metadata, version, &["bad"]).unwrap();
@@ -301,5 +308,15 @@ fn a_denied_metadata_tells_of_brokers() {
         assert_eq!(response.brokers.len(), 1, "{version}");
         assert_eq!(response.topics.len(), 1, "{version}");
         assert_eq!(response.topics[0].error_code, 29, "{version}");
+        // One wrong name does not take the others with it.
+        let request = samples::naming(ApiKey::Metadata, version, &["bad", "good", "worse"]).unwrap();
+        let (_, response) = denial(&policy, &[], &request, ApiKey::Metadata, version);
+        let ResponseKind::Metadata(response) = response else { panic!() };
+        let topics: Vec<_> = response
+            .topics
+            .iter()
+            .map(|topic| (topic.name.as_ref().unwrap().as_str(), topic.error_code, topic.partitions.len()))
+            .collect();
+        assert_eq!(topics, [("good", 0, 1), ("bad", 29, 0), ("worse", 29, 0)], "{version}");
     }
 }
