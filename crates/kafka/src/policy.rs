@@ -4,9 +4,15 @@ use crate::{RequestHeader, api};
 use ciliate_types::KafkaRule;
 use std::collections::HashMap;
 
-/// What a list of rules allows. One rule after the other costs a few comparisons of numbers; topics cost a look-up each.
-#[derive(Clone, Debug, Default)]
+/// What a list of rules allows, or each of several lists, as for traffic whose both ends have one. One rule after the other costs a few comparisons
+/// of numbers; topics cost a look-up each.
+#[derive(Clone, Debug)]
 pub struct Policy {
+    lists: Vec<List>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct List {
     rules: Vec<Rule>,
     /// Rules by the topic that they are limited to.
     by_topic: HashMap<Box<str>, Vec<usize>>,
@@ -30,7 +36,7 @@ enum Keys {
 }
 
 /// What the header alone says about a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ByHeader {
     Allowed,
     /// Only rules that are limited to a topic match.
@@ -42,22 +48,40 @@ impl Policy {
     /// A request is allowed if a rule matches it; of several topics each has to be allowed by some rule that matches all the rest of the request.
     #[must_use]
     pub fn new<'a>(rules: impl IntoIterator<Item = &'a KafkaRule>) -> Self {
-        let mut policy = Self::default();
+        let mut list = List::default();
         for rule in rules {
             if let Some(topic) = &rule.topic {
-                policy.by_topic.entry(topic.as_str().into()).or_default().push(policy.rules.len());
+                list.by_topic.entry(topic.as_str().into()).or_default().push(list.rules.len());
             }
-            policy.rules.push(Rule {
+            list.rules.push(Rule {
                 keys: Keys::new(rule),
                 version: rule.api_version,
                 client_id: rule.client_id.as_deref().map(Into::into),
                 any_topic: rule.topic.is_none(),
             });
         }
-        policy
+        Self { lists: vec![list] }
+    }
+
+    /// Allows what both allow.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.lists.extend(other.lists);
+        self
     }
 
     pub(crate) fn by_header(&self, header: &RequestHeader<'_>) -> ByHeader {
+        self.lists.iter().map(|list| list.by_header(header)).max().unwrap_or(ByHeader::Denied)
+    }
+
+    /// Whether, in each list, a rule that matches the header has this topic or every topic.
+    pub(crate) fn allows_topic(&self, header: &RequestHeader<'_>, topic: &str) -> bool {
+        !self.lists.is_empty() && self.lists.iter().all(|list| list.allows_topic(header, topic))
+    }
+}
+
+impl List {
+    fn by_header(&self, header: &RequestHeader<'_>) -> ByHeader {
         let mut found = ByHeader::Denied;
         for rule in self.rules.iter().filter(|rule| rule.matches(header)) {
             if rule.any_topic {
@@ -68,11 +92,11 @@ impl Policy {
         found
     }
 
-    /// Whether a rule that matches the header is limited to this topic.
-    pub(crate) fn allows_topic(&self, header: &RequestHeader<'_>, topic: &str) -> bool {
-        self.by_topic.get(topic).is_some_and(|rules| {
+    fn allows_topic(&self, header: &RequestHeader<'_>, topic: &str) -> bool {
+        let named = self.by_topic.get(topic).is_some_and(|rules| {
             rules.iter().filter_map(|index| self.rules.get(*index)).any(|rule| rule.matches(header))
-        })
+        });
+        named || self.by_header(header) == ByHeader::Allowed
     }
 }
 

@@ -374,6 +374,28 @@ fn topics_of_a_request_may_be_allowed_by_several_rules() {
 }
 
 #[test]
+fn both_ends_have_to_allow() {
+    let list = |topics: &[&str]| {
+        Policy::new(&topics.iter().map(|topic| topic_rule(topic)).collect::<Vec<KafkaRule>>())
+    };
+    let verdict = |policy: &Policy, topics: &[&str]| {
+        let request = samples::naming(ApiKey::Produce, 9, topics).unwrap();
+        judged(&once(policy, &TopicIds::new(1), &request).unwrap().1).verdict.clone()
+    };
+    let both = list(&["a", "b"]).and(list(&["b", "c"]));
+    assert_eq!(verdict(&both, &["b"]), Verdict::Allowed);
+    assert_eq!(verdict(&both, &["b", "a"]), Verdict::Denied(Reason::Topic("a".into())));
+    assert_eq!(verdict(&both, &["c"]), Verdict::Denied(Reason::Topic("c".into())));
+    let everything = Policy::new(&[KafkaRule::default()]);
+    for policy in [everything.clone().and(list(&["a"])), list(&["a"]).and(everything)] {
+        assert_eq!(verdict(&policy, &["a"]), Verdict::Allowed);
+        assert_eq!(verdict(&policy, &["b"]), Verdict::Denied(Reason::Topic("b".into())));
+    }
+    let nothing = Policy::new(&[]);
+    assert_eq!(verdict(&list(&["a"]).and(nothing), &["a"]), Verdict::Denied(Reason::NoRule));
+}
+
+#[test]
 fn names_of_kinds() {
     for (name, key) in [("produce", 0), ("Offsets", 2), ("LISTOFFSETS", 2), ("alterconfigs", 33), ("75", 75)]
     {
