@@ -59,8 +59,7 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     steps.done("the kernel is adopted");
     let notices = notice::Notices::new(Some(events.watch), config.monitor_capture.0);
     notices.renew().context("cannot tell the kernel's programs what to report")?;
-    let parts =
-        Parts {
+    let parts = Parts {
         config: config.clone(),
         kernel: Box::new(kernel),
         proxy: Box::new(proxy::Keeper::new(&config, &settings, |_record| {})),

@@ -83,5 +83,7 @@ fn content(filter: &Filter) -> message::Filter {
 }
 
 fn failure(error: io::Error) -> Failure {
-    Failure::unavailable(format!("the proxy cannot carry out the rules about requests: {error}; nothing was changed"))
+    Failure::unavailable(format!(
+        "the proxy cannot carry out the rules about requests: {error}; nothing was changed"
+    ))
 }

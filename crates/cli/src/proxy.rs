@@ -51,7 +51,10 @@ fn ask(context: &Context, request: &Request) -> anyhow::Result<Answer> {
     let (_, config) = context.settings(&SettingsFlags::default())?;
     let socket = config.proxy_socket();
     let mut client = Client::connect(&socket).with_context(|| {
-        format!("the proxy does not run (socket {}): it starts with the first rule about requests", socket.display())
+        format!(
+            "the proxy does not run (socket {}): it starts with the first rule about requests",
+            socket.display()
+        )
     })?;
     Ok(client.ask(request)?)
 }
@@ -116,7 +119,8 @@ struct ConnectionsView(Vec<ConnectionInfo>);
 
 impl View for ConnectionsView {
     fn text(&self, page: &Page) -> String {
-        let mut table = Table::new(&["CLIENT", "IDENTITY", "SERVER", "IDENTITY", "PROTOCOL", "AGE", "REQUESTS"]);
+        let mut table =
+            Table::new(&["CLIENT", "IDENTITY", "SERVER", "IDENTITY", "PROTOCOL", "AGE", "REQUESTS"]);
         for one in &self.0 {
             table.push(row![
                 one.client.to_string(),

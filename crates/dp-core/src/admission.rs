@@ -189,7 +189,15 @@ impl<T: Tables> Decision<'_, T> {
     #[inline(never)]
     fn open(&mut self) -> bool {
         let Scene {
-            flow, key, epochs, source_identity, destination_identity, egress_rule, ingress_rule, proxied, ..
+            flow,
+            key,
+            epochs,
+            source_identity,
+            destination_identity,
+            egress_rule,
+            ingress_rule,
+            proxied,
+            ..
         } = &mut *self.scene;
         let end = connection::key(flow, key);
         let mut row = connection::open(flow, end, self.tables.now(), &self.config.lifetimes);

@@ -10,8 +10,9 @@
 mod frame;
 
 use ciliate_abi::{
-    ANY_PROTOCOL_SHAPE, Address, Direction, DirectionShapes, DropReason, ENTRY_ALLOW, ENTRY_DENY, ENTRY_REDIRECT,
-    Endpoint, EventKind, Outcome, PolicyEntry, PolicyKey, RuleSet, event_flags, mark, rule_set_flags, watched,
+    ANY_PROTOCOL_SHAPE, Address, Direction, DirectionShapes, DropReason, ENTRY_ALLOW, ENTRY_DENY,
+    ENTRY_REDIRECT, Endpoint, EventKind, Outcome, PolicyEntry, PolicyKey, RuleSet, event_flags, mark,
+    rule_set_flags, watched,
 };
 use ciliate_dp_core::{
     Action, Question,

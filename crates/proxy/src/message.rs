@@ -176,10 +176,26 @@ pub enum Side {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum What {
-    Http { method: String, path: String, host: String },
+    Http {
+        method: String,
+        path: String,
+        host: String,
+    },
     /// Malformed, for the named reason.
-    Malformed { reason: String },
-    Kafka { api: String, version: i16, client_id: Option<String>, topics: Vec<String> },
-    Tls { server_name: Option<String> },
-    Dns { name: String, kind: String },
+    Malformed {
+        reason: String,
+    },
+    Kafka {
+        api: String,
+        version: i16,
+        client_id: Option<String>,
+        topics: Vec<String>,
+    },
+    Tls {
+        server_name: Option<String>,
+    },
+    Dns {
+        name: String,
+        kind: String,
+    },
 }

@@ -11,11 +11,10 @@ pub use tls::Tls;
 use crate::{
     gate::{Decided, Gate},
     message::{Parser, What},
-    settings::Settings,
+    shared::Shared,
 };
 use ciliate_http::Scratch;
-use ciliate_kafka::TopicIds;
-use std::{ops::Range, sync::Arc};
+use std::ops::Range;
 
 /// A connection as its protocol reads it.
 #[derive(Debug)]
@@ -31,7 +30,6 @@ pub enum Protocol {
 pub struct Surroundings<'a> {
     pub gate: &'a Gate,
     pub scratch: &'a mut Scratch,
-    pub topics: &'a TopicIds,
     pub to_server: &'a mut Vec<u8>,
     pub to_client: &'a mut Vec<u8>,
     /// Told of each request.
@@ -85,10 +83,13 @@ impl Step {
 }
 
 impl Protocol {
-    pub fn new(parser: Parser, settings: &Settings, http: &Arc<ciliate_http::Settings>) -> Option<Self> {
-        match parser {
-            Parser::Http => Some(Self::Http(Box::new(Http::new(http)))),
-            Parser::Kafka => Some(Self::Kafka(Box::new(Kafka::new(settings.kafka.clone())))),
+    pub fn new(gate: &Gate, shared: &Shared) -> Option<Self> {
+        match gate.parser {
+            Parser::Http => Some(Self::Http(Box::new(Http::new(&shared.http)))),
+            Parser::Kafka => {
+                let topics = shared.topics(gate.client_identity, gate.server_identity);
+                Some(Self::Kafka(Box::new(Kafka::new(shared.settings.kafka.clone(), topics))))
+            }
             Parser::Tls => Some(Self::Tls(Box::default())),
             Parser::Tcp => Some(Self::Tcp),
             Parser::Dns => None,

@@ -104,7 +104,7 @@ impl Session {
         let found = Gate::find(&shared.view, &ready, Transport::TCP, from, to).map_err(io::Error::other)?;
         let client = Half::new(client)?;
         let Some(gate) = found else { return Ok(None) };
-        let Some(protocol) = Protocol::new(gate.parser, &shared.settings, &shared.http) else { return Ok(None) };
+        let Some(protocol) = Protocol::new(&gate, shared) else { return Ok(None) };
         let server = socket::in_the_name_of(from)?;
         shared.view.announce(Transport::TCP, socket::local(&server)?, to).map_err(io::Error::other)?;
         socket::begin_connect(&server, to)?;
@@ -307,7 +307,6 @@ impl Session {
         let mut around = Surroundings {
             gate,
             scratch: &mut bench.scratch,
-            topics: &shared.topics,
             to_server: &mut bench.to_server,
             to_client: &mut bench.to_client,
             tell: &mut tell,

@@ -7,9 +7,10 @@ use crate::{
 };
 use ciliate_bpf::View;
 use ciliate_kafka::TopicIds;
+use ciliate_types::Identity;
 use nix::sys::eventfd::EventFd;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -18,8 +19,10 @@ use std::{
     time::Instant,
 };
 
-/// Topic ids of Kafka that are remembered, over all brokers.
-const TOPIC_IDS: usize = 100_000;
+/// Topic ids of Kafka that are remembered between one identity of clients and one of brokers.
+const TOPIC_IDS: usize = 10_000;
+/// Pairs of identities whose topic ids are remembered while no connection needs them.
+const TOPIC_PAIRS: usize = 256;
 /// Records that wait for one watcher.
 const WATCH_QUEUE: usize = 16_384;
 
@@ -27,7 +30,7 @@ pub struct Shared {
     pub settings: Settings,
     pub http: Arc<ciliate_http::Settings>,
     pub view: View,
-    pub topics: TopicIds,
+    topics: Mutex<HashMap<(Identity, Identity), Arc<TopicIds>>>,
     pub counters: Counters,
     pub started: Instant,
     /// The listening sockets' port.
@@ -96,7 +99,7 @@ impl Shared {
             http: Arc::new(settings.http.clone()),
             settings,
             view,
-            topics: TopicIds::new(TOPIC_IDS),
+            topics: Mutex::default(),
             counters: Counters::default(),
             started: Instant::now(),
             port,
@@ -155,6 +158,17 @@ impl Shared {
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    /// What clients of one identity have learnt about the topics of brokers of another. Shared no further: a broker can
+    /// mislead about itself only.
+    #[must_use]
+    pub fn topics(&self, client: Identity, server: Identity) -> Arc<TopicIds> {
+        let mut pairs = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if pairs.len() >= TOPIC_PAIRS {
+            pairs.retain(|_, ids| Arc::strong_count(ids) > 1);
+        }
+        Arc::clone(pairs.entry((client, server)).or_insert_with(|| Arc::new(TopicIds::new(TOPIC_IDS))))
     }
 
     /// Whether anybody wants records.

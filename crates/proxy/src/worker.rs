@@ -56,7 +56,8 @@ const KIND_BITS: u32 = 2;
 impl Worker {
     /// Starts a thread on these listening sockets.
     pub fn start(shared: &Arc<Shared>, listeners: Vec<OwnedFd>) -> io::Result<Self> {
-        let bell = Arc::new(EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
+        let bell =
+            Arc::new(EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
         let (questions, asked) = channel();
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         for (index, listener) in (0_u64..).zip(&listeners) {

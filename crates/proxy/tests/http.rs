@@ -1,6 +1,12 @@
 //! Requests through the proxy on a node with real devices. Needs root.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests state plainly what they expect")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    reason = "tests state plainly what they expect"
+)]
 
 #[path = "../../bpf/tests/support/node.rs"]
 #[expect(dead_code, reason = "shared with tests that use all of it")]
@@ -37,7 +43,8 @@ fn ask(stream: &mut TcpStream, method: &str, path: &str) -> (u16, String) {
         head.extend(byte);
     }
     let head = String::from_utf8(head).unwrap().to_lowercase();
-    let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap().parse().unwrap();
+    let length =
+        head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap().parse().unwrap();
     let mut body = vec![0; length];
     stream.read_exact(&mut body).unwrap();
     (head.get(9..12).unwrap().parse().unwrap(), String::from_utf8(body).unwrap())

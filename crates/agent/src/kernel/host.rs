@@ -60,8 +60,14 @@ impl HostKernel {
             node: NodeSettings { proxy: device, ..node_settings(config, gateways) },
         };
         let datapath = Datapath::open(&settings)?;
-        let mut host =
-            Self { datapath: Some(datapath), netlink, router, proxy: device, sysctls, journal: Journal::default() };
+        let mut host = Self {
+            datapath: Some(datapath),
+            netlink,
+            router,
+            proxy: device,
+            sysctls,
+            journal: Journal::default(),
+        };
         match host.set_up(gateways, settings.node) {
             Ok(events) => Ok((host, events)),
             Err(error) => {

@@ -54,14 +54,8 @@ impl Keeper {
             .filter(|resolved| resolved.value != resolved.setting.default)
             .map(|resolved| format!("--{}={}", resolved.setting.name, resolved.value))
             .collect();
-        let launch =
-            Launch { socket: config.proxy_socket(), log: config.run_dir.join("proxy.log"), flags };
-        Self {
-            launch: Arc::new(launch),
-            wanted: Arc::default(),
-            watching: false,
-            records: Arc::new(records),
-        }
+        let launch = Launch { socket: config.proxy_socket(), log: config.run_dir.join("proxy.log"), flags };
+        Self { launch: Arc::new(launch), wanted: Arc::default(), watching: false, records: Arc::new(records) }
     }
 
     /// Has the process watched over from now on.

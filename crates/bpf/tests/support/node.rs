@@ -1,6 +1,8 @@
 //! A node in a network namespace of its own, with endpoints behind real devices, for tests of the datapath.
 
-use ciliate_bpf::{Audit, Datapath, EndpointRow, Handle, Lifetimes, MapSizes, NodeSettings, ProxyDevice, Settings};
+use ciliate_bpf::{
+    Audit, Datapath, EndpointRow, Handle, Lifetimes, MapSizes, NodeSettings, ProxyDevice, Settings,
+};
 use ciliate_net::{Created, EndpointDevice, Netlink, Netns, Router};
 use ciliate_policy::rule_set::{
     Action, DirectionRules, Entry, EntryKey, FilterDigest, Otherwise, Peer, RuleId, RuleSet, Traffic,

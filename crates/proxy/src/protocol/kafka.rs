@@ -2,21 +2,25 @@
 
 use super::{Next, Step, Surroundings};
 use crate::{
-    gate::{Decided, Gate},
+    gate::{Decided, Gate, Guard},
     message::{Verdict, What},
 };
-use ciliate_kafka::{ClientStep, Judged, Limits, Mode, Policy, ServerStep, Session, api_name};
+use ciliate_kafka::{
+    ClientStep, Judged, Limits, Mode, Policy, ServerStep, Session, SessionError, TopicIds, api_name,
+};
+use std::sync::Arc;
 
 #[derive(Debug)]
 pub struct Kafka {
     session: Session,
+    topics: Arc<TopicIds>,
     /// Of the gate; none after a change.
     policy: Option<Policy>,
 }
 
 impl Kafka {
-    pub fn new(limits: Limits) -> Self {
-        Self { session: Session::new(limits), policy: None }
+    pub fn new(limits: Limits, topics: Arc<TopicIds>) -> Self {
+        Self { session: Session::new(limits), topics, policy: None }
     }
 
     /// The gate has changed.
@@ -25,18 +29,11 @@ impl Kafka {
     }
 
     pub fn client(&mut self, input: &[u8], around: &mut Surroundings<'_>) -> Step {
-        // Both ends' rules would have to be asked in turn, which a session cannot: nothing passes then.
-        let [guard] = around.gate.guards.as_slice() else { return Step::nothing(Next::Cut("kafka-two-policies")) };
-        let policy = self.policy.get_or_insert_with(|| {
-            Policy::new(guard.filters.iter().flat_map(|filter| &filter.kafka))
-        });
-        let mode = if guard.audit { Mode::Audit } else { Mode::Enforce };
-        let step = match self.session.client(input, policy, around.topics, mode) {
+        let (enforced, mode) = enforced(around.gate);
+        let policy = self.policy.get_or_insert_with(|| policy(enforced));
+        let step = match self.session.client(input, policy, &self.topics, mode) {
             Ok(step) => step,
-            Err(error) => {
-                tracing::debug!(%error, "a Kafka connection cannot go on");
-                return Step::nothing(Next::Cut("kafka"));
-            }
+            Err(error) => return broken(&error),
         };
         let (step, judged) = match step {
             ClientStep::More { .. } => (Step::nothing(Next::More), None),
@@ -56,26 +53,45 @@ impl Kafka {
             (around.tell)(decided(&judged, around.gate, mode), &|| what(&judged));
         }
         // A denial may be due at once.
-        while let Ok(ServerStep::Replace { len: 0, with }) = self.session.server(&[], around.topics) {
-            around.to_client.extend_from_slice(&with);
+        loop {
+            match self.session.server(&[], &self.topics) {
+                Ok(ServerStep::Replace { len: 0, with }) => around.to_client.extend_from_slice(&with),
+                Ok(_) => return step,
+                Err(error) => return broken(&error),
+            }
         }
-        step
     }
 
     pub fn server(&mut self, input: &[u8], around: &mut Surroundings<'_>) -> Step {
-        match self.session.server(input, around.topics) {
+        match self.session.server(input, &self.topics) {
             Ok(ServerStep::More { .. }) => Step::nothing(Next::More),
             Ok(ServerStep::Forward { len }) => Step { consumed: len, forward: 0..len, next: Next::Again },
             Ok(ServerStep::Replace { len, with }) => {
                 around.to_client.extend_from_slice(&with);
                 Step { consumed: len, forward: 0..0, next: Next::Again }
             }
-            Err(error) => {
-                tracing::debug!(%error, "a Kafka connection cannot go on");
-                Step::nothing(Next::Cut("kafka"))
-            }
+            Err(error) => broken(&error),
         }
     }
+}
+
+/// The policies that a request has to pass. Where all of them only report they are asked all the same.
+fn enforced(gate: &Gate) -> (Vec<&Guard>, Mode) {
+    let strict: Vec<_> = gate.guards.iter().filter(|guard| !guard.audit).collect();
+    match strict.is_empty() {
+        true => (gate.guards.iter().collect(), Mode::Audit),
+        false => (strict, Mode::Enforce),
+    }
+}
+
+fn policy(guards: Vec<&Guard>) -> Policy {
+    let of = |guard: &Guard| Policy::new(guard.filters.iter().flat_map(|filter| &filter.kafka));
+    guards.into_iter().map(of).reduce(Policy::and).unwrap_or_else(|| Policy::new([]))
+}
+
+fn broken(error: &SessionError) -> Step {
+    tracing::debug!(%error, "a Kafka connection cannot go on");
+    Step::nothing(Next::Cut("kafka"))
 }
 
 fn decided(judged: &Judged, gate: &Gate, mode: Mode) -> Decided {
@@ -84,8 +100,12 @@ fn decided(judged: &Judged, gate: &Gate, mode: Mode) -> Decided {
     let side = guard.map_or(crate::message::Side::Ingress, |guard| guard.side);
     match (&judged.verdict, mode) {
         (ciliate_kafka::Verdict::Allowed, _) => Decided { verdict: Verdict::Forwarded, side, rule },
-        (ciliate_kafka::Verdict::Denied(_), Mode::Audit) => Decided { verdict: Verdict::Audited, side, rule: 0 },
-        (ciliate_kafka::Verdict::Denied(_), Mode::Enforce) => Decided { verdict: Verdict::Denied, side, rule: 0 },
+        (ciliate_kafka::Verdict::Denied(_), Mode::Audit) => {
+            Decided { verdict: Verdict::Audited, side, rule: 0 }
+        }
+        (ciliate_kafka::Verdict::Denied(_), Mode::Enforce) => {
+            Decided { verdict: Verdict::Denied, side, rule: 0 }
+        }
     }
 }
 

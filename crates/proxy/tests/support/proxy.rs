@@ -102,7 +102,11 @@ pub fn serve(endpoint: &Endpoint, port: u16) -> Receiver<String> {
                 let mut reader = BufReader::new(stream.try_clone().unwrap());
                 while let Some(head) = head(&mut reader) {
                     let _nobody = seen.send(head);
-                    if reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nlanded").is_err() {
+                    if reader
+                        .get_mut()
+                        .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nlanded")
+                        .is_err()
+                    {
                         return;
                     }
                 }

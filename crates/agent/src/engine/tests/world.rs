@@ -74,8 +74,7 @@ impl World {
         let (settings, config) = ciliate_api::settings::resolve(&flags, |_| None, None).unwrap();
         let store = Arc::new(Embedded::open(&config.state_dir).unwrap());
         let kernel = Box::new(self.kernel.clone());
-        let (mut engine, _) =
-            Engine::new(Parts {
+        let (mut engine, _) = Engine::new(Parts {
             config,
             settings,
             kernel,
