@@ -19,9 +19,7 @@ mod settings;
 pub mod testing;
 
 pub use endpoint_labels::{endpoint_labels, fqdn_labels, prefix_labels, world_labels};
-pub use engine::{
-    Change, Effect, Engine, FqdnSelectorRow, RuleRef, SelectorRow, Subject, SubjectKind,
-};
+pub use engine::{Change, Effect, Engine, FqdnSelectorRow, RuleRef, SelectorRow, Subject, SubjectKind};
 pub use explain::{
     Considered, DirectionExplanation, Explanation, Finding, PeerRef, Policed, Query, Unselected, Verdict,
 };

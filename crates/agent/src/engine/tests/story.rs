@@ -2,7 +2,8 @@
 
 use super::world::{World, policy, request};
 use ciliate_api::{
-    AuditMode, EndpointPatch, EndpointRef, Enforcement, ObjectAction, TracePeer, TraceRequest, Verdict,
+    AuditMode, EndpointPatch, EndpointRef, Enforcement, ObjectAction, RuleOutcome, TracePeer, TraceRequest,
+    Verdict,
 };
 
 const RULE1: &str = r#"
@@ -15,6 +16,40 @@ spec:
   - fromEndpoints: [{matchLabels: {org: empire}}]
     toPorts: [{ports: [{port: "80", protocol: TCP}]}]
 "#;
+
+#[test]
+fn a_trace_tells_requests_apart() {
+    // Nobody has these labels: no proxy is needed to ask.
+    let mut world = World::new();
+    let only = "toPorts: [{ports: [{port: \"80\", protocol: TCP}], rules: {http: [{method: POST, path: /v1/land}]}}]";
+    let rule = RULE1.replace("toPorts: [{ports: [{port: \"80\", protocol: TCP}]}]", only);
+    assert_ne!(rule, RULE1);
+    world.apply(&rule).unwrap();
+    let mut ask = |request: Option<&str>| {
+        let trace = TraceRequest {
+            source: TracePeer::Labels(vec!["org=empire".to_owned()]),
+            destination: TracePeer::Labels(vec!["org=empire".to_owned(), "class=deathstar".to_owned()]),
+            traffic: "80/TCP".to_owned(),
+            request: request.map(str::to_owned),
+        };
+        world.engine().trace(&trace)
+    };
+    for (request, verdict, outcome) in [
+        (None, Verdict::Redirected, RuleOutcome::Decides),
+        (Some("POST /v1/land"), Verdict::Allowed, RuleOutcome::Decides),
+        (Some("PUT /v1/land"), Verdict::Denied, RuleOutcome::NoMatch),
+    ] {
+        let answer = ask(request).unwrap();
+        assert_eq!(answer.verdict, verdict, "{request:?} {}", answer.text);
+        let considered = &answer.directions[1].considered[0];
+        assert_eq!(
+            (considered.outcome, considered.l7.as_slice()),
+            (outcome, ["http method POST path /v1/land".to_owned()].as_slice())
+        );
+        assert_eq!(answer.request, request.map(|request| format!("http {request}")));
+    }
+    assert_eq!(ask(Some("land")).unwrap_err().0.status, 400);
+}
 
 #[test]
 fn the_star_wars_story() {

@@ -111,6 +111,29 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn the_answer_says_what_a_request_has_to_be_like() {
+        let rule = json!({"id": 16, "object": "cnp/default/rule1", "section": "spec.ingress[0].toPorts[0]"});
+        let reply: TraceReply = serde_json::from_value(json!({
+            "source": {"labels": ["k8s:org=empire"]}, "destination": {"labels": ["k8s:class=deathstar"]},
+            "traffic": "80/TCP", "request": "http PUT /v1", "verdict": "redirected", "text": "",
+            "directions": [{
+                "direction": "ingress", "isolatedBy": [], "verdict": "redirected", "why": "to the proxy: allowed if http method POST",
+                "considered": [{"rule": rule, "outcome": "decides", "why": "any peer", "l7": ["http method POST"]}], "decidedBy": rule,
+            }],
+        }))
+        .unwrap();
+        let shown = text(&reply, &Page::plain());
+        for line in [
+            "     Request: http PUT /v1",
+            "      allows http method POST",
+            "Ingress verdict: redirected, by rule cnp/default/rule1 spec.ingress[0].toPorts[0], to the proxy: allowed if http method POST",
+            "Final verdict: REDIRECTED",
+        ] {
+            assert!(shown.lines().any(|l| l == line), "{line:?} is not in\n{shown}");
+        }
+    }
+
+    #[test]
     fn the_answer_names_the_rule_that_decided_and_those_that_did_not() {
         let rule = json!({"id": 16, "object": "cnp/default/rule1", "section": "spec.ingress[0]", "description": "empire only"});
         let reply: TraceReply = serde_json::from_value(json!({
