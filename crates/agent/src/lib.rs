@@ -48,6 +48,9 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     let mut steps = Steps::new();
     let store = Arc::new(Embedded::open(&config.state_dir)?);
     let _lock = lock::Lock::take(&config.bpf_root)?;
+    let (settings, config) =
+        runtime_config::RuntimeConfig::restore(settings, &store).map_err(|failure| anyhow!("{failure}"))?;
+    logging::set_level(config.log_level);
     steps.done("the store is open");
     let ipam = ipam::Ipam::new(&config);
     let (kernel, events) = kernel::HostKernel::open(&config, &ipam.gateways(), &ipam.networks())

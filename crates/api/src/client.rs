@@ -118,7 +118,7 @@ impl Client {
         self.get("/v1/policies/selectors")
     }
 
-    pub fn trace(&self, request: &TraceRequest) -> Result<TraceReply> {
+    pub fn trace(&self, request: &TraceRequest) -> Result<Vec<TraceReply>> {
         self.send(Method::Post, "/v1/policies/trace", request)
     }
 

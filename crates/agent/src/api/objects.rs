@@ -52,7 +52,7 @@ async fn selectors(Shared(app): Shared<App>) -> Result<Json<Vec<SelectorRow>>> {
     answer(app.engine(|engine| Ok(engine.selectors())).await)
 }
 
-async fn trace(Shared(app): Shared<App>, Body(request): Body<TraceRequest>) -> Result<Json<TraceReply>> {
+async fn trace(Shared(app): Shared<App>, Body(request): Body<TraceRequest>) -> Result<Json<Vec<TraceReply>>> {
     answer(app.engine(move |engine| engine.trace(&request)).await)
 }
 
