@@ -50,6 +50,8 @@ pub struct Extension<'a> {
     pub handle: Handle,
     pub old: &'a RuleSet,
     pub new: &'a RuleSet,
+    /// No address has these any more.
+    pub gone: &'a [Identity],
 }
 
 /// Whether a rule set could be changed without a new one.
@@ -63,7 +65,7 @@ pub enum Extended {
 pub trait Kernel: Send {
     fn set_node(&mut self, settings: &NodeSettings) -> Result<()>;
     fn write_rule_set(&mut self, rules: &RuleSet) -> Result<Handle>;
-    /// Adds what the new one has besides the old one, if that only allows more peers.
+    /// Changes it in place, if only peers that are allowed come, and only peers go that are gone.
     fn extend_rule_set(&mut self, extension: &Extension<'_>) -> Result<Extended>;
     fn release_rule_set(&mut self, handle: Handle);
     /// Every endpoint has its row: rule sets of an earlier run that nobody has asked for may go.

@@ -117,7 +117,7 @@ impl Engine {
         let row = row.ok_or_else(|| Failure::absent(format!("endpoint {id} has no row")))?;
         let made = self.kernel.create_device(device)?;
         self.tell_policy(row.record.identity);
-        self.refresh_peers()?;
+        self.refresh_peers(&[])?;
         self.adopt(&row, ids(&made))?;
         self.put_endpoint_addresses(&row.record)?;
         self.state.endpoints.update(&id, |row| {

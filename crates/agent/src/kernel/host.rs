@@ -157,15 +157,16 @@ impl Kernel for HostKernel {
     fn extend_rule_set(&mut self, extension: &Extension<'_>) -> Result<Extended> {
         let datapath = self.datapath_mut()?;
         let Some(handle) = datapath.handle(extension.handle.0) else { return Ok(Extended::NotPossible) };
-        let extended = datapath.extend_rule_set(handle, extension.old, extension.new);
-        let value = "more peers".to_owned();
+        let extended = datapath.extend_rule_set(handle, extension.old, extension.new, extension.gone);
         match extended {
             Ok(ciliate_bpf::Extended::NotPossible) => Ok(Extended::NotPossible),
-            Ok(ciliate_bpf::Extended::InPlace) => {
+            Ok(ciliate_bpf::Extended::InPlace { written, deleted }) => {
+                let value = format!("{written} entries more, {deleted} less");
                 self.journal.note("POLICY", "update", format!("rule set {handle}"), value, NONE);
                 Ok(Extended::InPlace)
             }
             Err(error) => {
+                let value = "other peers".to_owned();
                 self.journal.note("POLICY", "update", format!("rule set {handle}"), value, Some(&error));
                 Err(error.into())
             }

@@ -157,12 +157,15 @@ impl Kernel for Recorder {
     }
 
     fn extend_rule_set(&mut self, extension: &Extension<'_>) -> Result<Extended> {
-        let Extension { handle, old, new } = *extension;
+        let Extension { handle, old, new, gone } = *extension;
         let grows = |old: &RuleSet, new: &RuleSet| {
             old.egress == new.egress
                 && old.ingress.otherwise == new.ingress.otherwise
                 && old.ingress.prefixes == new.ingress.prefixes
-                && old.ingress.entries.iter().all(|(k, e)| new.ingress.entries.get(k) == Some(e))
+                && old.ingress.entries.iter().all(|(k, e)| match new.ingress.entries.get(k) {
+                    Some(same) => same == e,
+                    None => matches!(k.peer, Peer::Identity(identity) if gone.contains(&identity)),
+                })
                 && new.ingress.entries.iter().all(|(k, e)| {
                     old.ingress.entries.contains_key(k)
                         || (matches!(k.peer, Peer::Identity(_)) && e.action == Action::Allow)
