@@ -5,6 +5,8 @@ mod kernel;
 mod monitor;
 mod objects;
 mod shutdown;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     engine::{Engine, Requests, inspect},
@@ -20,7 +22,7 @@ use axum::{
     extract::{DefaultBodyLimit, Path, State as Shared},
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use ciliate_api::{
     AddressEntry, ConfigPatch, DbTable, DebugInfo, EndpointPatch, EndpointRequest, IdentityEntry, Status,
@@ -53,27 +55,38 @@ impl App {
     }
 }
 
-/// Every route of [`ciliate_api::ROUTES`].
+/// What answers on which path.
+type Routes = Vec<(&'static str, MethodRouter<App>)>;
+
+/// Every path of [`ciliate_api::ROUTES`].
+fn routes() -> Routes {
+    let mut all: Routes = vec![
+        ("/v1/status", get(status)),
+        ("/v1/endpoints", get(endpoints).post(create_endpoint)),
+        ("/v1/endpoints/{endpoint}", get(endpoint).patch(patch_endpoint).delete(delete_endpoint)),
+        ("/v1/endpoints/{endpoint}/log", get(endpoint_log)),
+        ("/v1/endpoints/{endpoint}/health", get(endpoint_health)),
+        ("/v1/identities", get(identities)),
+        ("/v1/identities/{identity}", get(identity)),
+        ("/v1/ips", get(ips)),
+        ("/v1/monitor", get(monitor::monitor)),
+        ("/v1/metrics", get(metrics)),
+        ("/v1/config", get(config).patch(set_config)),
+        ("/v1/db", get(tables)),
+        ("/v1/db/{table}", get(table)),
+        ("/v1/shutdown", post(shutdown::shutdown)),
+        ("/v1/debuginfo", get(debuginfo)),
+        ("/v1/openapi.json", get(openapi)),
+    ];
+    all.extend(objects::routes());
+    all.extend(kernel::routes());
+    all
+}
+
 pub fn router(app: App) -> Router {
-    Router::new()
-        .route("/v1/status", get(status))
-        .route("/v1/endpoints", get(endpoints).post(create_endpoint))
-        .route("/v1/endpoints/{endpoint}", get(endpoint).patch(patch_endpoint).delete(delete_endpoint))
-        .route("/v1/endpoints/{endpoint}/log", get(endpoint_log))
-        .route("/v1/endpoints/{endpoint}/health", get(endpoint_health))
-        .route("/v1/identities", get(identities))
-        .route("/v1/identities/{identity}", get(identity))
-        .route("/v1/ips", get(ips))
-        .merge(objects::routes())
-        .merge(kernel::routes())
-        .route("/v1/monitor", get(monitor::monitor))
-        .route("/v1/metrics", get(metrics))
-        .route("/v1/config", get(config).patch(set_config))
-        .route("/v1/db", get(tables))
-        .route("/v1/db/{table}", get(table))
-        .route("/v1/shutdown", post(shutdown::shutdown))
-        .route("/v1/debuginfo", get(debuginfo))
-        .route("/v1/openapi.json", get(openapi))
+    routes()
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
         .fallback(unknown_route)
         .method_not_allowed_fallback(unknown_method)
         .layer(DefaultBodyLimit::max(answer::LONGEST_BODY))

@@ -1,7 +1,7 @@
 //! The kernel's maps as they are.
 
 use super::{
-    App,
+    App, Routes,
     answer::{Json, answer},
 };
 use crate::{
@@ -9,7 +9,6 @@ use crate::{
     failure::{Failure, Result},
 };
 use axum::{
-    Router,
     extract::{Path, RawQuery, State as Shared},
     routing::get,
 };
@@ -19,18 +18,19 @@ use ciliate_api::{
 };
 use serde_json::Value;
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/bpf/endpoints", get(endpoints))
-        .route("/v1/bpf/policy", get(policy))
-        .route("/v1/bpf/policy/{endpoint}", get(policy_of))
-        .route("/v1/bpf/connections", get(connections).delete(flush))
-        .route("/v1/bpf/ipcache", get(ipcache))
-        .route("/v1/bpf/ipcache/{address}", get(ipcache_lookup))
-        .route("/v1/bpf/metrics", get(metrics))
-        .route("/v1/maps", get(maps))
-        .route("/v1/maps/{map}", get(map))
-        .route("/v1/maps/{map}/events", get(map_events))
+pub fn routes() -> Routes {
+    vec![
+        ("/v1/bpf/endpoints", get(endpoints)),
+        ("/v1/bpf/policy", get(policy)),
+        ("/v1/bpf/policy/{endpoint}", get(policy_of)),
+        ("/v1/bpf/connections", get(connections).delete(flush)),
+        ("/v1/bpf/ipcache", get(ipcache)),
+        ("/v1/bpf/ipcache/{address}", get(ipcache_lookup)),
+        ("/v1/bpf/metrics", get(metrics)),
+        ("/v1/maps", get(maps)),
+        ("/v1/maps/{map}", get(map)),
+        ("/v1/maps/{map}/events", get(map_events)),
+    ]
 }
 
 async fn endpoints(Shared(app): Shared<App>) -> Result<Json<Vec<BpfEndpoint>>> {
