@@ -70,3 +70,4 @@ uninstall: ## remove what install put there
 .PHONY: clean
 clean: ## remove what was built
 	@scripts/cargo clean
+	@rm -rf fuzz/target
