@@ -11,8 +11,8 @@ mod tests;
 use crate::{
     engine::{Engine, Requests, inspect},
     failure::{Failure, Result},
+    kernel::MapReader,
     notice::Notices,
-    runtime_config,
     state::State,
     status::Node,
 };
@@ -25,7 +25,8 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 use ciliate_api::{
-    AddressEntry, ConfigPatch, DbTable, DebugInfo, EndpointPatch, EndpointRequest, IdentityEntry, Status,
+    AddressEntry, ConfigPatch, ConfigRow, DbTable, DebugInfo, EndpointPatch, EndpointRequest, IdentityEntry,
+    Status,
 };
 use ciliate_types::Identity;
 pub use shutdown::{Shutdown, shutdown_channel};
@@ -37,6 +38,7 @@ use tokio::sync::watch;
 pub struct App {
     pub requests: Requests,
     pub state: watch::Receiver<Arc<State>>,
+    pub maps: Arc<dyn MapReader>,
     pub notices: Notices,
     pub node: Node,
     pub shutdown: Shutdown,
@@ -192,16 +194,16 @@ async fn metrics(Shared(app): Shared<App>) -> Result<Response> {
     Ok(([(axum::http::header::CONTENT_TYPE, kind)], crate::metrics::text(sample)?).into_response())
 }
 
-async fn config(Shared(app): Shared<App>) -> Result<Json<Vec<ciliate_api::ConfigRow>>> {
-    answer(app.engine(|engine| Ok(engine.settings().iter().map(runtime_config::row).collect())).await)
+async fn config(Shared(app): Shared<App>) -> Result<Json<Vec<ConfigRow>>> {
+    answer(app.engine(|engine| Ok(engine.settings().iter().map(ConfigRow::from).collect())).await)
 }
 
 async fn set_config(
     Shared(app): Shared<App>,
     Body(ConfigPatch(patch)): Body<ConfigPatch>,
-) -> Result<Json<Vec<ciliate_api::ConfigRow>>> {
+) -> Result<Json<Vec<ConfigRow>>> {
     let rows = app.engine(move |engine| engine.configure(&patch)).await?;
-    Ok(Json(rows.iter().map(runtime_config::row).collect()))
+    Ok(Json(rows.iter().map(ConfigRow::from).collect()))
 }
 
 async fn tables(Shared(app): Shared<App>) -> Json<Vec<DbTable>> {
@@ -230,7 +232,7 @@ async fn debuginfo(Shared(app): Shared<App>) -> Result<Json<DebugInfo>> {
     let (node, sampled) = (app.node.clone(), Arc::clone(&state));
     let (status, config, sample) = app
         .engine(move |engine| {
-            let config = engine.settings().iter().map(runtime_config::row).collect();
+            let config = engine.settings().iter().map(ConfigRow::from).collect();
             Ok((engine.status(&node)?, config, engine.sample(sampled)?))
         })
         .await?;

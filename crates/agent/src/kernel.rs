@@ -13,7 +13,11 @@ use ciliate_net::{Created, EndpointDevice, HostAddress, Link, Masquerade, Netns,
 use ciliate_policy::rule_set::RuleSet;
 use ciliate_types::{EndpointId, Identity};
 use ipnet::IpNet;
-use std::{collections::BTreeSet, net::IpAddr, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    path::Path,
+};
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -104,8 +108,6 @@ pub trait Kernel: Send {
 
     /// Forgets connections of an address, or all.
     fn flush_connections(&mut self, of: &[IpAddr]) -> Result<usize>;
-    fn connections(&self) -> Result<Vec<ConnectionRow>>;
-    fn policy_entries(&self, handle: Handle) -> Result<PolicyDump>;
     fn metrics(&self) -> Result<Vec<MetricRow>>;
     fn lost_events(&self) -> Result<u64>;
     fn usage(&self) -> Vec<MapUsage>;
@@ -116,6 +118,23 @@ pub trait Kernel: Send {
     fn errors(&self, map: &str) -> u64;
     /// Devices, routes, translation, settings, programs, maps: the host as it was.
     fn take_down(&mut self) -> Vec<KernelError>;
+}
+
+/// Whole maps, read beside the engine: they may be large, and changes do not wait for them.
+pub trait MapReader: Send + Sync {
+    fn connections(&self) -> Result<Vec<ConnectionRow>>;
+    /// Those that are gone are left out.
+    fn rule_sets(&self, wanted: &BTreeSet<u32>) -> Result<BTreeMap<u32, PolicyDump>>;
+}
+
+impl MapReader for ciliate_bpf::Reader {
+    fn connections(&self) -> Result<Vec<ConnectionRow>> {
+        Ok(self.connections()?)
+    }
+
+    fn rule_sets(&self, wanted: &BTreeSet<u32>) -> Result<BTreeMap<u32, PolicyDump>> {
+        Ok(self.rule_sets(wanted)?)
+    }
 }
 
 /// An open network namespace.

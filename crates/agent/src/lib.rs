@@ -59,6 +59,7 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
             let _ = fs::remove_dir(&config.bpf_root);
         })?;
     steps.done("the kernel is adopted");
+    let maps = Arc::new(kernel.reader()?);
     let notices = notice::Notices::new(Some(events.watch), config.monitor_capture.0);
     notices.renew().context("cannot tell the kernel's programs what to report")?;
     let parts =
@@ -71,7 +72,7 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
 
     let (requests, inbox) = engine::channel();
     let shutdown = api::shutdown_channel();
-    let app = api::App { requests, state, notices, node: status::Node::new(&config), shutdown };
+    let app = api::App { requests, state, maps, notices, node: status::Node::new(&config), shutdown };
     let engine = start_engine(engine, inbox)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;

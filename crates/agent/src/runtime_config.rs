@@ -4,10 +4,7 @@ use crate::{
     failure::{Failure, Result},
     record::{kind, put, read},
 };
-use ciliate_api::{
-    ConfigRow,
-    settings::{Change, Config, Origin, Resolved, Setting},
-};
+use ciliate_api::settings::{Change, Config, Origin, Resolved, Setting};
 use ciliate_store::{Embedded, Write};
 use std::collections::BTreeMap;
 
@@ -82,17 +79,6 @@ impl RuntimeConfig {
         }
         let config = Config::new(&settings.now).map_err(|e| Failure::invalid(e.to_string()))?;
         Ok(Patched { settings, config, writes })
-    }
-}
-
-pub fn row(resolved: &Resolved) -> ConfigRow {
-    ConfigRow {
-        name: resolved.setting.name.to_owned(),
-        value: resolved.value.clone(),
-        origin: resolved.origin_text(),
-        default: resolved.setting.default.to_owned(),
-        runtime: resolved.setting.change == Change::Anytime,
-        help: resolved.setting.help.to_owned(),
     }
 }
 

@@ -4,7 +4,11 @@
 #[expect(clippy::arithmetic_side_effects, reason = "tests state plainly what they expect")]
 mod agreement;
 
-use crate::{Datapath, Error, address, batch, maps::call, maps::operation, prefix_bits};
+use crate::{
+    Datapath, Error, address, batch,
+    maps::{Maps, call, operation},
+    prefix_bits,
+};
 use aya::maps::lpm_trie::Key;
 use ciliate_abi::{
     ANY_PROTOCOL_SHAPE, CLASS_BIT, DirectionShapes, ENTRY_ALLOW, ENTRY_DENY, PolicyEntry, PolicyKey,
@@ -13,7 +17,7 @@ use ciliate_abi::{
 use ciliate_policy::rule_set::{self as policy, Action, DirectionRules, Otherwise, Peer, PeerKind, Traffic};
 use ciliate_types::{Direction, Identity};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     time::{Duration, Instant},
@@ -193,19 +197,8 @@ impl Datapath {
 
     /// What the kernel holds for a rule set.
     pub fn policy_entries(&self, handle: Handle) -> Result<PolicyDump, Error> {
-        let shapes = self.maps.rule_sets.get(&handle.0, 0).map_err(|_| Error::UnknownRuleSet(handle.0))?;
-        let mut entries = self.maps.policy_entries()?;
-        entries.retain(|(key, _)| key.rule_set == handle.0);
-        entries.sort_by_key(|(key, _)| *key);
-        let mut prefixes: Vec<_> = self
-            .maps
-            .prefix_entries()?
-            .into_iter()
-            .filter(|(key, _)| key.data().rule_set == handle.0)
-            .map(|(key, class)| (key.prefix_len().saturating_sub(PrefixKey::SCOPE_BITS), key.data(), class))
-            .collect();
-        prefixes.sort();
-        Ok(PolicyDump { shapes, entries, prefixes })
+        let mut dumps = self.maps.rule_set_dumps(&[handle.0].into())?;
+        dumps.remove(&handle.0).ok_or(Error::UnknownRuleSet(handle.0))
     }
 
     /// Learns what an earlier process left, so that equal rule sets are shared with it and the rest is freed.
@@ -334,6 +327,34 @@ impl Datapath {
         let keys: Vec<_> =
             compiled.entries.keys().map(|key| PolicyKey { rule_set: number, ..*key }).collect();
         batch::delete(&self.maps.policy, &keys).map_err(call("delete from", "POLICY"))
+    }
+}
+
+impl Maps {
+    /// What is there of the rule sets with these numbers, in one walk through the maps.
+    pub fn rule_set_dumps(&self, wanted: &BTreeSet<u32>) -> Result<BTreeMap<u32, PolicyDump>, Error> {
+        let mut dumps = BTreeMap::new();
+        for number in wanted {
+            if let Ok(shapes) = self.rule_sets.get(number, 0) {
+                dumps.insert(*number, PolicyDump { shapes, entries: Vec::new(), prefixes: Vec::new() });
+            }
+        }
+        for (key, entry) in self.policy_entries()? {
+            if let Some(dump) = dumps.get_mut(&key.rule_set) {
+                dump.entries.push((key, entry));
+            }
+        }
+        for (key, class) in self.prefix_entries()? {
+            if let Some(dump) = dumps.get_mut(&key.data().rule_set) {
+                let bits = key.prefix_len().saturating_sub(PrefixKey::SCOPE_BITS);
+                dump.prefixes.push((bits, key.data(), class));
+            }
+        }
+        for dump in dumps.values_mut() {
+            dump.entries.sort_by_key(|(key, _)| *key);
+            dump.prefixes.sort();
+        }
+        Ok(dumps)
     }
 }
 

@@ -1,8 +1,15 @@
 //! The server and the table of routes say the same.
 
 use super::{App, routes, shutdown_channel};
-use crate::{engine, notice::Notices, state::State, status::Node};
+use crate::{
+    engine,
+    kernel::{KernelError, MapReader},
+    notice::Notices,
+    state::State,
+    status::Node,
+};
 use ciliate_api::{ROUTES, Route};
+use ciliate_bpf::{ConnectionRow, PolicyDump};
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{BufRead as _, BufReader, Write as _},
@@ -11,6 +18,18 @@ use std::{
     thread,
 };
 use tokio::sync::watch;
+
+struct NoMaps;
+
+impl MapReader for NoMaps {
+    fn connections(&self) -> Result<Vec<ConnectionRow>, KernelError> {
+        Err(KernelError::TakenDown)
+    }
+
+    fn rule_sets(&self, _: &BTreeSet<u32>) -> Result<BTreeMap<u32, PolicyDump>, KernelError> {
+        Err(KernelError::TakenDown)
+    }
+}
 
 #[test]
 fn the_server_answers_on_every_path_of_the_table_and_on_no_other() {
@@ -33,6 +52,7 @@ fn every_path_takes_the_methods_of_the_table_and_no_other() {
     let app = App {
         requests,
         state,
+        maps: Arc::new(NoMaps),
         notices: Notices::new(None, 0),
         node: Node::new(&config),
         shutdown: shutdown_channel(),

@@ -9,7 +9,7 @@ use crate::{
     identity::{self, Meaning},
     kernel::DeviceIds,
     record::{EndpointRecord, ObjectRecord, Phase, endpoint_of_device, kind, read},
-    state::{EndpointRow, Isolation, ObjectName, ObjectRow, source},
+    state::{EndpointRow, ObjectName, ObjectRow, source},
 };
 use ciliate_api::EndpointState;
 use ciliate_net::Link;
@@ -104,17 +104,7 @@ impl Engine {
             record.identity = *identity;
             self.ipam.restore(record.addresses());
             self.next_id = self.next_id.max(record.id.get().checked_add(1).unwrap_or(1));
-            let row = EndpointRow {
-                labels,
-                state: EndpointState::Restoring,
-                rule_set: 0,
-                policy_revision: 0,
-                ifindex: 0,
-                host_mac: String::new(),
-                ingress: Isolation::default(),
-                egress: Isolation::default(),
-                record,
-            };
+            let row = EndpointRow::new(record, labels, EndpointState::Restoring);
             self.state.endpoints.put(row.record.id, Arc::new(row));
         }
         self.state.endpoints.listed(source::STORE);

@@ -5,13 +5,13 @@ mod journal;
 use super::{
     DeviceIds, EndpointEntry, Extended, Extension, Handle, Kernel, KernelError, Namespace, Owner, Result,
 };
+use crate::ipam::by_family;
 use ciliate_api::{
     AuditMode, MapEvent,
     settings::{Config, MonitorAggregation},
 };
 use ciliate_bpf::{
-    Audit, ConnectionRow, Datapath, Events, Lifetimes, MapSizes, MapUsage, MetricRow, NodeSettings,
-    PolicyDump, Settings, Sweep,
+    Audit, Datapath, Events, Lifetimes, MapSizes, MapUsage, MetricRow, NodeSettings, Settings, Sweep,
 };
 use ciliate_net::{
     Created, EndpointDevice, Family, HostAddress, Link, Mac, Masquerade, Netlink, Netns, Router, Sysctls,
@@ -71,6 +71,11 @@ impl HostKernel {
         }
     }
 
+    /// For reading maps on other threads.
+    pub fn reader(&self) -> Result<ciliate_bpf::Reader> {
+        Ok(self.datapath()?.reader()?)
+    }
+
     fn set_up(&mut self, gateways: &[IpAddr]) -> Result<Events> {
         self.netlink.ensure_router(&self.router)?;
         for gateway in gateways {
@@ -106,15 +111,10 @@ fn map_sizes(config: &Config) -> MapSizes {
 
 /// What the programs are told of the node.
 pub fn node_settings(config: &Config, gateways: &[IpAddr]) -> NodeSettings {
+    let (gateway4, gateway6) = by_family(gateways);
     NodeSettings {
-        gateway4: gateways.iter().find_map(|g| match g {
-            IpAddr::V4(a) => Some(*a),
-            IpAddr::V6(_) => None,
-        }),
-        gateway6: gateways.iter().find_map(|g| match g {
-            IpAddr::V4(_) => None,
-            IpAddr::V6(a) => Some(*a),
-        }),
+        gateway4,
+        gateway6,
         lifetimes: Lifetimes {
             tcp: config.ct_tcp_timeout.0,
             tcp_syn: config.ct_syn_timeout.0,
@@ -337,16 +337,6 @@ impl Kernel for HostKernel {
         Ok(self.datapath_mut()?.flush_connections(|row| {
             of.is_empty() || of.contains(&row.source) || of.contains(&row.destination)
         })?)
-    }
-
-    fn connections(&self) -> Result<Vec<ConnectionRow>> {
-        Ok(self.datapath()?.connections()?)
-    }
-
-    fn policy_entries(&self, handle: Handle) -> Result<PolicyDump> {
-        let datapath = self.datapath()?;
-        let known = datapath.handle(handle.0).ok_or(ciliate_bpf::Error::UnknownRuleSet(handle.0))?;
-        Ok(datapath.policy_entries(known)?)
     }
 
     fn metrics(&self) -> Result<Vec<MetricRow>> {

@@ -2,7 +2,7 @@
 
 use super::{EndpointEntry, Extended, Extension, Handle, Kernel, KernelError, Namespace, Owner, Result};
 use ciliate_api::MapEvent;
-use ciliate_bpf::{ConnectionRow, MapUsage, MetricRow, NodeSettings, PolicyDump, Sweep};
+use ciliate_bpf::{MapUsage, MetricRow, NodeSettings, Sweep};
 use ciliate_net::{Created, EndpointDevice, HostAddress, Link, Mac, Masquerade, Netns, NetnsId};
 use ciliate_policy::rule_set::{Action, Otherwise, Peer, PeerKind, RuleSet, Traffic};
 use ciliate_types::{Direction, Identity};
@@ -332,14 +332,6 @@ impl Kernel for Recorder {
 
     fn flush_connections(&mut self, _: &[IpAddr]) -> Result<usize> {
         Ok(0)
-    }
-
-    fn connections(&self) -> Result<Vec<ConnectionRow>> {
-        Ok(Vec::new())
-    }
-
-    fn policy_entries(&self, _: Handle) -> Result<PolicyDump> {
-        Err(KernelError::Test("a recorder has no maps"))
     }
 
     fn metrics(&self) -> Result<Vec<MetricRow>> {
