@@ -34,7 +34,7 @@ test: ## every test; WITH_LINT=1 adds format and clippy
 	@scripts/test $(if $(WITH_LINT),--lint)
 
 .PHONY: test-kernels
-test-kernels: ## the kernel-facing tests on Debian's 6.1 kernel in QEMU
+test-kernels: ## the kernel-facing tests on Debian's 6.1 kernel in QEMU; ten to twenty minutes
 	@scripts/setup kernels
 	@scripts/test-kernels
 
@@ -70,3 +70,4 @@ uninstall: ## remove what install put there
 .PHONY: clean
 clean: ## remove what was built
 	@scripts/cargo clean
+	@rm -rf fuzz/target

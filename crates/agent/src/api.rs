@@ -5,12 +5,14 @@ mod kernel;
 mod monitor;
 mod objects;
 mod shutdown;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     engine::{Engine, Requests, inspect},
     failure::{Failure, Result},
+    kernel::MapReader,
     notice::Notices,
-    runtime_config,
     state::State,
     status::Node,
 };
@@ -20,10 +22,11 @@ use axum::{
     extract::{DefaultBodyLimit, Path, State as Shared},
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use ciliate_api::{
-    AddressEntry, ConfigPatch, DbTable, DebugInfo, EndpointPatch, EndpointRequest, IdentityEntry, Status,
+    AddressEntry, ConfigPatch, ConfigRow, DbTable, DebugInfo, EndpointPatch, EndpointRequest, IdentityEntry,
+    Status,
 };
 use ciliate_types::Identity;
 pub use shutdown::{Shutdown, shutdown_channel};
@@ -35,6 +38,7 @@ use tokio::sync::watch;
 pub struct App {
     pub requests: Requests,
     pub state: watch::Receiver<Arc<State>>,
+    pub maps: Arc<dyn MapReader>,
     pub notices: Notices,
     pub node: Node,
     pub shutdown: Shutdown,
@@ -53,27 +57,38 @@ impl App {
     }
 }
 
-/// Every route of [`ciliate_api::ROUTES`].
+/// What answers on which path.
+type Routes = Vec<(&'static str, MethodRouter<App>)>;
+
+/// Every path of [`ciliate_api::ROUTES`].
+fn routes() -> Routes {
+    let mut all: Routes = vec![
+        ("/v1/status", get(status)),
+        ("/v1/endpoints", get(endpoints).post(create_endpoint)),
+        ("/v1/endpoints/{endpoint}", get(endpoint).patch(patch_endpoint).delete(delete_endpoint)),
+        ("/v1/endpoints/{endpoint}/log", get(endpoint_log)),
+        ("/v1/endpoints/{endpoint}/health", get(endpoint_health)),
+        ("/v1/identities", get(identities)),
+        ("/v1/identities/{identity}", get(identity)),
+        ("/v1/ips", get(ips)),
+        ("/v1/monitor", get(monitor::monitor)),
+        ("/v1/metrics", get(metrics)),
+        ("/v1/config", get(config).patch(set_config)),
+        ("/v1/db", get(tables)),
+        ("/v1/db/{table}", get(table)),
+        ("/v1/shutdown", post(shutdown::shutdown)),
+        ("/v1/debuginfo", get(debuginfo)),
+        ("/v1/openapi.json", get(openapi)),
+    ];
+    all.extend(objects::routes());
+    all.extend(kernel::routes());
+    all
+}
+
 pub fn router(app: App) -> Router {
-    Router::new()
-        .route("/v1/status", get(status))
-        .route("/v1/endpoints", get(endpoints).post(create_endpoint))
-        .route("/v1/endpoints/{endpoint}", get(endpoint).patch(patch_endpoint).delete(delete_endpoint))
-        .route("/v1/endpoints/{endpoint}/log", get(endpoint_log))
-        .route("/v1/endpoints/{endpoint}/health", get(endpoint_health))
-        .route("/v1/identities", get(identities))
-        .route("/v1/identities/{identity}", get(identity))
-        .route("/v1/ips", get(ips))
-        .merge(objects::routes())
-        .merge(kernel::routes())
-        .route("/v1/monitor", get(monitor::monitor))
-        .route("/v1/metrics", get(metrics))
-        .route("/v1/config", get(config).patch(set_config))
-        .route("/v1/db", get(tables))
-        .route("/v1/db/{table}", get(table))
-        .route("/v1/shutdown", post(shutdown::shutdown))
-        .route("/v1/debuginfo", get(debuginfo))
-        .route("/v1/openapi.json", get(openapi))
+    routes()
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
         .fallback(unknown_route)
         .method_not_allowed_fallback(unknown_method)
         .layer(DefaultBodyLimit::max(answer::LONGEST_BODY))
@@ -179,16 +194,16 @@ async fn metrics(Shared(app): Shared<App>) -> Result<Response> {
     Ok(([(axum::http::header::CONTENT_TYPE, kind)], crate::metrics::text(sample)?).into_response())
 }
 
-async fn config(Shared(app): Shared<App>) -> Result<Json<Vec<ciliate_api::ConfigRow>>> {
-    answer(app.engine(|engine| Ok(engine.settings().iter().map(runtime_config::row).collect())).await)
+async fn config(Shared(app): Shared<App>) -> Result<Json<Vec<ConfigRow>>> {
+    answer(app.engine(|engine| Ok(engine.settings().iter().map(ConfigRow::from).collect())).await)
 }
 
 async fn set_config(
     Shared(app): Shared<App>,
     Body(ConfigPatch(patch)): Body<ConfigPatch>,
-) -> Result<Json<Vec<ciliate_api::ConfigRow>>> {
+) -> Result<Json<Vec<ConfigRow>>> {
     let rows = app.engine(move |engine| engine.configure(&patch)).await?;
-    Ok(Json(rows.iter().map(runtime_config::row).collect()))
+    Ok(Json(rows.iter().map(ConfigRow::from).collect()))
 }
 
 async fn tables(Shared(app): Shared<App>) -> Json<Vec<DbTable>> {
@@ -217,7 +232,7 @@ async fn debuginfo(Shared(app): Shared<App>) -> Result<Json<DebugInfo>> {
     let (node, sampled) = (app.node.clone(), Arc::clone(&state));
     let (status, config, sample) = app
         .engine(move |engine| {
-            let config = engine.settings().iter().map(runtime_config::row).collect();
+            let config = engine.settings().iter().map(ConfigRow::from).collect();
             Ok((engine.status(&node)?, config, engine.sample(sampled)?))
         })
         .await?;

@@ -28,6 +28,7 @@ use crate::{
     kernel::{DeviceIds, Handle, Kernel, node_settings},
     notice::Notices,
     proxy::{Proxy, Told},
+    runtime_config::{Patched, RuntimeConfig},
     state::State,
     translate,
 };
@@ -87,7 +88,7 @@ impl Requests {
 /// All that the thread owns.
 pub struct Engine {
     pub(crate) config: Config,
-    settings: Vec<Resolved>,
+    settings: RuntimeConfig,
     policy: Policy,
     kernel: Box<dyn Kernel>,
     store: Arc<Embedded>,
@@ -144,7 +145,7 @@ struct Local {
 /// What an engine is made of.
 pub struct Parts {
     pub config: Config,
-    pub settings: Vec<Resolved>,
+    pub settings: RuntimeConfig,
     pub kernel: Box<dyn Kernel>,
     pub proxy: Box<dyn Proxy>,
     pub store: Arc<Embedded>,
@@ -233,7 +234,7 @@ impl Engine {
 
     /// Takes new values of settings that may change while the agent runs, all or none.
     pub fn configure(&mut self, patch: &BTreeMap<String, String>) -> Result<Vec<Resolved>> {
-        let (settings, config) = crate::runtime_config::patched(&self.settings, patch)?;
+        let Patched { settings, config, writes } = self.settings.patched(patch)?;
         let before = std::mem::replace(&mut self.config, config);
         let effect = self.policy.set_settings(policy_settings(&self.config));
         drop(effect);
@@ -242,23 +243,25 @@ impl Engine {
             .kernel
             .set_node(&node_settings(&self.config, &gateways))
             .map_err(Failure::from)
-            .and_then(|()| self.refresh());
+            .and_then(|()| self.refresh())
+            .and_then(|()| Ok(self.store.commit(&writes).map(drop)?));
         if let Err(failure) = applied {
             self.config = before;
             self.policy.set_settings(policy_settings(&self.config));
-            // The kernel refused the new values; it had the old ones before.
+            // The kernel had the old values and rules before.
             let _ = self.kernel.set_node(&node_settings(&self.config, &gateways));
+            let _ = self.refresh();
             return Err(failure);
         }
         self.settings = settings;
         crate::logging::set_level(self.config.log_level);
         self.describe_policies();
         self.publish();
-        Ok(self.settings.clone())
+        Ok(self.settings.rows().to_vec())
     }
 
     pub fn settings(&self) -> &[Resolved] {
-        &self.settings
+        self.settings.rows()
     }
 
     pub fn state(&self) -> &State {

@@ -219,6 +219,19 @@ impl Ipam {
     }
 }
 
+/// The first address of each family.
+pub fn by_family(addresses: &[IpAddr]) -> (Option<Ipv4Addr>, Option<Ipv6Addr>) {
+    let v4 = addresses.iter().find_map(|address| match address {
+        IpAddr::V4(v4) => Some(*v4),
+        IpAddr::V6(_) => None,
+    });
+    let v6 = addresses.iter().find_map(|address| match address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(v6) => Some(*v6),
+    });
+    (v4, v6)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,11 @@ use ciliate_net::{Created, EndpointDevice, HostAddress, Link, Masquerade, Netns,
 use ciliate_policy::rule_set::RuleSet;
 use ciliate_types::{EndpointId, Identity};
 use ipnet::IpNet;
-use std::{collections::BTreeSet, net::IpAddr, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    path::Path,
+};
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -50,6 +54,8 @@ pub struct Extension<'a> {
     pub handle: Handle,
     pub old: &'a RuleSet,
     pub new: &'a RuleSet,
+    /// No address has these any more.
+    pub gone: &'a [Identity],
 }
 
 /// Whether a rule set could be changed without a new one.
@@ -63,7 +69,7 @@ pub enum Extended {
 pub trait Kernel: Send {
     fn set_node(&mut self, settings: &NodeSettings) -> Result<()>;
     fn write_rule_set(&mut self, rules: &RuleSet) -> Result<Handle>;
-    /// Adds what the new one has besides the old one, if that only allows more peers.
+    /// Changes it in place, if only peers that are allowed come, and only peers go that are gone.
     fn extend_rule_set(&mut self, extension: &Extension<'_>) -> Result<Extended>;
     fn release_rule_set(&mut self, handle: Handle);
     /// Every endpoint has its row: rule sets of an earlier run that nobody has asked for may go.
@@ -102,8 +108,6 @@ pub trait Kernel: Send {
 
     /// Forgets connections of an address, or all.
     fn flush_connections(&mut self, of: &[IpAddr]) -> Result<usize>;
-    fn connections(&self) -> Result<Vec<ConnectionRow>>;
-    fn policy_entries(&self, handle: Handle) -> Result<PolicyDump>;
     fn metrics(&self) -> Result<Vec<MetricRow>>;
     fn lost_events(&self) -> Result<u64>;
     fn usage(&self) -> Vec<MapUsage>;
@@ -114,6 +118,23 @@ pub trait Kernel: Send {
     fn errors(&self, map: &str) -> u64;
     /// Devices, routes, translation, settings, programs, maps: the host as it was.
     fn take_down(&mut self) -> Vec<KernelError>;
+}
+
+/// Whole maps, read beside the engine: they may be large, and changes do not wait for them.
+pub trait MapReader: Send + Sync {
+    fn connections(&self) -> Result<Vec<ConnectionRow>>;
+    /// Those that are gone are left out.
+    fn rule_sets(&self, wanted: &BTreeSet<u32>) -> Result<BTreeMap<u32, PolicyDump>>;
+}
+
+impl MapReader for ciliate_bpf::Reader {
+    fn connections(&self) -> Result<Vec<ConnectionRow>> {
+        Ok(self.connections()?)
+    }
+
+    fn rule_sets(&self, wanted: &BTreeSet<u32>) -> Result<BTreeMap<u32, PolicyDump>> {
+        Ok(self.rule_sets(wanted)?)
+    }
 }
 
 /// An open network namespace.

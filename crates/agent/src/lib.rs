@@ -49,6 +49,9 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     let mut steps = Steps::new();
     let store = Arc::new(Embedded::open(&config.state_dir)?);
     let _lock = lock::Lock::take(&config.bpf_root)?;
+    let (settings, config) =
+        runtime_config::RuntimeConfig::restore(settings, &store).map_err(|failure| anyhow!("{failure}"))?;
+    logging::set_level(config.log_level);
     steps.done("the store is open");
     let ipam = ipam::Ipam::new(&config);
     let (kernel, events) = kernel::HostKernel::open(&config, &ipam.gateways(), &ipam.networks())
@@ -57,12 +60,13 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
             let _ = fs::remove_dir(&config.bpf_root);
         })?;
     steps.done("the kernel is adopted");
+    let maps = Arc::new(kernel.reader()?);
     let notices = notice::Notices::new(Some(events.watch), config.monitor_capture.0);
     notices.renew().context("cannot tell the kernel's programs what to report")?;
     let parts = Parts {
         config: config.clone(),
         kernel: Box::new(kernel),
-        proxy: Box::new(proxy::Keeper::new(&config, &settings, |_record| {})),
+        proxy: Box::new(proxy::Keeper::new(&config, settings.rows(), |_record| {})),
         settings,
         store,
         notices: notices.clone(),
@@ -75,7 +79,7 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
 
     let (requests, inbox) = engine::channel();
     let shutdown = api::shutdown_channel();
-    let app = api::App { requests, state, notices, node: status::Node::new(&config), shutdown };
+    let app = api::App { requests, state, maps, notices, node: status::Node::new(&config), shutdown };
     let engine = start_engine(engine, inbox)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;

@@ -20,6 +20,8 @@ pub mod kind {
     pub const ENDPOINT: &str = "endpoint";
     pub const IDENTITY: &str = "identity";
     pub const OBJECT: &str = "object";
+    /// The value of a setting that was changed while the agent ran.
+    pub const SETTING: &str = "setting";
 }
 
 /// An endpoint, written before anything of it exists in the kernel.

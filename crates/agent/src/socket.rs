@@ -12,9 +12,18 @@ use std::{
     },
 };
 
+/// `sun_path` of unix(7), without the byte that ends it.
+const LONGEST: usize = 107;
+
 /// Listens; requests wait until somebody accepts them. A socket that a dead agent left is replaced.
 pub fn bind(config: &Config) -> anyhow::Result<UnixListener> {
     let path = config.socket();
+    if path.as_os_str().len() > LONGEST {
+        bail!(
+            "{} has more than the {LONGEST} bytes that a socket's path may have: choose a shorter --run-dir",
+            path.display()
+        );
+    }
     if UnixStream::connect(&path).is_ok() {
         bail!(
             "another agent listens on {}: end it with `ciliate down`, or choose another --run-dir",

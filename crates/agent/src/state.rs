@@ -1,7 +1,10 @@
 //! Everything the agent knows, as one value: a transaction works on a copy, and readers get whole copies.
 
-use crate::record::EndpointRecord;
-use ciliate_api::{AddressSource, EndpointState};
+use crate::{
+    failure::{Failure, Result},
+    record::EndpointRecord,
+};
+use ciliate_api::{AddressSource, EndpointRef, EndpointState};
 use ciliate_policy::{Kind, ObjectKey};
 use ciliate_tables::{AnyTable, Table};
 use ciliate_types::{EndpointId, Identity, Labels};
@@ -42,6 +45,23 @@ pub struct EndpointRow {
     pub host_mac: String,
     pub ingress: Isolation,
     pub egress: Isolation,
+}
+
+impl EndpointRow {
+    /// Before the kernel has anything of it.
+    pub fn new(record: EndpointRecord, labels: Arc<Labels>, state: EndpointState) -> Self {
+        Self {
+            record,
+            labels,
+            state,
+            rule_set: 0,
+            policy_revision: 0,
+            ifindex: 0,
+            host_mac: String::new(),
+            ingress: Isolation::default(),
+            egress: Isolation::default(),
+        }
+    }
 }
 
 /// Whether a direction lets everything pass that no rule denies.
@@ -111,6 +131,26 @@ impl State {
 
     pub fn tables(&self) -> [&dyn AnyTable; 4] {
         [&self.endpoints, &self.identities, &self.addresses, &self.objects]
+    }
+
+    pub fn endpoint(&self, wanted: &EndpointRef) -> Result<Arc<EndpointRow>> {
+        let rows = || self.endpoints.values();
+        let found = match wanted {
+            EndpointRef::Id(id) => self.endpoints.get(id),
+            EndpointRef::Name { namespace, name } => {
+                rows().find(|row| row.record.name == *name && row.record.namespace == *namespace)
+            }
+            EndpointRef::Address(address) => {
+                rows().find(|row| row.record.addresses().iter().any(|a| a == *address))
+            }
+            EndpointRef::Container { id, interface } => rows().find(|row| {
+                row.record.container_id.as_ref() == Some(id)
+                    && interface.as_ref().is_none_or(|wanted| row.record.interface == *wanted)
+            }),
+        };
+        found.map(Arc::clone).ok_or_else(|| {
+            Failure::absent(format!("there is no endpoint {wanted}: `ciliate endpoint list` shows all"))
+        })
     }
 
     /// The row that decides an address: its longest prefix.

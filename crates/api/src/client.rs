@@ -118,7 +118,7 @@ impl Client {
         self.get("/v1/policies/selectors")
     }
 
-    pub fn trace(&self, request: &TraceRequest) -> Result<TraceReply> {
+    pub fn trace(&self, request: &TraceRequest) -> Result<Vec<TraceReply>> {
         self.send(Method::Post, "/v1/policies/trace", request)
     }
 
@@ -299,17 +299,23 @@ impl<T: DeserializeOwned> Iterator for Stream<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{io::Write, os::unix::net::UnixListener, thread};
+    use std::{
+        io::Write,
+        os::unix::net::UnixListener,
+        sync::atomic::{AtomicU32, Ordering},
+        thread,
+    };
 
     /// Answers one connection with `answer` and returns what it was asked.
     fn server(answer: &'static str) -> (PathBuf, thread::JoinHandle<String>) {
-        let folder = std::env::temp_dir().join(format!("ciliate-api-{}-{:p}", std::process::id(), answer));
-        std::fs::create_dir_all(&folder).expect("folder");
-        let path = folder.join("s");
-        drop(std::fs::remove_file(&path));
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("ciliate-api-{}-{number}.sock", std::process::id()));
         let listener = UnixListener::bind(&path).expect("bind");
+        let bound = path.clone();
         let handle = thread::spawn(move || {
             let (stream, _) = listener.accept().expect("accept");
+            std::fs::remove_file(bound).expect("remove");
             let mut reader = BufReader::new(stream);
             let mut asked = String::new();
             while !asked.ends_with("\r\n\r\n") {

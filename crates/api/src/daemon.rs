@@ -1,6 +1,7 @@
 //! Settings, tables and the end of the agent.
 
 use crate::Status;
+use crate::settings::{Change, Resolved};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,6 +18,20 @@ pub struct ConfigRow {
     /// Whether `config set` may change it.
     pub runtime: bool,
     pub help: String,
+}
+
+impl From<&Resolved> for ConfigRow {
+    fn from(resolved: &Resolved) -> Self {
+        let setting = resolved.setting;
+        Self {
+            name: setting.name.to_owned(),
+            value: resolved.value.clone(),
+            origin: resolved.origin_text(),
+            default: setting.default.to_owned(),
+            runtime: setting.change == Change::Anytime,
+            help: setting.help.to_owned(),
+        }
+    }
 }
 
 /// New values by name of the setting; all are taken or none.

@@ -135,9 +135,9 @@ pub const ROUTES: &[Route] = &[
     with_body(
         Method::Post,
         "/v1/policies/trace",
-        "Which rule decides a packet",
+        "Which rule decides a packet; one answer for each protocol asked about",
         json::<TraceRequest>(),
-        json::<TraceReply>(),
+        json::<Vec<TraceReply>>(),
     ),
     with_body(
         Method::Post,

@@ -23,7 +23,7 @@ pub enum TracePeer {
 pub struct TraceRequest {
     pub source: TracePeer,
     pub destination: TracePeer,
-    /// `80/TCP`, `53/ANY` is asked as two questions; `ICMP:8` and `ICMPv6:128` ask for a type.
+    /// `80/TCP`; `53/ANY` asks about TCP, UDP and SCTP; `ICMP:8` and `ICMPv6:128` ask for a type.
     pub traffic: String,
     /// What is asked for within the connection: `POST /v1/x` with headers on further lines, `dns:NAME`, `sni:NAME`,
     /// `kafka:produce topic=NAME`.
@@ -118,6 +118,7 @@ pub struct TraceSide {
 pub struct TraceReply {
     pub source: TraceSide,
     pub destination: TraceSide,
+    /// As it was asked, with the protocol that this answer is about where it was `ANY`.
     pub traffic: String,
     /// The request that was asked about, as it was understood.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,9 @@
 //! Reading and clearing connection tracking.
 
-use crate::{Datapath, Error, Handle, batch, ip, maps::call};
+use crate::{
+    Datapath, Error, Handle, batch, ip,
+    maps::{Maps, call},
+};
 use ciliate_abi::{Connection, ConnectionKey, TICK_SHIFT, connection_flags as flags};
 use ciliate_types::{Identity, Protocol};
 use std::{net::IpAddr, time::Duration};
@@ -87,10 +90,16 @@ fn row((key, value): &(ConnectionKey, Connection), now: u32) -> ConnectionRow {
     }
 }
 
+impl Maps {
+    pub fn connection_rows(&self) -> Result<Vec<ConnectionRow>, Error> {
+        let now = now_ticks();
+        Ok(self.connection_entries()?.iter().map(|entry| row(entry, now)).collect())
+    }
+}
+
 impl Datapath {
     pub fn connections(&self) -> Result<Vec<ConnectionRow>, Error> {
-        let now = now_ticks();
-        Ok(self.maps.connection_entries()?.iter().map(|entry| row(entry, now)).collect())
+        self.maps.connection_rows()
     }
 
     /// Forgets the connections that `select` names; returns how many.

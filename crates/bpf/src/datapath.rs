@@ -142,7 +142,7 @@ impl Datapath {
         let (policy, prefixes) = self.rule_sets.usage();
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let entries = |name: &str| match name {
-            "ENDPOINTS" => Some(count(self.maps.endpoints.keys().count())),
+            "ENDPOINTS" => self.maps.endpoint_entries().ok().map(|rows| count(rows.len())),
             "IPCACHE" => Some(count(self.ipcache.len())),
             "RULE_SETS" => Some(self.rule_sets.len()),
             "POLICY" => Some(policy),

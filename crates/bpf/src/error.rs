@@ -21,8 +21,9 @@ pub enum Error {
     Pin { what: &'static str, path: PathBuf, source: io::Error },
     #[error("cannot load the kernel programs: {0}")]
     Load(#[from] aya::EbpfError),
-    #[error("the kernel refused program {name}: {source}")]
-    Program { name: &'static str, source: aya::programs::ProgramError },
+    /// The verifier's refusal; its "permission denied" says nothing about rights.
+    #[error("the kernel refused program {name}: {reason}")]
+    Program { name: &'static str, reason: String },
     #[error("cannot attach to device {device}: {reason}")]
     Attach { device: String, reason: String },
     #[error("cannot {what} map {map}: {source}")]

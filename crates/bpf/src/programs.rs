@@ -8,6 +8,7 @@ use aya::{
 use std::{
     fs,
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    io,
     path::PathBuf,
 };
 
@@ -80,11 +81,11 @@ impl Programs {
                 continue;
             }
             let program = ebpf.program_mut(name).ok_or(Error::Missing(name))?;
-            load(program).map_err(|source| Error::Program { name, source })?;
+            load(program).map_err(|error| refusal(name, &error))?;
             program.pin(&path).map_err(|e| Error::Pin {
                 what: "pin the program as",
                 path: path.clone(),
-                source: std::io::Error::other(e),
+                source: io::Error::other(e),
             })?;
         }
         Ok(())
@@ -94,10 +95,10 @@ impl Programs {
     pub fn open(object: &[u8], pins: &Pins) -> Result<Self, Error> {
         let open = |hook: Hook| {
             SchedClassifier::from_pin(path(hook.program(), object, pins))
-                .map_err(|source| Error::Program { name: hook.program(), source })
+                .map_err(|error| refusal(hook.program(), &error))
         };
         let sockets = SkLookup::from_pin(path(sockets::PROGRAM, object, pins))
-            .map_err(|source| Error::Program { name: sockets::PROGRAM, source })?;
+            .map_err(|error| refusal(sockets::PROGRAM, &error))?;
         Ok(Self { from_endpoint: open(Hook::FromEndpoint)?, to_endpoint: open(Hook::ToEndpoint)?, sockets })
     }
 
@@ -130,6 +131,24 @@ fn load(program: &mut Program) -> Result<(), ProgramError> {
     }
 }
 
+/// Rights are refused with EPERM, programs by the verifier with EACCES among others.
+fn refusal(name: &'static str, error: &(dyn std::error::Error + 'static)) -> Error {
+    let mut reason = error.to_string();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let code = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+        if code == Some(libc::EPERM) {
+            return Error::NotPermitted;
+        }
+        let text = error.to_string();
+        if !reason.contains(&text) {
+            reason = format!("{reason}: {text}");
+        }
+        next = error.source();
+    }
+    Error::Program { name, reason }
+}
+
 fn digest(object: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     object.hash(&mut hasher);
@@ -143,7 +162,31 @@ fn path(name: &str, object: &[u8], pins: &Pins) -> PathBuf {
 fn remove(path: PathBuf) -> Result<(), Error> {
     match fs::remove_file(&path) {
         Ok(()) => Ok(()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(Error::Pin { what: "remove", path, source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    #[test]
+    fn a_refused_program_is_no_lack_of_rights() {
+        let refused = |code| {
+            refusal(
+                "p",
+                &Error::Pin { what: "load", path: "/x".into(), source: io::Error::from_raw_os_error(code) },
+            )
+        };
+        assert!(matches!(refused(libc::EPERM), Error::NotPermitted));
+        let error = refused(libc::EACCES);
+        assert!(
+            matches!(&error, Error::Program { name: "p", reason } if reason.contains("denied")),
+            "{error}"
+        );
+        // What looks for rights along the causes finds none.
+        assert!(error.source().is_none());
     }
 }

@@ -45,8 +45,11 @@ impl Datapath {
         let options =
             TestRunOptions { data_in: Some(frame), ctx_in: Some(&context), repeat, ..TestRunOptions::new() };
         let name = hook.program();
-        let result =
-            self.programs.get(hook).test_run(options).map_err(|source| Error::Program { name, source })?;
+        let result = self
+            .programs
+            .get(hook)
+            .test_run(options)
+            .map_err(|error| Error::Program { name, reason: error.to_string() })?;
         let fate = match result.return_value.cast_signed() {
             TC_ACT_SHOT => Fate::Dropped,
             TC_ACT_REDIRECT => Fate::Redirected,

@@ -4,7 +4,11 @@
 #[expect(clippy::arithmetic_side_effects, reason = "tests state plainly what they expect")]
 mod agreement;
 
-use crate::{Datapath, Error, address, batch, maps::call, maps::operation, prefix_bits};
+use crate::{
+    Datapath, Error, address, batch,
+    maps::{Maps, call, operation},
+    prefix_bits,
+};
 use aya::maps::lpm_trie::Key;
 use ciliate_abi::{
     ANY_PROTOCOL_SHAPE, CLASS_BIT, DirectionShapes, ENTRY_ALLOW, ENTRY_DENY, ENTRY_REDIRECT, PolicyEntry,
@@ -13,9 +17,9 @@ use ciliate_abi::{
 use ciliate_policy::rule_set::{
     self as policy, Action, DirectionRules, FilterDigest, Otherwise, Peer, PeerKind, Traffic,
 };
-use ciliate_types::Direction;
+use ciliate_types::{Direction, Identity};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     time::{Duration, Instant},
@@ -42,12 +46,13 @@ impl fmt::Display for Handle {
     }
 }
 
-/// Whether a rule set could grow in place.
+/// Whether a rule set could be changed in place.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extended {
-    InPlace,
-    /// More changed than new peers that are allowed: write it anew and switch.
+    /// By that many entries of the map.
+    InPlace { written: usize, deleted: usize },
+    /// More changed than peers that come or are gone: write it anew and switch.
     NotPossible,
 }
 
@@ -83,8 +88,10 @@ type Digest = [u64; 2];
 struct Known {
     digest: Digest,
     references: u32,
-    entries: u32,
-    prefixes: u32,
+    /// What the kernel holds of it, so that freeing it need not look through whole maps. The rule set's number is not
+    /// filled in.
+    entries: Vec<PolicyKey>,
+    prefixes: Vec<(u32, PrefixKey)>,
     released: Option<Instant>,
 }
 
@@ -103,8 +110,10 @@ impl Registry {
 
     /// Entries and prefixes in use.
     pub(crate) fn usage(&self) -> (u32, u32) {
-        let sum = |count: fn(&Known) -> u32| self.known.values().map(count).fold(0, u32::saturating_add);
-        (sum(|k| k.entries), sum(|k| k.prefixes))
+        let sum = |count: fn(&Known) -> usize| {
+            u32::try_from(self.known.values().map(count).sum::<usize>()).unwrap_or(u32::MAX)
+        };
+        (sum(|k| k.entries.len()), sum(|k| k.prefixes.len()))
     }
 
     pub(crate) fn len(&self) -> u32 {
@@ -134,7 +143,7 @@ impl Datapath {
             known.released = None;
             return Ok(Handle(number));
         }
-        self.check_room(&compiled)?;
+        self.check_room(&compiled, 1)?;
         let number = self.rule_sets.next();
         if let Err(error) = self.write_compiled(number, &compiled) {
             self.erase(number, &compiled)?;
@@ -144,44 +153,38 @@ impl Datapath {
         Ok(Handle(number))
     }
 
-    /// Adds what `new` has over `old` to a rule set in place, if that is only allowing more peers: half of such a
-    /// change is no wrong verdict, just an early or a late one.
+    /// Changes a rule set in place, for everybody who shares it, if `new` differs from `old` only by peers that are
+    /// allowed besides, and by peers that are `gone`.
     ///
-    /// Everybody who shares the handle must be meant.
+    /// Half of such a change is no wrong verdict: allowing comes early or late, and no address has an identity that is
+    /// gone, nor is any connection allowed by it.
     pub fn extend_rule_set(
         &mut self,
         handle: Handle,
         old: &policy::RuleSet,
         new: &policy::RuleSet,
+        gone: &[Identity],
     ) -> Result<Extended, Error> {
         let (old, new) = (compile(old), compile(new));
         let known = self.rule_sets.known.get(&handle.0).ok_or(Error::UnknownRuleSet(handle.0))?;
-        if known.digest != digest(&old) || !only_allows_more(&old, &new) {
+        let references = known.references;
+        if known.digest != digest(&old) || !only_peers_differ(&old, &new, gone) {
             return Ok(Extended::NotPossible);
         }
-        let added = Compiled {
-            shapes: new.shapes,
-            entries: new
-                .entries
-                .iter()
-                .filter(|(k, _)| !old.entries.contains_key(k))
-                .map(|(k, v)| (*k, *v))
-                .collect(),
-            prefixes: BTreeMap::new(),
-        };
-        self.check_room(&added)?;
-        if let Err(error) = self.write_compiled(handle.0, &added) {
-            self.maps.rule_sets.insert(handle.0, old.shapes, 0).map_err(operation("write", "RULE_SETS"))?;
+        let (added, removed) = (new.without(&old), old.without(&new));
+        self.check_room(&added, 0)?;
+        let changed =
+            self.write_compiled(handle.0, &added).and_then(|()| self.erase_entries(handle.0, &removed));
+        if let Err(error) = changed {
+            self.write_compiled(handle.0, &removed)?;
             self.erase_entries(handle.0, &added)?;
             return Err(error);
         }
-        let (references, gone) =
-            (known_references(&self.rule_sets, handle), self.rule_sets.known.remove(&handle.0));
-        if let Some(gone) = gone {
-            self.rule_sets.by_digest.remove(&gone.digest);
+        if let Some(before) = self.rule_sets.known.remove(&handle.0) {
+            self.rule_sets.by_digest.remove(&before.digest);
         }
         self.remember(handle.0, &new, digest(&new), references);
-        Ok(Extended::InPlace)
+        Ok(Extended::InPlace { written: added.entries.len(), deleted: removed.entries.len() })
     }
 
     /// Gives a reference back. After the last one the rule set is freed by a later [`Datapath::sweep`].
@@ -196,19 +199,8 @@ impl Datapath {
 
     /// What the kernel holds for a rule set.
     pub fn policy_entries(&self, handle: Handle) -> Result<PolicyDump, Error> {
-        let shapes = self.maps.rule_sets.get(&handle.0, 0).map_err(|_| Error::UnknownRuleSet(handle.0))?;
-        let mut entries = self.maps.policy_entries()?;
-        entries.retain(|(key, _)| key.rule_set == handle.0);
-        entries.sort_by_key(|(key, _)| *key);
-        let mut prefixes: Vec<_> = self
-            .maps
-            .prefix_entries()?
-            .into_iter()
-            .filter(|(key, _)| key.data().rule_set == handle.0)
-            .map(|(key, class)| (key.prefix_len().saturating_sub(PrefixKey::SCOPE_BITS), key.data(), class))
-            .collect();
-        prefixes.sort();
-        Ok(PolicyDump { shapes, entries, prefixes })
+        let mut dumps = self.maps.rule_set_dumps(&[handle.0].into())?;
+        dumps.remove(&handle.0).ok_or(Error::UnknownRuleSet(handle.0))
     }
 
     /// Learns what an earlier process left, so that equal rule sets are shared with it and the rest is freed.
@@ -266,18 +258,16 @@ impl Datapath {
             return Ok(0);
         }
         for number in &due {
-            if let Some(known) = self.rule_sets.known.remove(number)
-                && self.rule_sets.by_digest.get(&known.digest) == Some(number)
-            {
+            let Some(known) = self.rule_sets.known.remove(number) else { continue };
+            if self.rule_sets.by_digest.get(&known.digest) == Some(number) {
                 self.rule_sets.by_digest.remove(&known.digest);
             }
             self.maps.rule_sets.remove(number).map_err(operation("delete from", "RULE_SETS"))?;
-        }
-        let mut keys: Vec<_> = self.maps.policy_entries()?.into_iter().map(|(key, _)| key).collect();
-        keys.retain(|key| due.contains(&key.rule_set));
-        batch::delete(&self.maps.policy, &keys).map_err(call("delete from", "POLICY"))?;
-        for (key, _) in self.maps.prefix_entries()? {
-            if due.contains(&key.data().rule_set) {
+            let keys: Vec<_> =
+                known.entries.iter().map(|key| PolicyKey { rule_set: *number, ..*key }).collect();
+            batch::delete(&self.maps.policy, &keys).map_err(call("delete from", "POLICY"))?;
+            for (bits, key) in known.prefixes {
+                let key = Key::new(bits, PrefixKey { rule_set: *number, ..key });
                 self.maps.prefixes.remove(&key).map_err(operation("delete from", "PREFIXES"))?;
             }
         }
@@ -285,22 +275,21 @@ impl Datapath {
     }
 
     fn remember(&mut self, number: u32, compiled: &Compiled, digest: Digest, references: u32) {
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         self.rule_sets.by_digest.insert(digest, number);
         self.rule_sets.known.insert(
             number,
             Known {
                 digest,
                 references,
-                entries: count(compiled.entries.len()),
-                prefixes: count(compiled.prefixes.len()),
+                entries: compiled.entries.keys().copied().collect(),
+                prefixes: compiled.prefixes.keys().copied().collect(),
                 released: None,
             },
         );
     }
 
     /// Refuses a change as a whole where it would not fit.
-    fn check_room(&self, compiled: &Compiled) -> Result<(), Error> {
+    fn check_room(&self, compiled: &Compiled, rule_sets: usize) -> Result<(), Error> {
         let (entries, prefixes) = self.rule_sets.usage();
         let check = |map, setting, used: u32, needed: usize, max: u32| {
             let needed = u32::try_from(needed).unwrap_or(u32::MAX);
@@ -311,7 +300,7 @@ impl Datapath {
         };
         check("POLICY", "map-size-policy", entries, compiled.entries.len(), self.sizes.policy)?;
         check("PREFIXES", "map-size-prefixes", prefixes, compiled.prefixes.len(), self.sizes.prefixes)?;
-        check("RULE_SETS", "map-size-rule-sets", self.rule_sets.len(), 1, self.sizes.rule_sets)
+        check("RULE_SETS", "map-size-rule-sets", self.rule_sets.len(), rule_sets, self.sizes.rule_sets)
     }
 
     /// Entries first, then the row that leads to them.
@@ -343,17 +332,53 @@ impl Datapath {
     }
 }
 
-fn known_references(registry: &Registry, handle: Handle) -> u32 {
-    registry.known.get(&handle.0).map_or(0, |known| known.references)
+impl Maps {
+    /// What is there of the rule sets with these numbers, in one walk through the maps.
+    pub fn rule_set_dumps(&self, wanted: &BTreeSet<u32>) -> Result<BTreeMap<u32, PolicyDump>, Error> {
+        let mut dumps = BTreeMap::new();
+        for number in wanted {
+            if let Ok(shapes) = self.rule_sets.get(number, 0) {
+                dumps.insert(*number, PolicyDump { shapes, entries: Vec::new(), prefixes: Vec::new() });
+            }
+        }
+        for (key, entry) in self.policy_entries()? {
+            if let Some(dump) = dumps.get_mut(&key.rule_set) {
+                dump.entries.push((key, entry));
+            }
+        }
+        for (key, class) in self.prefix_entries()? {
+            if let Some(dump) = dumps.get_mut(&key.data().rule_set) {
+                let bits = key.prefix_len().saturating_sub(PrefixKey::SCOPE_BITS);
+                dump.prefixes.push((bits, key.data(), class));
+            }
+        }
+        for dump in dumps.values_mut() {
+            dump.entries.sort_by_key(|(key, _)| *key);
+            dump.prefixes.sort();
+        }
+        Ok(dumps)
+    }
 }
 
-fn only_allows_more(old: &Compiled, new: &Compiled) -> bool {
+impl Compiled {
+    /// The entries that another one lacks; the shapes are all there.
+    fn without(&self, other: &Self) -> Self {
+        let lacking = self.entries.iter().filter(|(key, _)| !other.entries.contains_key(key));
+        let entries = lacking.map(|(key, entry)| (*key, *entry)).collect();
+        Self { shapes: self.shapes, entries, prefixes: BTreeMap::new() }
+    }
+}
+
+fn only_peers_differ(old: &Compiled, new: &Compiled, gone: &[Identity]) -> bool {
+    let is_identity = |key: &PolicyKey| key.peer & CLASS_BIT == 0 && key.peer != 0;
     old.shapes.flags == new.shapes.flags
         && old.prefixes == new.prefixes
-        && old.entries.iter().all(|(key, entry)| new.entries.get(key) == Some(entry))
+        && old.entries.iter().all(|(key, entry)| match new.entries.get(key) {
+            Some(same) => same == entry,
+            None => is_identity(key) && gone.contains(&Identity::new(key.peer)),
+        })
         && new.entries.iter().all(|(key, entry)| {
-            old.entries.contains_key(key)
-                || (entry.action == ENTRY_ALLOW && key.peer & CLASS_BIT == 0 && key.peer != 0)
+            old.entries.contains_key(key) || (entry.action == ENTRY_ALLOW && is_identity(key))
         })
 }
 

@@ -1,7 +1,7 @@
 //! The program that hands the proxy its connections, and the sockets it hands them to.
 
 use crate::{Error, batch::syscall, maps::call, pins::Pins};
-use aya::programs::SkLookup;
+use aya::programs::{ProgramError, SkLookup};
 use ciliate_abi::Listener;
 use std::{
     fs::{self, File},
@@ -21,10 +21,11 @@ pub(crate) fn attach(program: &mut SkLookup, pins: &Pins) -> Result<(), Error> {
         device: "this network namespace".into(),
         reason: source.to_string(),
     };
+    let failed = |error: ProgramError| Error::Program { name: PROGRAM, reason: error.to_string() };
     let path = pins.sockets().join(LINK);
     if path.exists() {
         let link = syscall::open_pin(&path).map_err(refused)?;
-        let fd = program.fd().map_err(|source| Error::Program { name: PROGRAM, source })?;
+        let fd = program.fd().map_err(failed)?;
         match syscall::update_link(link.as_fd(), fd.as_fd()) {
             Ok(()) => return Ok(()),
             // Its namespace is gone; this one's needs a link of its own.
@@ -38,7 +39,6 @@ pub(crate) fn attach(program: &mut SkLookup, pins: &Pins) -> Result<(), Error> {
         }
     }
     let netns = File::open("/proc/thread-self/ns/net").map_err(refused)?;
-    let failed = |source| Error::Program { name: PROGRAM, source };
     let id = program.attach(netns).map_err(failed)?;
     let link = program.take_link(id).map_err(failed)?;
     aya::programs::links::FdLink::from(link).pin(&path).map_err(|e| Error::Pin {

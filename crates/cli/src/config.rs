@@ -106,17 +106,11 @@ fn rows(context: &Context) -> anyhow::Result<Vec<ConfigRow>> {
     match context.client()?.config() {
         Ok(rows) => Ok(rows),
         Err(ClientError::Connect { .. }) => {
-            eprintln!("The agent does not run: these are the settings that it would start with.");
+            eprintln!(
+                "The agent does not run: these are the settings that it would start with, besides those that `config set` changed."
+            );
             let (resolved, _) = context.settings(&SettingsFlags::default())?;
-            let row = |r: ciliate_api::settings::Resolved| ConfigRow {
-                name: r.setting.name.to_owned(),
-                origin: r.origin_text(),
-                value: r.value,
-                default: r.setting.default.to_owned(),
-                runtime: r.setting.change == Change::Anytime,
-                help: r.setting.help.to_owned(),
-            };
-            Ok(resolved.into_iter().map(row).collect())
+            Ok(resolved.iter().map(ConfigRow::from).collect())
         }
         Err(error) => Err(error.into()),
     }

@@ -26,7 +26,7 @@ pub enum Command {
     Config(change::ConfigArgs),
     /// Take endpoints out of policy and off the network
     Delete(DeleteArgs),
-    /// Take one endpoint off the network
+    /// Take one endpoint off the network: another name for `delete` of one, as in Cilium
     Disconnect(OneArgs),
     /// Show what happened to an endpoint
     Log(OneArgs),

@@ -152,7 +152,7 @@ impl Agent {
                 .into());
             }
             waiting.tick(self.said().lines().last().unwrap_or_default());
-            thread::sleep(Duration::from_millis(10));
+            thread::sleep(Duration::from_millis(3));
         }
     }
 

@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
+    clippy::panic,
     reason = "tests state plainly what they expect"
 )]
 
@@ -215,6 +216,18 @@ fn policy_of(rules: usize, last: &str) -> String {
     text
 }
 
+/// What a slow machine may need more time for than a client waits: the agent goes on meanwhile.
+fn in_the_end(stage: &Stage, arguments: &[&str]) {
+    loop {
+        let output = stage.output(arguments);
+        match output.status.code() {
+            Some(0) => return,
+            Some(5) => stage.done(&["status", "--wait"]),
+            _ => panic!("{}", said(&output)),
+        };
+    }
+}
+
 #[test]
 fn ten_thousand_rules_are_enforced_or_refused_as_a_whole() {
     inside("ten_thousand_rules_are_enforced_or_refused_as_a_whole", |stage| {
@@ -230,7 +243,7 @@ fn ten_thousand_rules_are_enforced_or_refused_as_a_whole() {
         assert!(error.len() < 1000, "short: {error}");
         assert_eq!(stage.done(&["get", "cnp", "--no-headers"]), "");
         let good = stage.file("good.yaml", &policy_of(10_000, ""));
-        stage.done(&["apply", "-f", &good]);
+        in_the_end(stage, &["apply", "-f", &good]);
         let decided = |source: &str, port: &str, verdict: &str| {
             let asked = ["policy", "trace", source, "server", "--dport", port, "--expect", verdict];
             assert!(stage.done(&asked).contains("cnp/default/many"));
@@ -246,7 +259,7 @@ fn ten_thousand_rules_are_enforced_or_refused_as_a_whole() {
         assert!(error.contains("holds 30001 entries but map-size-policy allows 5000: raise it"), "{error}");
         stage.done(&["up"]);
         decided("10.39.249.7", "10000/TCP", "allowed");
-        stage.done(&["delete", "-f", &good]);
+        in_the_end(stage, &["delete", "--ignore-not-found", "-f", &good]);
         let entries = || {
             let maps = stage.json(&["map", "list"]);
             let policy = maps.as_array().unwrap().iter().find(|map| map["name"] == "POLICY");

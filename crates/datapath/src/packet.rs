@@ -69,6 +69,9 @@ impl Packet for Frame<'_> {
         if count == 0 {
             return 0;
         }
+        // The verifier has to see that this many are some, and not too many. What the compiler knows already it would
+        // not compute again, so it must not know; kernel 6.1 refuses the programs otherwise.
+        let count = (core::hint::black_box(count.wrapping_sub(1)) & (CAPTURE_MAX as u32 - 1)) + 1;
         // SAFETY: `into` has room for as many; the helper fills them or fails.
         let result = unsafe {
             bpf_skb_load_bytes(self.context.as_ptr().cast(), 0, into.as_mut_ptr().cast(), count)

@@ -9,6 +9,9 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "support/stale.rs"]
+mod stale;
+
 use ciliate_net::{Launch, Netns, rewrite_in_place};
 use std::{
     fs,
@@ -24,6 +27,7 @@ fn main() -> ExitCode {
     if let Some(("launch", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return launcher(rest);
     }
+    stale::remove_stale_namespaces();
     type Test = fn(&World);
     let tests: [(&str, Test); 9] = [
         ("exit codes are those of the program", exit_codes),

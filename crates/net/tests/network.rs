@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "support/stale.rs"]
+mod stale;
+
 use ciliate_net::{
     AddressWatch, Egress, EndpointDevice, Error, Family, Masquerade, Netlink, Netns, Publish, Router, Scope,
     Sysctls, route_loopback,
@@ -12,7 +15,10 @@ use std::{
     io::{Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     path::PathBuf,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    sync::{
+        Once,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -29,6 +35,8 @@ struct Host {
 impl Host {
     fn new(name: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
+        static SWEEP: Once = Once::new();
+        SWEEP.call_once(stale::remove_stale_namespaces);
         let path = PathBuf::from(format!(
             "/run/netns/cil-test-{}-{}-{name}",
             std::process::id(),

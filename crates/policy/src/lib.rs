@@ -25,5 +25,5 @@ pub use explain::{
 };
 pub use identities::{IdentityInfo, NamedPorts};
 pub use object::{Kind, KindError, Object, ObjectKey};
-pub use parse::{InputError, Parsed, parse};
+pub use parse::{InputError, Parsed, parse, parse_stored};
 pub use settings::{AllowLocalhost, CidrMatchMode, EnforcementMode, SettingError, Settings};

@@ -103,6 +103,24 @@ pub fn parse(text: &str, origin: &str, default_namespace: &str) -> Result<Vec<Pa
     input.finish()
 }
 
+/// The `raw` of an earlier [`Parsed`], as it comes back from a store: the same as reading its text, and much quicker.
+///
+/// # Errors
+/// As [`parse`]: what was right for another version may be wrong for this one.
+pub fn parse_stored(raw: &Value, origin: &str) -> Result<Object, Vec<InputError>> {
+    let mut input = Input { origin, default_namespace: "default", parsed: Vec::new(), errors: Vec::new() };
+    input.object(&Node::from_json(raw), 1);
+    let nothing = || InputError {
+        origin: origin.to_owned(),
+        document: 1,
+        line: 1,
+        object: None,
+        field: String::new(),
+        message: "holds no object".to_owned(),
+    };
+    input.finish()?.into_iter().next().map(|parsed| parsed.object).ok_or_else(|| vec![nothing()])
+}
+
 struct Input<'a> {
     origin: &'a str,
     default_namespace: &'a str,

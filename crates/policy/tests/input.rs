@@ -1,6 +1,6 @@
 //! Bad input: every fault is named with its line and field, and nothing ever panics.
 
-use ciliate_policy::{Change, Engine, InputError, Object, Settings, parse};
+use ciliate_policy::{Change, Engine, InputError, Object, Settings, parse, parse_stored};
 use proptest::prelude::*;
 
 const CNP: &str = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: p}\n";
@@ -593,7 +593,15 @@ proptest! {
         pointers(&value, String::new(), &mut places);
         let place = &places[at.index(places.len())];
         *value.pointer_mut(place).unwrap() = serde_json::from_str(new).unwrap();
-        if let Ok(parsed) = parse(&value.to_string(), "", "default") {
+        let parsed = parse(&value.to_string(), "", "default");
+        match (parse_stored(&value, ""), &parsed) {
+            (Ok(object), Ok(parsed)) => prop_assert_eq!(vec![&object], parsed.iter().map(|p| &p.object).collect::<Vec<_>>()),
+            (Err(errors), Err(same)) => prop_assert_eq!(&errors, same),
+            // No text is no object; a store holds one.
+            (Err(_), Ok(parsed)) => prop_assert!(parsed.is_empty()),
+            (Ok(object), Err(errors)) => prop_assert!(false, "{object:?} but {errors:?}"),
+        }
+        if let Ok(parsed) = parsed {
             let mut engine = Engine::new(Settings::default());
             prop_assert!(engine.replace(parsed.into_iter().map(|p| Change::Put(p.object)).collect()).is_ok());
         }

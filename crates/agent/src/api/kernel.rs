@@ -1,48 +1,68 @@
 //! The kernel's maps as they are.
 
 use super::{
-    App,
+    App, Routes,
     answer::{Json, answer},
 };
 use crate::{
-    engine::inspect::reference,
+    engine::inspect::{self, MapContents, PolicyDumps, reference},
     failure::{Failure, Result},
+    kernel::MapReader,
+    state::State,
 };
 use axum::{
-    Router,
     extract::{Path, RawQuery, State as Shared},
     routing::get,
 };
 use ciliate_api::{
-    BpfEndpoint, BpfMetric, Connection, ConnectionFilter, Flushed, IpcacheEntry, MapEvent, MapInfo,
-    PolicyEntry, decode_query,
+    BpfEndpoint, BpfMetric, Connection, ConnectionFilter, EndpointRef, Flushed, IpcacheEntry, MapEvent,
+    MapInfo, PolicyEntry, decode_query,
 };
 use serde_json::Value;
+use std::sync::Arc;
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/bpf/endpoints", get(endpoints))
-        .route("/v1/bpf/policy", get(policy))
-        .route("/v1/bpf/policy/{endpoint}", get(policy_of))
-        .route("/v1/bpf/connections", get(connections).delete(flush))
-        .route("/v1/bpf/ipcache", get(ipcache))
-        .route("/v1/bpf/ipcache/{address}", get(ipcache_lookup))
-        .route("/v1/bpf/metrics", get(metrics))
-        .route("/v1/maps", get(maps))
-        .route("/v1/maps/{map}", get(map))
-        .route("/v1/maps/{map}/events", get(map_events))
+pub fn routes() -> Routes {
+    vec![
+        ("/v1/bpf/endpoints", get(endpoints)),
+        ("/v1/bpf/policy", get(policy)),
+        ("/v1/bpf/policy/{endpoint}", get(policy_of)),
+        ("/v1/bpf/connections", get(connections).delete(flush)),
+        ("/v1/bpf/ipcache", get(ipcache)),
+        ("/v1/bpf/ipcache/{address}", get(ipcache_lookup)),
+        ("/v1/bpf/metrics", get(metrics)),
+        ("/v1/maps", get(maps)),
+        ("/v1/maps/{map}", get(map)),
+        ("/v1/maps/{map}/events", get(map_events)),
+    ]
 }
 
 async fn endpoints(Shared(app): Shared<App>) -> Result<Json<Vec<BpfEndpoint>>> {
     answer(app.engine(|engine| engine.bpf_endpoints()).await)
 }
 
+/// Has something done that takes a while and needs nothing of the engine.
+async fn beside<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce(&State, &dyn MapReader) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let (state, maps) = (app.now(), Arc::clone(&app.maps));
+    let done = tokio::task::spawn_blocking(move || work(&state, &*maps)).await;
+    done.map_err(|broken| Failure::unavailable(format!("reading the maps broke off: {broken}")))?
+}
+
+async fn policy_entries(app: &App, wanted: Option<EndpointRef>) -> Result<Vec<PolicyEntry>> {
+    let dumps = beside(app, move |state, maps| PolicyDumps::read(state, maps, wanted.as_ref())).await?;
+    let numbers = dumps.rules();
+    let rules = app.engine(move |engine| Ok(engine.rules(numbers))).await?;
+    beside(app, move |state, _| Ok(dumps.entries(state, &rules))).await
+}
+
 async fn policy(Shared(app): Shared<App>) -> Result<Json<Vec<PolicyEntry>>> {
-    answer(app.engine(|engine| engine.bpf_policy(None)).await)
+    answer(policy_entries(&app, None).await)
 }
 
 async fn policy_of(Shared(app): Shared<App>, Path(wanted): Path<String>) -> Result<Json<Vec<PolicyEntry>>> {
-    answer(app.engine(move |engine| engine.bpf_policy(Some(&reference(&wanted)))).await)
+    answer(policy_entries(&app, Some(reference(&wanted))).await)
 }
 
 fn filter(query: Option<&str>) -> Result<ConnectionFilter> {
@@ -51,7 +71,7 @@ fn filter(query: Option<&str>) -> Result<ConnectionFilter> {
 
 async fn connections(Shared(app): Shared<App>, RawQuery(query): RawQuery) -> Result<Json<Vec<Connection>>> {
     let filter = filter(query.as_deref())?;
-    answer(app.engine(move |engine| engine.connections(&filter)).await)
+    answer(beside(&app, move |state, maps| inspect::connections(state, maps, &filter)).await)
 }
 
 async fn flush(Shared(app): Shared<App>, RawQuery(query): RawQuery) -> Result<Json<Flushed>> {
@@ -77,7 +97,15 @@ async fn maps(Shared(app): Shared<App>) -> Result<Json<Vec<MapInfo>>> {
 }
 
 async fn map(Shared(app): Shared<App>, Path(wanted): Path<String>) -> Result<Json<Vec<Value>>> {
-    answer(app.engine(move |engine| engine.map(&wanted)).await)
+    let all = ConnectionFilter::default();
+    let rows = match app.engine(move |engine| engine.map(&wanted)).await? {
+        MapContents::Rows(rows) => rows,
+        MapContents::Connections => {
+            beside(&app, move |state, maps| inspect::values(inspect::connections(state, maps, &all)?)).await?
+        }
+        MapContents::Policy => inspect::values(policy_entries(&app, None).await?)?,
+    };
+    Ok(Json(rows))
 }
 
 async fn map_events(Shared(app): Shared<App>, Path(wanted): Path<String>) -> Result<Json<Vec<MapEvent>>> {

@@ -1,12 +1,11 @@
 //! Policies and other objects.
 
 use super::{
-    App,
+    App, Routes,
     answer::{Body, Json, answer},
 };
 use crate::failure::{Failure, Result};
 use axum::{
-    Router,
     extract::{Query, State as Shared},
     routing::{get, post},
 };
@@ -17,13 +16,14 @@ use ciliate_api::{
 use serde::Deserialize;
 use std::time::Duration;
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/policies", get(list).post(apply).delete(delete))
-        .route("/v1/policies/selectors", get(selectors))
-        .route("/v1/policies/trace", post(trace))
-        .route("/v1/policies/wait", post(wait))
-        .route("/v1/validate", post(validate))
+pub fn routes() -> Routes {
+    vec![
+        ("/v1/policies", get(list).post(apply).delete(delete)),
+        ("/v1/policies/selectors", get(selectors)),
+        ("/v1/policies/trace", post(trace)),
+        ("/v1/policies/wait", post(wait)),
+        ("/v1/validate", post(validate)),
+    ]
 }
 
 #[derive(Deserialize)]
@@ -52,7 +52,7 @@ async fn selectors(Shared(app): Shared<App>) -> Result<Json<Vec<SelectorRow>>> {
     answer(app.engine(|engine| Ok(engine.selectors())).await)
 }
 
-async fn trace(Shared(app): Shared<App>, Body(request): Body<TraceRequest>) -> Result<Json<TraceReply>> {
+async fn trace(Shared(app): Shared<App>, Body(request): Body<TraceRequest>) -> Result<Json<Vec<TraceReply>>> {
     answer(app.engine(move |engine| engine.trace(&request)).await)
 }
 

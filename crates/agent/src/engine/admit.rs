@@ -24,7 +24,7 @@ impl Engine {
         for identity in &given.fresh {
             self.tell_policy(*identity);
         }
-        self.refresh_peers()?;
+        self.refresh_peers(&[])?;
         Ok(given.identities)
     }
 
@@ -33,7 +33,7 @@ impl Engine {
         for identity in &fresh {
             drop(self.policy.remove_identity(*identity));
         }
-        if let Err(failure) = self.refresh() {
+        if let Err(failure) = self.refresh_peers(&fresh) {
             tracing::warn!(%failure, "rule sets still name an identity that nobody has");
         }
         for identity in fresh {
@@ -119,7 +119,7 @@ impl Engine {
             self.identities.let_go(&mut self.state, old);
             self.tell_policy(identity);
         }
-        self.refresh_peers()?;
+        self.refresh_peers(&[])?;
         self.write_rows(id)?;
         for address in before.record.addresses().iter() {
             let row = AddressRow { identity, source: AddressSource::Endpoint, endpoint: Some(id) };

@@ -9,7 +9,7 @@ use crate::{
     identity::Meaning,
     kernel::DeviceIds,
     record::{EndpointRecord, kind, put},
-    state::{AddressRow, EndpointRow, Isolation},
+    state::{AddressRow, EndpointRow},
 };
 use ciliate_api::{AddressSource, Endpoint, EndpointRequest, EndpointState};
 use ciliate_net::{Created, EndpointDevice};
@@ -76,17 +76,7 @@ impl Engine {
             *given.identities.first().ok_or_else(|| Failure::unavailable("no identity was given"))?;
         given.writes.push(put(kind::ENDPOINT, &record.id.to_string(), &record)?);
         self.identities.hold(&mut self.state, record.identity);
-        let row = EndpointRow {
-            labels: Arc::new(labels),
-            state: EndpointState::Creating,
-            rule_set: 0,
-            policy_revision: 0,
-            ifindex: 0,
-            host_mac: String::new(),
-            ingress: Isolation::default(),
-            egress: Isolation::default(),
-            record,
-        };
+        let row = EndpointRow::new(record, Arc::new(labels), EndpointState::Creating);
         self.state.endpoints.put(row.record.id, Arc::new(row));
         Ok(given.writes)
     }
@@ -117,7 +107,7 @@ impl Engine {
         let row = row.ok_or_else(|| Failure::absent(format!("endpoint {id} has no row")))?;
         let made = self.kernel.create_device(device)?;
         self.tell_policy(row.record.identity);
-        self.refresh_peers()?;
+        self.refresh_peers(&[])?;
         self.adopt(&row, ids(&made))?;
         self.put_endpoint_addresses(&row.record)?;
         self.state.endpoints.update(&id, |row| {

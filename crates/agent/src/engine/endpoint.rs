@@ -30,23 +30,7 @@ pub struct Plan {
 
 impl Engine {
     pub fn find_endpoint(&self, wanted: &EndpointRef) -> Result<Arc<EndpointRow>> {
-        let rows = || self.state.endpoints.values();
-        let found = match wanted {
-            EndpointRef::Id(id) => self.state.endpoints.get(id),
-            EndpointRef::Name { namespace, name } => {
-                rows().find(|row| row.record.name == *name && row.record.namespace == *namespace)
-            }
-            EndpointRef::Address(address) => {
-                rows().find(|row| row.record.addresses().iter().any(|a| a == *address))
-            }
-            EndpointRef::Container { id, interface } => rows().find(|row| {
-                row.record.container_id.as_ref() == Some(id)
-                    && interface.as_ref().is_none_or(|wanted| row.record.interface == *wanted)
-            }),
-        };
-        found.map(Arc::clone).ok_or_else(|| {
-            Failure::absent(format!("there is no endpoint {wanted}: `ciliate endpoint list` shows all"))
-        })
+        self.state.endpoint(wanted)
     }
 
     /// Checks all that can be checked without changing anything.

@@ -3,8 +3,8 @@
 use super::Engine;
 use crate::{
     failure::{Failure, Result},
-    kernel::Handle,
-    state::EndpointRow,
+    kernel::MapReader,
+    state::{EndpointRow, State},
 };
 use ciliate_api::{
     AddressSource, BpfEndpoint, BpfMetric, Carried, Connection, ConnectionFilter, ConnectionTuple,
@@ -14,8 +14,13 @@ use ciliate_bpf::{ConnectionRow, MetricRow, PolicyDump, Traffic};
 use ciliate_policy::rule_set::RuleId;
 use ciliate_types::{Direction, Identity, PortPrefix, Protocol};
 use ipnet::IpNet;
+use serde::Serialize;
 use serde_json::{Value, json};
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 impl Engine {
     pub fn selectors(&self) -> Vec<SelectorRow> {
@@ -80,63 +85,15 @@ impl Engine {
         Ok(rows)
     }
 
-    pub fn bpf_policy(&self, wanted: Option<&EndpointRef>) -> Result<Vec<PolicyEntry>> {
-        let rows: Vec<Arc<EndpointRow>> = match wanted {
-            Some(wanted) => vec![self.find_endpoint(wanted)?],
-            None => self.state.endpoints.values().map(Arc::clone).collect(),
-        };
-        let mut entries = Vec::new();
-        for row in rows.iter().filter(|row| row.rule_set != 0) {
-            let dump = self.kernel.policy_entries(Handle(row.rule_set))?;
-            entries.extend(self.policy_rows(row, &dump));
-        }
-        Ok(entries)
-    }
-
-    fn policy_rows(&self, row: &EndpointRow, dump: &PolicyDump) -> Vec<PolicyEntry> {
-        let entry = |(key, value): &(ciliate_abi::PolicyKey, ciliate_abi::PolicyEntry)| {
-            let class = key.peer & ciliate_abi::CLASS_BIT != 0;
-            let identity = (!class && key.peer != 0).then(|| Identity::new(key.peer));
-            let peer = match (class, identity) {
-                (true, _) => prefixes_of_class(dump, key.direction, key.peer & !ciliate_abi::CLASS_BIT),
-                (false, Some(identity)) => match self.state.labels(identity).to_string() {
-                    labels if labels.is_empty() => format!("identity {identity}"),
-                    labels => labels,
-                },
-                (false, None) => "ANY".to_owned(),
-            };
-            PolicyEntry {
-                endpoint: Some(row.record.id),
-                rule_set: row.rule_set,
-                action: if value.action == ciliate_abi::ENTRY_DENY { "Deny" } else { "Allow" }.to_owned(),
-                direction: direction(key.direction),
-                peer,
-                identity,
-                traffic: traffic(key),
-                precedence: value.precedence,
-                rule: self.rule(value.rule),
-            }
-        };
-        dump.entries.iter().map(entry).collect()
-    }
-
-    pub fn connections(&self, filter: &ConnectionFilter) -> Result<Vec<Connection>> {
-        let addresses = self.addresses_of(filter)?;
-        let wanted = |row: &ConnectionRow| {
-            addresses.is_empty() || addresses.contains(&row.source) || addresses.contains(&row.destination)
-        };
-        Ok(self.kernel.connections()?.iter().filter(|row| wanted(row)).map(connection).collect())
+    /// Rules as clients see them.
+    pub fn rules(&self, numbers: BTreeSet<u32>) -> BTreeMap<u32, RuleView> {
+        numbers.into_iter().map(|number| (number, self.rule(number))).collect()
     }
 
     pub fn flush_connections(&mut self, filter: &ConnectionFilter) -> Result<Flushed> {
-        let addresses = self.addresses_of(filter)?;
+        let addresses = addresses_of(&self.state, filter)?;
         let entries = self.kernel.flush_connections(&addresses)?;
         Ok(Flushed { entries: u64::try_from(entries).unwrap_or(u64::MAX) })
-    }
-
-    fn addresses_of(&self, filter: &ConnectionFilter) -> Result<Vec<IpAddr>> {
-        let Some(text) = &filter.endpoint else { return Ok(Vec::new()) };
-        Ok(self.find_endpoint(&reference(text))?.record.addresses().iter().collect())
     }
 
     pub fn ipcache(&self) -> Result<Vec<IpcacheEntry>> {
@@ -175,27 +132,23 @@ impl Engine {
         self.kernel.usage().into_iter().map(map).collect()
     }
 
-    pub fn map(&self, name: &str) -> Result<Vec<Value>> {
-        let rows = |value: Value| match value {
-            Value::Array(rows) => rows,
-            other => vec![other],
-        };
-        Ok(rows(match self.map_name(name)? {
-            "ENDPOINTS" => serde_json::to_value(self.bpf_endpoints()?)?,
-            "IPCACHE" => serde_json::to_value(self.ipcache()?)?,
-            "CONNECTIONS" => serde_json::to_value(self.connections(&ConnectionFilter::default())?)?,
-            "POLICY" => serde_json::to_value(self.bpf_policy(None)?)?,
-            "RULE_SETS" => Value::Array(self.rule_set_users()),
+    pub fn map(&self, name: &str) -> Result<MapContents> {
+        Ok(match self.map_name(name)? {
+            "ENDPOINTS" => MapContents::Rows(values(self.bpf_endpoints()?)?),
+            "IPCACHE" => MapContents::Rows(values(self.ipcache()?)?),
+            "CONNECTIONS" => MapContents::Connections,
+            "POLICY" => MapContents::Policy,
+            "RULE_SETS" => MapContents::Rows(self.rule_set_users()),
             other => {
                 return Err(Failure::invalid(format!(
                     "map {other} is not listed by itself: `bpf policy get` shows what it holds"
                 )));
             }
-        }))
+        })
     }
 
     fn rule_set_users(&self) -> Vec<Value> {
-        let mut users: std::collections::BTreeMap<u32, Vec<u16>> = std::collections::BTreeMap::new();
+        let mut users: BTreeMap<u32, Vec<u16>> = BTreeMap::new();
         for row in self.state.endpoints.values() {
             users.entry(row.rule_set).or_default().push(row.record.id.get());
         }
@@ -222,6 +175,99 @@ impl Engine {
             Failure::absent(format!("map {text:?} is unknown: there are {}", names.join(", ")))
         })
     }
+}
+
+/// What is in a map, or what of the large ones is to be read beside the engine.
+pub enum MapContents {
+    Rows(Vec<Value>),
+    Connections,
+    Policy,
+}
+
+pub fn values<T: Serialize>(rows: Vec<T>) -> Result<Vec<Value>> {
+    Ok(rows.into_iter().map(serde_json::to_value).collect::<Result<_, _>>()?)
+}
+
+fn addresses_of(state: &State, filter: &ConnectionFilter) -> Result<Vec<IpAddr>> {
+    let Some(text) = &filter.endpoint else { return Ok(Vec::new()) };
+    Ok(state.endpoint(&reference(text))?.record.addresses().iter().collect())
+}
+
+/// Reads the whole map.
+pub fn connections(
+    state: &State,
+    maps: &dyn MapReader,
+    filter: &ConnectionFilter,
+) -> Result<Vec<Connection>> {
+    let addresses = addresses_of(state, filter)?;
+    let wanted = |row: &ConnectionRow| {
+        addresses.is_empty() || addresses.contains(&row.source) || addresses.contains(&row.destination)
+    };
+    Ok(maps.connections()?.iter().filter(|row| wanted(row)).map(connection).collect())
+}
+
+/// The rule sets of one endpoint or of all, as they lie in the kernel.
+pub struct PolicyDumps {
+    endpoints: Vec<Arc<EndpointRow>>,
+    dumps: BTreeMap<u32, PolicyDump>,
+}
+
+impl PolicyDumps {
+    /// Reads whole maps.
+    pub fn read(state: &State, maps: &dyn MapReader, wanted: Option<&EndpointRef>) -> Result<Self> {
+        let mut endpoints: Vec<Arc<EndpointRow>> = match wanted {
+            Some(wanted) => vec![state.endpoint(wanted)?],
+            None => state.endpoints.values().map(Arc::clone).collect(),
+        };
+        endpoints.retain(|row| row.rule_set != 0);
+        let dumps = maps.rule_sets(&endpoints.iter().map(|row| row.rule_set).collect())?;
+        Ok(Self { endpoints, dumps })
+    }
+
+    /// The numbers of all rules in them.
+    pub fn rules(&self) -> BTreeSet<u32> {
+        self.dumps.values().flat_map(|dump| &dump.entries).map(|(_, entry)| entry.rule).collect()
+    }
+
+    pub fn entries(&self, state: &State, rules: &BTreeMap<u32, RuleView>) -> Vec<PolicyEntry> {
+        let of = |row: &Arc<EndpointRow>| {
+            let dump = self.dumps.get(&row.rule_set);
+            dump.map(|dump| policy_rows(state, row, dump, rules)).unwrap_or_default()
+        };
+        self.endpoints.iter().flat_map(of).collect()
+    }
+}
+
+fn policy_rows(
+    state: &State,
+    row: &EndpointRow,
+    dump: &PolicyDump,
+    rules: &BTreeMap<u32, RuleView>,
+) -> Vec<PolicyEntry> {
+    let entry = |(key, value): &(ciliate_abi::PolicyKey, ciliate_abi::PolicyEntry)| {
+        let class = key.peer & ciliate_abi::CLASS_BIT != 0;
+        let identity = (!class && key.peer != 0).then(|| Identity::new(key.peer));
+        let peer = match (class, identity) {
+            (true, _) => prefixes_of_class(dump, key.direction, key.peer & !ciliate_abi::CLASS_BIT),
+            (false, Some(identity)) => match state.labels(identity).to_string() {
+                labels if labels.is_empty() => format!("identity {identity}"),
+                labels => labels,
+            },
+            (false, None) => "ANY".to_owned(),
+        };
+        Some(PolicyEntry {
+            endpoint: Some(row.record.id),
+            rule_set: row.rule_set,
+            action: if value.action == ciliate_abi::ENTRY_DENY { "Deny" } else { "Allow" }.to_owned(),
+            direction: direction(key.direction),
+            peer,
+            identity,
+            traffic: traffic(key),
+            precedence: value.precedence,
+            rule: rules.get(&value.rule)?.clone(),
+        })
+    };
+    dump.entries.iter().filter_map(entry).collect()
 }
 
 /// How a request names an endpoint; every text is some name.

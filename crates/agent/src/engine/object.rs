@@ -10,7 +10,7 @@ use crate::{
 use ciliate_api::{
     ApplyRequest, ApplyResult, DeleteRequest, ObjectAction, ObjectRef, ObjectResult, ObjectView,
 };
-use ciliate_policy::{Change, Kind, Object, ObjectKey, Parsed, endpoint_labels, parse};
+use ciliate_policy::{Change, Kind, Object, ObjectKey, Parsed, endpoint_labels, parse, parse_stored};
 use ciliate_store::Write;
 use ciliate_types::{EndpointId, Labels};
 use ipnet::IpNet;
@@ -158,8 +158,7 @@ impl Engine {
     /// An object of the store as the policy engine takes it.
     pub(super) fn stored_object(&self, key: &ObjectKey) -> Result<Option<Object>> {
         let Some(record) = self.stored(key)? else { return Ok(None) };
-        let parsed = parse(&record.raw.to_string(), &key.to_string(), "default").map_err(Failure::input)?;
-        Ok(parsed.into_iter().next().map(|parsed| parsed.object))
+        parse_stored(&record.raw, &key.to_string()).map(Some).map_err(Failure::input)
     }
 
     /// Labels that policies see of an endpoint, with those of its namespace as it stands now.

@@ -9,20 +9,34 @@ use crate::{
     identity::{self, Meaning},
     kernel::DeviceIds,
     record::{EndpointRecord, ObjectRecord, Phase, endpoint_of_device, kind, read},
-    state::{EndpointRow, Isolation, ObjectName, ObjectRow, source},
+    state::{EndpointRow, ObjectName, ObjectRow, source},
 };
 use ciliate_api::EndpointState;
 use ciliate_net::Link;
-use ciliate_policy::{Change, parse};
-use ciliate_types::EndpointId;
+use ciliate_policy::{Change, Object, parse_stored};
+use ciliate_store::{Document, Embedded};
+use ciliate_types::{EndpointId, Identity, IdentityScope};
 use ipnet::IpNet;
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+    thread,
+};
 
 impl Engine {
     /// To be called once, before any request.
     pub fn restore(&mut self) -> Result<()> {
-        self.restore_identities()?;
-        self.restore_objects()?;
+        let store = Arc::clone(&self.store);
+        let objects = thread::scope(|scope| {
+            // Reading thousands of policies takes as long as entering thousands of identities.
+            let reading = thread::Builder::new()
+                .name("read".to_owned())
+                .spawn_scoped(scope, || read_objects(&store))?;
+            self.restore_identities()?;
+            reading.join().map_err(|_| Failure::unavailable("the stored objects could not be read"))?
+        })?;
+        self.restore_objects(objects)?;
         let records = self.read_endpoints()?;
         let prefixes: Vec<IpNet> = self.policy.prefixes().into_iter().collect();
         self.know_identities(&records, &prefixes)?;
@@ -46,24 +60,18 @@ impl Engine {
             }
         }
         self.state.identities.listed(source::STORE);
+        // Before the policies, which then find what each selects at once. Those of endpoints follow with their ports.
+        let local: Vec<Identity> = self.state.identities.iter().map(|(identity, _)| *identity).collect();
+        local.into_iter().filter(|i| !is_of_endpoints(*i)).for_each(|identity| self.tell_policy(identity));
         Ok(())
     }
 
-    fn restore_objects(&mut self) -> Result<()> {
-        let mut changes = Vec::new();
-        for document in self.store.list(kind::OBJECT)? {
-            let record: ObjectRecord = read(kind::OBJECT, &document.key, document.value)?;
-            let parsed = parse(&record.raw.to_string(), &document.key, "default").map_err(|errors| {
-                Failure::input(errors).while_doing(format!(
-                    "the stored object {} is not valid for this version; use the version that stored it, or delete it",
-                    document.key
-                ))
-            })?;
-            for object in parsed.into_iter().map(|p| p.object) {
-                let name = ObjectName(Arc::new(object.key()));
-                self.state.objects.put(name, ObjectRow { revision: self.state.revision });
-                changes.push(Change::Put(object));
-            }
+    fn restore_objects(&mut self, objects: Vec<Object>) -> Result<()> {
+        let mut changes = Vec::with_capacity(objects.len());
+        for object in objects {
+            let name = ObjectName(Arc::new(object.key()));
+            self.state.objects.put(name, ObjectRow { revision: self.state.revision });
+            changes.push(Change::Put(object));
         }
         self.state.objects.listed(source::STORE);
         self.policy.replace(changes).map(drop).map_err(Failure::input)
@@ -96,22 +104,13 @@ impl Engine {
             record.identity = *identity;
             self.ipam.restore(record.addresses());
             self.next_id = self.next_id.max(record.id.get().checked_add(1).unwrap_or(1));
-            let row = EndpointRow {
-                labels,
-                state: EndpointState::Restoring,
-                rule_set: 0,
-                policy_revision: 0,
-                ifindex: 0,
-                host_mac: String::new(),
-                ingress: Isolation::default(),
-                egress: Isolation::default(),
-                record,
-            };
+            let row = EndpointRow::new(record, labels, EndpointState::Restoring);
             self.state.endpoints.put(row.record.id, Arc::new(row));
         }
         self.state.endpoints.listed(source::STORE);
-        let all: Vec<_> = self.state.identities.iter().map(|(identity, _)| *identity).collect();
-        all.into_iter().for_each(|identity| self.tell_policy(identity));
+        let of_endpoints: BTreeSet<Identity> =
+            self.state.identities.iter().map(|(i, _)| *i).filter(|i| is_of_endpoints(*i)).collect();
+        of_endpoints.into_iter().chain(given.fresh).for_each(|identity| self.tell_policy(identity));
         Ok(())
     }
 
@@ -248,4 +247,21 @@ impl Engine {
         self.kernel.release_unclaimed_rule_sets();
         Ok(())
     }
+}
+
+fn is_of_endpoints(identity: Identity) -> bool {
+    identity.scope() == IdentityScope::Global
+}
+
+fn read_objects(store: &Embedded) -> Result<Vec<Object>> {
+    let object = |document: Document| {
+        let record: ObjectRecord = read(kind::OBJECT, &document.key, document.value)?;
+        parse_stored(&record.raw, &document.key).map_err(|errors| {
+            Failure::input(errors).while_doing(format!(
+                "the stored object {} is not valid for this version; use the version that stored it, or delete it",
+                document.key
+            ))
+        })
+    };
+    store.list(kind::OBJECT)?.into_iter().map(object).collect()
 }

@@ -8,7 +8,7 @@ use crate::{
 };
 use ciliate_api::EndpointState;
 use ciliate_policy::{Subject, rule_set::RuleSet};
-use ciliate_types::EndpointId;
+use ciliate_types::{EndpointId, Identity};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// One reference to each rule set in the kernel, shared by all endpoints that use it.
@@ -64,13 +64,19 @@ impl RuleSets {
         }
     }
 
-    /// Changes a rule set for all its users at once, if it only grows by peers.
-    fn extend(&mut self, kernel: &mut dyn Kernel, handle: Handle, new: &Arc<RuleSet>) -> Result<Extended> {
+    /// Changes a rule set for all its users at once, if only peers come, or go that are gone.
+    fn extend(
+        &mut self,
+        kernel: &mut dyn Kernel,
+        handle: Handle,
+        new: &Arc<RuleSet>,
+        gone: &[Identity],
+    ) -> Result<Extended> {
         let Some(shared) = self.by_handle.get_mut(&handle.0) else { return Ok(Extended::NotPossible) };
         if self.by_place.contains_key(&place(new)) {
             return Ok(Extended::NotPossible);
         }
-        let done = kernel.extend_rule_set(&Extension { handle, old: &shared.rules, new })?;
+        let done = kernel.extend_rule_set(&Extension { handle, old: &shared.rules, new, gone })?;
         if done == Extended::InPlace {
             self.by_place.remove(&place(&shared.rules));
             self.by_place.insert(place(new), handle);
@@ -179,9 +185,9 @@ impl Engine {
         Ok(())
     }
 
-    /// The same when rule sets only learn of identities that no address has yet: where that only adds peers, all
-    /// users of a rule set get it at once.
-    pub(super) fn refresh_peers(&mut self) -> Result<()> {
+    /// The same when rule sets only learn of identities that no address has yet, or forget those that no address has any
+    /// more: where that only adds or takes away peers, all users of a rule set get it at once, by a few entries.
+    pub(super) fn refresh_peers(&mut self, gone: &[Identity]) -> Result<()> {
         let mut groups: BTreeMap<(u32, usize), Group> = BTreeMap::new();
         let ids: Vec<EndpointId> = self.locals.keys().copied().collect();
         for id in ids {
@@ -197,7 +203,7 @@ impl Engine {
             if self.rules.users(handle) != ids.len() {
                 continue;
             }
-            if self.rules.extend(&mut *self.kernel, handle, &wanted)? == Extended::InPlace {
+            if self.rules.extend(&mut *self.kernel, handle, &wanted, gone)? == Extended::InPlace {
                 for id in ids {
                     if let Some(local) = self.locals.get_mut(&id) {
                         local.rules = Arc::clone(&wanted);

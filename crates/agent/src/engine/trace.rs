@@ -24,25 +24,40 @@ struct Side {
 }
 
 impl Engine {
-    pub fn trace(&self, request: &TraceRequest) -> Result<TraceReply> {
-        let (protocol, port) = traffic(&request.traffic)?;
+    /// One answer for each protocol that is asked about.
+    pub fn trace(&self, request: &TraceRequest) -> Result<Vec<TraceReply>> {
+        let (asked, shown) = (traffic(&request.traffic)?, &request.traffic);
         let source = self.side(&request.source)?;
         let destination = self.side(&request.destination)?;
-        let l7 = request.request.as_deref().map(str::parse::<Request>).transpose();
-        let l7 = l7.map_err(|error| Failure::invalid(error.to_string()))?;
-        let query = Query { source: source.peer, destination: destination.peer, protocol, port, request: l7 };
-        let explanation = self.policy.explain(&query);
-        let text = explanation.to_string();
-        let side = |shown: TraceSide, labels: &Labels| TraceSide { labels: labels.clone(), ..shown };
-        Ok(TraceReply {
-            source: side(source.shown, &explanation.source),
-            destination: side(destination.shown, &explanation.destination),
-            traffic: request.traffic.clone(),
+        let request = request.request.as_deref().map(str::parse::<Request>).transpose();
+        let request = request.map_err(|error| Failure::invalid(error.to_string()))?;
+        let several = asked.len() > 1;
+        let answer = |(protocol, port): (Protocol, u16)| {
+            let traffic = if several { format!("{port}/{protocol}") } else { shown.clone() };
+            let query = Query {
+                source: source.peer.clone(),
+                destination: destination.peer.clone(),
+                protocol,
+                port,
+                request: request.clone(),
+            };
+            self.answer(traffic, &source, &destination, &query)
+        };
+        Ok(asked.into_iter().map(answer).collect())
+    }
+
+    fn answer(&self, traffic: String, from: &Side, to: &Side, query: &Query) -> TraceReply {
+        let explanation = self.policy.explain(query);
+        let side = |side: &Side, labels: &Labels| TraceSide { labels: labels.clone(), ..side.shown.clone() };
+        TraceReply {
+            source: side(from, &explanation.source),
+            destination: side(to, &explanation.destination),
+            traffic,
             request: explanation.request.clone(),
             directions: vec![self.direction(&explanation.egress), self.direction(&explanation.ingress)],
             verdict: verdict(explanation.verdict),
-            text,
-        })
+            text: explanation.to_string(),
+        }
     }
 
     fn direction(&self, found: &DirectionExplanation) -> DirectionTrace {
@@ -165,26 +180,33 @@ fn verdict(verdict: ciliate_policy::Verdict) -> Verdict {
     }
 }
 
-/// `80/TCP`, `80` (TCP), `TCP:80`, `ICMP:8`, `ICMPv6:128`, and a protocol alone where it has no ports.
-fn traffic(text: &str) -> Result<(Protocol, u16)> {
+/// `80/TCP`, `80` (TCP), `TCP:80`, `80/ANY` (every protocol with ports), `ICMP:8`, `ICMPv6:128`, and a protocol alone
+/// where it has no ports.
+fn traffic(text: &str) -> Result<Vec<(Protocol, u16)>> {
     let wrong = || {
         Failure::invalid(format!(
-            "traffic {text:?} is wrong: write PORT/PROTOCOL such as 80/TCP, or ICMP:TYPE such as ICMP:8"
+            "traffic {text:?} is wrong: write PORT/PROTOCOL such as 80/TCP or 53/ANY, or ICMP:TYPE such as ICMP:8"
         ))
     };
-    let protocol = |text: &str| text.parse::<Protocol>().map_err(|_| wrong());
     let number = |text: &str| text.parse::<u16>().map_err(|_| wrong());
+    let asked = |name: &str, port: &str| {
+        let port = number(port)?;
+        match name.eq_ignore_ascii_case("any") {
+            true => Ok([Protocol::TCP, Protocol::UDP, Protocol::SCTP].map(|with| (with, port)).to_vec()),
+            false => Ok(vec![(name.parse::<Protocol>().map_err(|_| wrong())?, port)]),
+        }
+    };
     if let Some((port, name)) = text.split_once('/') {
-        return Ok((protocol(name)?, number(port)?));
+        return asked(name, port);
     }
     if let Some((name, port)) = text.split_once(':') {
-        return Ok((protocol(name)?, number(port)?));
+        return asked(name, port);
     }
     match text.parse::<u16>() {
-        Ok(port) => Ok((Protocol::TCP, port)),
-        Err(_) => match protocol(text)? {
+        Ok(port) => Ok(vec![(Protocol::TCP, port)]),
+        Err(_) => match text.parse::<Protocol>().map_err(|_| wrong())? {
             with_ports if with_ports.has_ports() => Err(wrong()),
-            without => Ok((without, 0)),
+            without => Ok(vec![(without, 0)]),
         },
     }
 }
@@ -196,14 +218,16 @@ mod tests {
     #[test]
     fn traffic_is_read_in_its_usual_forms() {
         for (text, found) in [
-            ("80/TCP", Ok((Protocol::TCP, 80))),
-            ("53/udp", Ok((Protocol::UDP, 53))),
-            ("8080", Ok((Protocol::TCP, 8080))),
-            ("ICMP:8", Ok((Protocol::ICMP, 8))),
-            ("ICMPv6:128", Ok((Protocol::ICMPV6, 128))),
-            ("ICMP", Ok((Protocol::ICMP, 0))),
+            ("80/TCP", Ok(vec![(Protocol::TCP, 80)])),
+            ("53/udp", Ok(vec![(Protocol::UDP, 53)])),
+            ("8080", Ok(vec![(Protocol::TCP, 8080)])),
+            ("80/ANY", Ok(vec![(Protocol::TCP, 80), (Protocol::UDP, 80), (Protocol::SCTP, 80)])),
+            ("ICMP:8", Ok(vec![(Protocol::ICMP, 8)])),
+            ("ICMPv6:128", Ok(vec![(Protocol::ICMPV6, 128)])),
+            ("ICMP", Ok(vec![(Protocol::ICMP, 0)])),
             ("TCP", Err(400)),
-            ("80/ANY", Err(400)),
+            ("ANY", Err(400)),
+            ("x/ANY", Err(400)),
             ("http/TCP", Err(400)),
             ("", Err(400)),
         ] {

@@ -136,7 +136,7 @@ impl Engine {
         for identity in &expired {
             drop(self.policy.remove_identity(*identity));
         }
-        self.refresh()?;
+        self.refresh_peers(&expired)?;
         let writes: Vec<_> = expired
             .iter()
             .filter_map(|identity| self.identities.forget(&mut self.state, *identity))

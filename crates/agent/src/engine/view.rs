@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::{
     failure::Result,
+    ipam::by_family,
     name,
     record::{kind, put},
     state::{EndpointRow, Enforced, Isolation, State},
@@ -25,18 +26,8 @@ pub struct Surroundings {
 
 impl Surroundings {
     pub fn new(config: &Config, gateways: &[IpAddr], hosts_file: std::path::PathBuf) -> Self {
-        let network = Network {
-            gateway4: gateways.iter().find_map(|g| match g {
-                IpAddr::V4(a) => Some(*a),
-                IpAddr::V6(_) => None,
-            }),
-            gateway6: gateways.iter().find_map(|g| match g {
-                IpAddr::V4(_) => None,
-                IpAddr::V6(a) => Some(*a),
-            }),
-            mtu: config.mtu.0,
-            hosts_file,
-        };
+        let (gateway4, gateway6) = by_family(gateways);
+        let network = Network { gateway4, gateway6, mtu: config.mtu.0, hosts_file };
         let node_audit = match config.policy_audit_mode.is_on() {
             true => AuditMode::On,
             false => AuditMode::Off,

@@ -5,13 +5,14 @@ mod journal;
 use super::{
     DeviceIds, EndpointEntry, Extended, Extension, Handle, Kernel, KernelError, Namespace, Owner, Result,
 };
+use crate::ipam::by_family;
 use ciliate_api::{
     AuditMode, MapEvent,
     settings::{Config, MonitorAggregation},
 };
 use ciliate_bpf::{
-    Audit, ConnectionRow, Datapath, Events, Lifetimes, MapSizes, MapUsage, MetricRow, NodeSettings,
-    PolicyDump, ProxyDevice, Settings, Sweep,
+    Audit, Datapath, Events, Lifetimes, MapSizes, MapUsage, MetricRow, NodeSettings, ProxyDevice, Settings,
+    Sweep,
 };
 use ciliate_net::{
     Created, EndpointDevice, Family, HostAddress, Link, Mac, Masquerade, Netlink, Netns, Router, Sysctls,
@@ -81,6 +82,11 @@ impl HostKernel {
         }
     }
 
+    /// For reading maps on other threads.
+    pub fn reader(&self) -> Result<ciliate_bpf::Reader> {
+        Ok(self.datapath()?.reader()?)
+    }
+
     fn set_up(&mut self, gateways: &[IpAddr], node: NodeSettings) -> Result<Events> {
         self.netlink.ensure_router(&self.router)?;
         self.netlink.ensure_proxy_route(&self.router.name, gateways)?;
@@ -123,15 +129,10 @@ fn map_sizes(config: &Config) -> MapSizes {
 
 /// What the programs are told of the node.
 pub fn node_settings(config: &Config, gateways: &[IpAddr]) -> NodeSettings {
+    let (gateway4, gateway6) = by_family(gateways);
     NodeSettings {
-        gateway4: gateways.iter().find_map(|g| match g {
-            IpAddr::V4(a) => Some(*a),
-            IpAddr::V6(_) => None,
-        }),
-        gateway6: gateways.iter().find_map(|g| match g {
-            IpAddr::V4(_) => None,
-            IpAddr::V6(a) => Some(*a),
-        }),
+        gateway4,
+        gateway6,
         lifetimes: Lifetimes {
             tcp: config.ct_tcp_timeout.0,
             tcp_syn: config.ct_syn_timeout.0,
@@ -177,15 +178,16 @@ impl Kernel for HostKernel {
     fn extend_rule_set(&mut self, extension: &Extension<'_>) -> Result<Extended> {
         let datapath = self.datapath_mut()?;
         let Some(handle) = datapath.handle(extension.handle.0) else { return Ok(Extended::NotPossible) };
-        let extended = datapath.extend_rule_set(handle, extension.old, extension.new);
-        let value = "more peers".to_owned();
+        let extended = datapath.extend_rule_set(handle, extension.old, extension.new, extension.gone);
         match extended {
             Ok(ciliate_bpf::Extended::NotPossible) => Ok(Extended::NotPossible),
-            Ok(ciliate_bpf::Extended::InPlace) => {
+            Ok(ciliate_bpf::Extended::InPlace { written, deleted }) => {
+                let value = format!("{written} entries more, {deleted} less");
                 self.journal.note("POLICY", "update", format!("rule set {handle}"), value, NONE);
                 Ok(Extended::InPlace)
             }
             Err(error) => {
+                let value = "other peers".to_owned();
                 self.journal.note("POLICY", "update", format!("rule set {handle}"), value, Some(&error));
                 Err(error.into())
             }
@@ -356,16 +358,6 @@ impl Kernel for HostKernel {
         Ok(self.datapath_mut()?.flush_connections(|row| {
             of.is_empty() || of.contains(&row.source) || of.contains(&row.destination)
         })?)
-    }
-
-    fn connections(&self) -> Result<Vec<ConnectionRow>> {
-        Ok(self.datapath()?.connections()?)
-    }
-
-    fn policy_entries(&self, handle: Handle) -> Result<PolicyDump> {
-        let datapath = self.datapath()?;
-        let known = datapath.handle(handle.0).ok_or(ciliate_bpf::Error::UnknownRuleSet(handle.0))?;
-        Ok(datapath.policy_entries(known)?)
     }
 
     fn metrics(&self) -> Result<Vec<MetricRow>> {

@@ -2,7 +2,7 @@
 
 use super::{EndpointEntry, Extended, Extension, Handle, Kernel, KernelError, Namespace, Owner, Result};
 use ciliate_api::MapEvent;
-use ciliate_bpf::{ConnectionRow, MapUsage, MetricRow, NodeSettings, PolicyDump, Sweep};
+use ciliate_bpf::{MapUsage, MetricRow, NodeSettings, Sweep};
 use ciliate_net::{Created, EndpointDevice, HostAddress, Link, Mac, Masquerade, Netns, NetnsId};
 use ciliate_policy::rule_set::{Action, Otherwise, Peer, PeerKind, RuleSet, Traffic};
 use ciliate_types::{Direction, Identity};
@@ -157,12 +157,15 @@ impl Kernel for Recorder {
     }
 
     fn extend_rule_set(&mut self, extension: &Extension<'_>) -> Result<Extended> {
-        let Extension { handle, old, new } = *extension;
+        let Extension { handle, old, new, gone } = *extension;
         let grows = |old: &RuleSet, new: &RuleSet| {
             old.egress == new.egress
                 && old.ingress.otherwise == new.ingress.otherwise
                 && old.ingress.prefixes == new.ingress.prefixes
-                && old.ingress.entries.iter().all(|(k, e)| new.ingress.entries.get(k) == Some(e))
+                && old.ingress.entries.iter().all(|(k, e)| match new.ingress.entries.get(k) {
+                    Some(same) => same == e,
+                    None => matches!(k.peer, Peer::Identity(identity) if gone.contains(&identity)),
+                })
                 && new.ingress.entries.iter().all(|(k, e)| {
                     old.ingress.entries.contains_key(k)
                         || (matches!(k.peer, Peer::Identity(_)) && e.action == Action::Allow)
@@ -329,14 +332,6 @@ impl Kernel for Recorder {
 
     fn flush_connections(&mut self, _: &[IpAddr]) -> Result<usize> {
         Ok(0)
-    }
-
-    fn connections(&self) -> Result<Vec<ConnectionRow>> {
-        Ok(Vec::new())
-    }
-
-    fn policy_entries(&self, _: Handle) -> Result<PolicyDump> {
-        Err(KernelError::Test("a recorder has no maps"))
     }
 
     fn metrics(&self) -> Result<Vec<MetricRow>> {

@@ -177,8 +177,8 @@ pub fn only(peer: Identity, port: u16) -> RuleSet {
     rules([(Peer::Identity(peer), port, Action::Allow, 10, 7)])
 }
 
-pub fn rules<const N: usize>(entries: [(Peer, u16, Action, u32, u32); N]) -> RuleSet {
-    let entries = entries.map(|(peer, port, action, precedence, rule)| {
+pub fn rules(entries: impl IntoIterator<Item = (Peer, u16, Action, u32, u32)>) -> RuleSet {
+    let entries = entries.into_iter().map(|(peer, port, action, precedence, rule)| {
         let traffic = Traffic::Ports(Protocol::TCP, PortPrefix { value: port, len: 16 });
         (
             EntryKey { peer, traffic },
@@ -192,7 +192,7 @@ pub fn rules<const N: usize>(entries: [(Peer, u16, Action, u32, u32); N]) -> Rul
     });
     let ingress = DirectionRules {
         otherwise: Otherwise::Deny,
-        entries: entries.into_iter().collect(),
+        entries: entries.collect(),
         ..DirectionRules::default()
     };
     RuleSet { ingress, egress: DirectionRules::default() }

@@ -44,7 +44,7 @@ pub struct Args {
     /// Destination, as NAMESPACE:NAME
     #[arg(long, value_name = "NAMESPACE:NAME")]
     dst_k8s_pod: Option<String>,
-    /// Port and protocol, or the type of an ICMP message: 80/TCP, 53 (TCP and UDP), ICMP:8, ICMPv6:128
+    /// Port and protocol, or the type of an ICMP message: 80/TCP, 53 (TCP, UDP and SCTP), ICMP:8, ICMPv6:128
     #[arg(short = 'p', long = "dport", visible_alias = "port", value_name = "PORT[/PROTOCOL]", value_parser = traffic)]
     dport: Traffic,
     /// Request within the connection: 'POST /v1/x', 'GET http://HOST/x', dns:NAME, sni:NAME, 'kafka:produce topic=NAME'
@@ -60,9 +60,9 @@ pub struct Args {
     output: OutputArgs,
 }
 
-/// What to ask about, in the form of the API; a port without protocol makes two questions.
+/// What to ask about, in the form of the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Traffic(Vec<String>);
+struct Traffic(String);
 
 fn traffic(text: &str) -> Result<Traffic, String> {
     let wrong = || format!("{text:?} is no traffic: write 80/TCP, 53, ICMP:8 or ICMPv6:128");
@@ -70,17 +70,17 @@ fn traffic(text: &str) -> Result<Traffic, String> {
         let protocol: Protocol = protocol.parse().map_err(|_| wrong())?;
         let kind: u8 = kind.parse().map_err(|_| wrong())?;
         return match protocol {
-            Protocol::ICMP | Protocol::ICMPV6 => Ok(Traffic(vec![format!("{protocol}:{kind}")])),
+            Protocol::ICMP | Protocol::ICMPV6 => Ok(Traffic(format!("{protocol}:{kind}"))),
             _ => Err(wrong()),
         };
     }
     let (port, protocol) = text.split_once('/').unwrap_or((text, "ANY"));
     let port: u16 = port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?;
     if protocol.eq_ignore_ascii_case("any") {
-        return Ok(Traffic(vec![format!("{port}/TCP"), format!("{port}/UDP")]));
+        return Ok(Traffic(format!("{port}/ANY")));
     }
     match protocol.parse::<Protocol>() {
-        Ok(protocol) if protocol.has_ports() => Ok(Traffic(vec![format!("{port}/{protocol}")])),
+        Ok(protocol) if protocol.has_ports() => Ok(Traffic(format!("{port}/{protocol}"))),
         Ok(_) | Err(_) => Err(wrong()),
     }
 }
@@ -160,15 +160,7 @@ impl Args {
         let client = context.client()?;
         let lines = |first: String| std::iter::once(first).chain(self.header).collect::<Vec<_>>().join("\n");
         let request = self.l7.map(lines);
-        let ask = |traffic: String| {
-            client.trace(&TraceRequest {
-                source: source.clone(),
-                destination: destination.clone(),
-                traffic,
-                request: request.clone(),
-            })
-        };
-        let answers = self.dport.0.into_iter().map(ask).collect::<Result<Vec<_>, _>>()?;
+        let answers = client.trace(&TraceRequest { source, destination, traffic: self.dport.0, request })?;
         let verdicts: Vec<String> = answers.iter().map(|a| a.verdict.to_string().to_lowercase()).collect();
         self.output.print(&context.page, &answer::Answers(answers))?;
         match self.expect {
@@ -192,12 +184,12 @@ mod tests {
     fn traffic_is_read_in_the_forms_that_people_write() {
         for (text, expected) in [
             ("80/tcp", "80/TCP"),
-            ("80", "80/TCP 80/UDP"),
-            ("53/any", "53/TCP 53/UDP"),
+            ("80", "80/ANY"),
+            ("53/any", "53/ANY"),
             ("icmp:8", "ICMP:8"),
             ("ICMPV6:128", "ICMPv6:128"),
         ] {
-            assert_eq!(traffic(text).map(|t| t.0.join(" ")), Ok(expected.to_owned()));
+            assert_eq!(traffic(text).map(|t| t.0), Ok(expected.to_owned()));
         }
         for text in ["", "http", "0/TCP", "80/ICMP", "tcp:80", "70000"] {
             assert!(traffic(text).is_err(), "{text}");

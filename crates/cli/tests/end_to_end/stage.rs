@@ -7,18 +7,20 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 /// Names the test that runs inside.
 const INSIDE: &str = "CILIATE_TEST_INSIDE";
+/// Where it keeps everything; the path of a socket in it must stay below 108 bytes.
+const FOLDER: &str = "CILIATE_TEST_FOLDER";
 
 /// Runs `body` inside fresh namespaces. The test calls itself again there, so whatever it leaves dies with it.
 pub fn inside(test: &str, body: impl FnOnce(&Stage)) {
-    let folder = env::temp_dir().join(format!("ciliate-{test}"));
     if env::var(INSIDE).is_ok_and(|name| name == test) {
-        body(&Stage::set(folder));
+        body(&Stage::set(env::var_os(FOLDER).unwrap().into()));
         return;
     }
     if !nix::unistd::geteuid().is_root() {
@@ -26,6 +28,11 @@ pub fn inside(test: &str, body: impl FnOnce(&Stage)) {
         eprintln!("{test}: not run, it needs root");
         return;
     }
+    // Another run of the same tests may be under way.
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let folder = env::temp_dir().join(format!("ciliate-{}-{number}", std::process::id()));
+    fs::create_dir(&folder).unwrap();
     let mut command = Command::new("unshare");
     command
         .args(["--mount", "--net", "--pid", "--uts", "--fork", "--kill-child", "--mount-proc"])
@@ -33,6 +40,7 @@ pub fn inside(test: &str, body: impl FnOnce(&Stage)) {
         .arg(env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(INSIDE, test)
+        .env(FOLDER, &folder)
         .stdin(Stdio::null())
         .process_group(0);
     let output = command.output().unwrap();
@@ -59,7 +67,6 @@ pub struct Traces {
 
 impl Stage {
     fn set(folder: PathBuf) -> Self {
-        fs::create_dir_all(&folder).unwrap();
         shell(&format!("mount -t tmpfs -o mode=0755 stage {}", folder.display()));
         for name in ["bpf", "run", "state"] {
             fs::create_dir(folder.join(name)).unwrap();

@@ -104,6 +104,22 @@ impl Node {
         }
     }
 
+    /// The tree of the same value in YAML's flow style, all on one line.
+    pub fn from_json(value: &Value) -> Self {
+        let plain = |text: String| Content::Scalar { text: text.into(), quoted: false };
+        let content = match value {
+            Value::Null => plain("null".to_owned()),
+            Value::Bool(value) => plain(value.to_string()),
+            Value::Number(value) => plain(value.to_string()),
+            Value::String(text) => Content::Scalar { text: text.as_str().into(), quoted: true },
+            Value::Array(items) => Content::List(items.iter().map(Self::from_json).collect()),
+            Value::Object(map) => Content::Map(
+                map.iter().map(|(key, value)| (key.as_str().into(), Self::from_json(value))).collect(),
+            ),
+        };
+        Self { line: 1, content }
+    }
+
     fn size(&self) -> usize {
         let inner = match &self.content {
             Content::Scalar { .. } => 0,

@@ -39,7 +39,7 @@ fn a_trace_tells_requests_apart() {
         (Some("POST /v1/land"), Verdict::Allowed, RuleOutcome::Decides),
         (Some("PUT /v1/land"), Verdict::Denied, RuleOutcome::NoMatch),
     ] {
-        let answer = ask(request).unwrap();
+        let answer = ask(request).unwrap().remove(0);
         assert_eq!(answer.verdict, verdict, "{request:?} {}", answer.text);
         let considered = &answer.directions[1].considered[0];
         assert_eq!(
@@ -88,14 +88,14 @@ fn the_star_wars_story() {
         traffic: "80/TCP".to_owned(),
         request: None,
     };
-    let answer = world.engine().trace(&question("tiefighter")).unwrap();
+    let answer = world.engine().trace(&question("tiefighter")).unwrap().remove(0);
     assert_eq!(answer.verdict, Verdict::Allowed);
     let rule = answer.directions[1].decided_by.clone().unwrap();
     assert_eq!(
         (rule.object.as_str(), rule.section.as_str()),
         ("cnp/default/rule1", "spec.ingress[0].toPorts[0]")
     );
-    assert_eq!(world.engine().trace(&question("xwing")).unwrap().verdict, Verdict::Denied);
+    assert_eq!(world.engine().trace(&question("xwing")).unwrap()[0].verdict, Verdict::Denied);
 
     // A defector: the same endpoint with another label.
     let patch = EndpointPatch {
@@ -212,4 +212,27 @@ fn what_nobody_has_a_record_of_is_removed_at_the_start() {
     let held = world.kernel.held();
     assert_eq!(held.devices.keys().collect::<Vec<_>>(), [&a.device.name, "eth0"]);
     assert!(!held.endpoints.contains_key(&stray) && !held.addresses.contains_key(&stray.into()));
+}
+
+#[test]
+fn changed_settings_outlive_the_agent_until_they_are_as_configured() {
+    let mut world = World::new();
+    let set = |world: &mut World, value: &str| {
+        let patch = [("policy-enforcement".to_owned(), value.to_owned())].into();
+        world.engine().configure(&patch).unwrap();
+    };
+    let shown = |world: &mut World| {
+        let rows = world.engine().settings();
+        let row = rows.iter().find(|row| row.setting.name == "policy-enforcement").unwrap();
+        (row.value.clone(), row.origin_text())
+    };
+    set(&mut world, "always");
+    world.start().unwrap();
+    assert_eq!(shown(&mut world), ("always".to_owned(), "runtime".to_owned()));
+    world.create("a", &["app=a"]).unwrap();
+    assert_eq!(world.engine().endpoint_views()[0].policy.ingress, Enforcement::Enabled);
+    set(&mut world, "default");
+    world.start().unwrap();
+    assert_eq!(shown(&mut world), ("default".to_owned(), "default".to_owned()));
+    assert_eq!(world.engine().endpoint_views()[0].policy.ingress, Enforcement::Disabled);
 }

@@ -5,6 +5,7 @@ use crate::{
     failure::Failure,
     kernel::recorder::{Fault, Held, Recorder},
     notice::Notices,
+    runtime_config::RuntimeConfig,
 };
 use ciliate_api::{ApplyRequest, ApplyResult, DeleteRequest, Endpoint, EndpointRequest, NetnsRef};
 use ciliate_net::{HostAddress, Scope};
@@ -73,6 +74,7 @@ impl World {
         let flags: BTreeMap<String, String> = flags.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
         let (settings, config) = ciliate_api::settings::resolve(&flags, |_| None, None).unwrap();
         let store = Arc::new(Embedded::open(&config.state_dir).unwrap());
+        let (settings, config) = RuntimeConfig::restore(settings, &store).unwrap();
         let kernel = Box::new(self.kernel.clone());
         let (mut engine, _) = Engine::new(Parts {
             config,
