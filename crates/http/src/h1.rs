@@ -9,6 +9,7 @@ mod rewrite;
 mod server;
 mod step;
 
+pub(crate) use body::NO_TRAILERS;
 pub use connection::Connection;
 pub use step::{
     ClientEnd, ClientNext, ClientStep, Decision, Rejudged, Response, ServerEnd, ServerNext, ServerStep,

@@ -6,8 +6,9 @@ use crate::{
 };
 
 /// Whether a path and its query have their one form already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Form {
+    #[default]
     Canonical,
     /// [`canonical`] gives it.
     Other,

@@ -24,6 +24,12 @@ pub struct Limits {
     pub trailers: usize,
     /// How many requests of a client may be waiting for their responses; more are left unread until one is answered.
     pub pipeline: usize,
+    /// How many streams a client may have open at a time on one connection of HTTP/2.
+    pub streams: usize,
+    /// How many more streams a client may have reset before a response began than responses have ended (CVE-2023-44487).
+    pub premature_resets: usize,
+    /// How many bytes of headers either side of HTTP/2 may have remembered.
+    pub header_table: usize,
 }
 
 impl Default for Limits {
@@ -36,6 +42,9 @@ impl Default for Limits {
             chunk_line: 256,
             trailers: 8 * 1024,
             pipeline: 64,
+            streams: 250,
+            premature_resets: 200,
+            header_table: 64 * 1024,
         }
     }
 }

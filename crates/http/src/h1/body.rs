@@ -42,7 +42,7 @@ pub(super) struct Progress {
 }
 
 /// Trailers that would change what a message is or who sent it, if a reader put them among the headers (RFC 9110, 6.5.1).
-const NO_TRAILERS: [&[u8]; 22] = [
+pub(crate) const NO_TRAILERS: [&[u8]; 22] = [
     b"transfer-encoding",
     b"content-length",
     b"content-encoding",

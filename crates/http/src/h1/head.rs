@@ -3,9 +3,11 @@
 use super::line::{self, Line};
 use crate::{
     Limits, Paths, Refusal, Settings,
-    bytes::{self, HOST, UPPER},
+    bytes::{self, UPPER},
+    host,
     path::{self, Form},
     request::{Headers, Request, Version},
+    span::Span,
 };
 
 /// How a body ends.
@@ -16,23 +18,6 @@ pub(crate) enum Body {
     Chunked,
     /// With the connection; responses only.
     UntilClose,
-}
-
-/// A part of the buffer that a head was read from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Span {
-    start: usize,
-    end: usize,
-}
-
-impl Span {
-    pub(super) fn of(self, buffer: &[u8]) -> &[u8] {
-        buffer.get(self.start..self.end).unwrap_or_default()
-    }
-
-    fn is_empty(self) -> bool {
-        self.start == self.end
-    }
 }
 
 /// A head that was read whole. Spans are positions in the buffer it was read from.
@@ -114,8 +99,6 @@ impl Head {
 
 /// Longest method that is looked at.
 const LONGEST_METHOD: usize = 32;
-/// A host name has at most 255 bytes; with brackets, colon and port.
-const LONGEST_AUTHORITY: usize = 263;
 /// What a request line has beside its target: method, spaces, version.
 const AROUND_TARGET: usize = LONGEST_METHOD + 10;
 
@@ -237,7 +220,7 @@ fn absolute(head: &mut Head, target: &[u8], paths: &Paths) -> Result<(), Refusal
     let start = head.target.start.saturating_add(SCHEME);
     head.target_authority = Span { start, end: start.saturating_add(len) };
     head.path = Span { start: head.target_authority.end, end: head.target.end };
-    host_len(authority).filter(|host| *host > 0).ok_or(Refusal::Target)?;
+    host::len(authority).filter(|host| *host > 0).ok_or(Refusal::Target)?;
     head.flag_upper_case(authority);
     match path {
         [b'/', ..] => head.check_path(path, paths),
@@ -264,37 +247,6 @@ impl Head {
         if authority.iter().any(|byte| bytes::is(*byte, UPPER)) {
             self.flags.set(Flags::REWRITE);
         }
-    }
-}
-
-/// How many bytes of `host:port` are the host, if it is one.
-fn host_len(authority: &[u8]) -> Option<usize> {
-    if authority.len() > LONGEST_AUTHORITY {
-        return None;
-    }
-    let len = match authority {
-        [b'[', rest @ ..] => {
-            let inside = rest.iter().position(|byte| *byte == b']')?;
-            let address = rest.get(..inside)?;
-            let known = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
-            if address.is_empty() || !address.iter().all(known) {
-                return None;
-            }
-            inside.checked_add(2)?
-        }
-        _ => authority.iter().position(|byte| *byte == b':').unwrap_or(authority.len()),
-    };
-    let (host, port) = authority.split_at_checked(len)?;
-    if host.first() != Some(&b'[') && !bytes::all(host, HOST) {
-        return None;
-    }
-    match port {
-        [] => Some(len),
-        [b':', digits @ ..] => {
-            let port = bytes::decimal(digits)?;
-            (port <= u64::from(u16::MAX) && !host.is_empty()).then_some(len)
-        }
-        _ => None,
     }
 }
 
@@ -341,7 +293,7 @@ fn host(head: &mut Head, line: &[u8], value: &[u8], start: usize) -> Result<(), 
         return Err(Refusal::HostRepeated);
     }
     head.flags.set(Flags::HOST);
-    let len = host_len(value).ok_or(Refusal::HostInvalid)?;
+    let len = host::len(value).ok_or(Refusal::HostInvalid)?;
     // Where the value lies in the line: white space can only be in front of it and behind it.
     let before = line.iter().skip(5).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     let at = start.saturating_add(5).saturating_add(before);
@@ -394,7 +346,8 @@ fn finish(head: &mut Head, buffer: &[u8]) -> Result<(), Refusal> {
     } else if head.version == Version::Http10 {
         let start = head.target_authority.start;
         head.authority = head.target_authority;
-        head.host = Span { start, end: start.saturating_add(host_len(target_authority).unwrap_or_default()) };
+        head.host =
+            Span { start, end: start.saturating_add(host::len(target_authority).unwrap_or_default()) };
     } else {
         return Err(Refusal::HostMissing);
     }

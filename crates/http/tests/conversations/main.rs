@@ -10,7 +10,10 @@
 
 mod bypass;
 mod driver;
+mod frames;
 mod h1;
+mod h2;
 mod naive;
+mod peers;
 mod properties;
 mod rules;

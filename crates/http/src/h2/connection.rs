@@ -1,0 +1,502 @@
+//! One client's connection and the connection to its server: what the client sends.
+
+use super::{
+    block::Block,
+    decoder::Decoder,
+    encoder::Encoder,
+    frame::{self, HEADER, Header, LARGEST, PREFACE, code, flag, kind},
+    pieces::{BadBlock, collect},
+    settings::{Said, Turn, Who},
+    step::{ClientNext, ClientStep},
+    stream::{Half, Place, Stream, Streams},
+};
+use crate::{Edit, Refusal, Request, Settings, h1::Decision, path::Form};
+use std::sync::Arc;
+
+/// A client's connection over HTTP/2 and the connection to the server that belongs to it, with the same numbers for streams.
+///
+/// Frames pass as they are. Once a request was denied or changed, the headers of later ones are written anew, because the server's table
+/// lacks what was in it. `T` is what the caller wants back when the response to an allowed request begins.
+#[derive(Debug)]
+pub struct Connection<T> {
+    pub(super) settings: Arc<Settings>,
+    pub(super) client: Side,
+    pub(super) server: Side,
+    pub(super) streams: Streams<T>,
+    /// Reads what the client writes.
+    pub(super) requests: Decoder,
+    /// Reads what the server writes.
+    pub(super) responses: Decoder,
+    /// Writes in the client's place, once it has to.
+    pub(super) encoder: Option<Encoder>,
+    pub(super) client_said: Said,
+    pub(super) server_said: Said,
+    client_turn: Turn,
+    pub(super) server_turn: Turn,
+    /// What the client still takes of all streams' data together.
+    pub(super) client_window: i64,
+    /// What denials have used of it, and the server does not know.
+    pub(super) debt: u32,
+    /// Streams that the client has reset early, less responses that have ended.
+    pub(super) premature: usize,
+    pub(super) block: Block,
+    /// A block of headers that came in several pieces.
+    pub(super) pieces: Vec<u8>,
+    /// Our own frames, which wait for the end of a frame of the server's, or of the client's.
+    pub(super) for_client: Vec<u8>,
+    pub(super) for_server: Vec<u8>,
+}
+
+/// Where one direction is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Preface,
+    Frames,
+    /// In a payload that nobody looks at.
+    Payload {
+        left: usize,
+        to: To,
+    },
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum To {
+    OtherSide,
+    Nobody,
+}
+
+impl Side {
+    /// Where it is when so many bytes more of a payload are through.
+    pub(super) fn after(self, len: usize) -> Self {
+        match self {
+            Self::Payload { left, to } if left > len => Self::Payload { left: left.saturating_sub(len), to },
+            Self::Payload { .. } => Self::Frames,
+            Self::Preface | Self::Frames | Self::Closed => self,
+        }
+    }
+}
+
+/// What becomes of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// More bytes are needed to tell.
+    Partial,
+    /// So many bytes go on as they are.
+    Pass(usize),
+    /// So many bytes stay here, whether or not others were written in their place.
+    Skip(usize),
+    /// It has to wait for the other side.
+    Wait,
+}
+
+/// More of our own bytes than these do not wait.
+const MOST_WAITING: usize = 64 * 1024;
+
+impl<T> Connection<T> {
+    #[must_use]
+    pub fn new(settings: Arc<Settings>) -> Self {
+        Self {
+            settings,
+            client: Side::Preface,
+            server: Side::Frames,
+            streams: Streams::new(),
+            requests: Decoder::new(),
+            responses: Decoder::new(),
+            encoder: None,
+            client_said: Said::default(),
+            server_said: Said::default(),
+            client_turn: Turn::First,
+            server_turn: Turn::First,
+            client_window: Said::default().initial_window,
+            debt: 0,
+            premature: 0,
+            block: Block::default(),
+            pieces: Vec::new(),
+            for_client: Vec::new(),
+            for_server: Vec::new(),
+        }
+    }
+
+    /// Takes what the client has sent and was not consumed yet, from the preface on. The input has to grow until a block of headers is whole:
+    /// up to the setting `request_head` and 32 KiB. `judge` is called once for each request.
+    pub fn client(
+        &mut self,
+        input: &[u8],
+        to_server: &mut Vec<u8>,
+        to_client: &mut Vec<u8>,
+        mut judge: impl FnMut(&Request<'_>) -> Decision<T>,
+    ) -> ClientStep {
+        let mut step = ClientStep { consumed: 0, forward: 0..0, refused: None, next: ClientNext::More };
+        let written = to_server.len();
+        step.next = loop {
+            let rest = input.get(step.consumed..).unwrap_or_default();
+            if !matches!(self.client, Side::Payload { to: To::OtherSide, .. }) {
+                to_server.append(&mut self.for_server);
+            }
+            if rest.is_empty() {
+                break ClientNext::More;
+            }
+            if self.for_client.len() > MOST_WAITING && !self.may_write_to_client() {
+                break ClientNext::Wait;
+            }
+            let gap = !step.forward.is_empty() && step.forward.end != step.consumed;
+            if gap || to_server.len() > written || step.refused.is_some() {
+                break ClientNext::Again;
+            }
+            let fate = match self.client {
+                Side::Preface => preface(rest),
+                Side::Frames => self.client_frame(rest, to_server, &mut step.refused, &mut judge),
+                Side::Payload { left, to } => {
+                    let len = left.min(rest.len());
+                    self.client_payload(len);
+                    Ok(if to == To::OtherSide { Fate::Pass(len) } else { Fate::Skip(len) })
+                }
+                Side::Closed => Ok(Fate::Skip(rest.len())),
+            };
+            match fate {
+                Ok(Fate::Partial) => break ClientNext::More,
+                Ok(Fate::Wait) => break ClientNext::Wait,
+                Ok(Fate::Pass(len)) => {
+                    if step.forward.is_empty() {
+                        step.forward = step.consumed..step.consumed;
+                    }
+                    step.consumed = step.consumed.saturating_add(len);
+                    step.forward.end = step.consumed;
+                }
+                Ok(Fate::Skip(len)) => step.consumed = step.consumed.saturating_add(len),
+                Err(refusal) => {
+                    self.go_away(refusal);
+                    step.consumed = input.len();
+                    break ClientNext::Close(refusal);
+                }
+            }
+            if self.client == Side::Preface {
+                self.client = Side::Frames;
+            }
+        };
+        self.write_to_client(to_client);
+        step
+    }
+
+    /// So many bytes of the payload are through.
+    fn client_payload(&mut self, len: usize) {
+        self.client = self.client.after(len);
+    }
+
+    fn client_frame(
+        &mut self,
+        rest: &[u8],
+        to_server: &mut Vec<u8>,
+        refused: &mut Option<Refusal>,
+        judge: &mut impl FnMut(&Request<'_>) -> Decision<T>,
+    ) -> Result<Fate, Refusal> {
+        let Some(header) = Header::read(rest) else { return Ok(Fate::Partial) };
+        if self.client_turn == Turn::First && (header.kind != kind::SETTINGS || header.has(flag::ACK)) {
+            return Err(Refusal::Preface);
+        }
+        let largest = if header.kind == kind::DATA { self.server_said.largest_frame } else { LARGEST };
+        let blocks = matches!(header.kind, kind::HEADERS | kind::CONTINUATION);
+        if header.len > largest && !blocks {
+            return Err(Refusal::FrameSize);
+        }
+        match header.kind {
+            kind::DATA => return self.data(header, rest, refused),
+            kind::HEADERS => return self.headers(header, rest, to_server, refused, judge),
+            _ => {}
+        }
+        let len = HEADER.saturating_add(header.len);
+        let Some(payload) = rest.get(HEADER..len) else { return Ok(Fate::Partial) };
+        let pass = Ok(Fate::Pass(len));
+        match header.kind {
+            kind::SETTINGS if header.stream != 0 => Err(Refusal::Frame),
+            kind::SETTINGS if header.has(flag::ACK) => {
+                if payload.is_empty() {
+                    pass
+                } else {
+                    Err(Refusal::FrameSize)
+                }
+            }
+            kind::SETTINGS => {
+                let said = &mut self.client_said;
+                let changed = said.take(payload, Who::Client, self.client_turn, &self.settings.limits);
+                let changed = changed.map_err(|_| Refusal::Frame)?;
+                self.client_turn = Turn::Later;
+                self.responses.allow(self.client_said.header_table);
+                match changed {
+                    None => pass,
+                    Some(frame) => {
+                        to_server.extend(frame);
+                        Ok(Fate::Skip(len))
+                    }
+                }
+            }
+            kind::PING if header.len != 8 || header.stream != 0 => Err(Refusal::FrameSize),
+            kind::GOAWAY if header.len < 8 || header.stream != 0 => Err(Refusal::FrameSize),
+            kind::PING | kind::GOAWAY => pass,
+            kind::WINDOW_UPDATE => self.window_update(header, payload, to_server),
+            kind::RST_STREAM if header.len != 4 => Err(Refusal::FrameSize),
+            kind::RST_STREAM => match self.streams.place(header.stream) {
+                Place::Idle => Err(Refusal::StreamId),
+                Place::Closed => Ok(Fate::Skip(len)),
+                Place::Open(stream) => {
+                    if stream.token.is_some() {
+                        self.premature = self.premature.saturating_add(1);
+                    }
+                    self.streams.remove(header.stream);
+                    if self.premature > self.settings.limits.premature_resets {
+                        return Err(Refusal::RapidReset);
+                    }
+                    pass
+                }
+            },
+            kind::PUSH_PROMISE | kind::CONTINUATION => Err(Refusal::Frame),
+            // Priorities are advice that nobody has to follow, and extensions are between neighbours.
+            _ => Ok(Fate::Skip(len)),
+        }
+    }
+
+    fn window_update(
+        &mut self,
+        header: Header,
+        payload: &[u8],
+        to_server: &mut Vec<u8>,
+    ) -> Result<Fate, Refusal> {
+        let credit =
+            frame::number(payload).filter(|_| header.len == 4).ok_or(Refusal::FrameSize)? & 0x7fff_ffff;
+        let len = HEADER.saturating_add(header.len);
+        if credit == 0 {
+            return Err(Refusal::FlowControl);
+        }
+        if header.stream != 0 {
+            return match self.streams.place(header.stream) {
+                Place::Idle => Err(Refusal::StreamId),
+                Place::Closed => Ok(Fate::Skip(len)),
+                Place::Open(_) => Ok(Fate::Pass(len)),
+            };
+        }
+        self.client_window = self.client_window.saturating_add(i64::from(credit));
+        if self.client_window > i64::from(i32::MAX) {
+            return Err(Refusal::FlowControl);
+        }
+        // What denials have used is given back here, and not by the server.
+        let ours = credit.min(self.debt);
+        if ours == 0 {
+            return Ok(Fate::Pass(len));
+        }
+        self.debt = self.debt.saturating_sub(ours);
+        if credit > ours {
+            frame::window_update(to_server, 0, credit.saturating_sub(ours));
+        }
+        Ok(Fate::Skip(len))
+    }
+
+    fn data(&mut self, header: Header, rest: &[u8], refused: &mut Option<Refusal>) -> Result<Fate, Refusal> {
+        let mut len = u64::try_from(header.len).unwrap_or(u64::MAX);
+        if header.has(flag::PADDED) {
+            let Some(padding) = rest.get(HEADER) else { return Ok(Fate::Partial) };
+            len = len.checked_sub(u64::from(*padding).saturating_add(1)).ok_or(Refusal::Frame)?;
+        }
+        let place = self.streams.place(header.stream);
+        let fits = match place {
+            Place::Idle => return Err(Refusal::StreamId),
+            Place::Closed => false,
+            Place::Open(stream) => {
+                if stream.client == Half::Ended {
+                    return Err(Refusal::StreamId);
+                }
+                let left = stream.length.map(|left| left.checked_sub(len));
+                stream.length = left.flatten();
+                let ends = header.has(flag::END_STREAM);
+                let fits = match left {
+                    None => true,
+                    Some(None) => false,
+                    Some(Some(left)) => left == 0 || !ends,
+                };
+                if ends && fits {
+                    self.client_ended(header.stream);
+                }
+                fits
+            }
+        };
+        if !fits && !matches!(self.streams.place(header.stream), Place::Closed) {
+            *refused = Some(Refusal::LengthDiffers);
+            self.reset_both(header.stream, code::PROTOCOL_ERROR);
+        }
+        let to = if fits { To::OtherSide } else { To::Nobody };
+        if to == To::Nobody
+            && let Some(credit) = u32::try_from(header.len).ok().filter(|len| *len > 0)
+        {
+            // The server never gets these bytes, so they are given back in its place.
+            frame::window_update(&mut self.for_client, 0, credit);
+        }
+        if header.len > 0 {
+            self.client = Side::Payload { left: header.len, to };
+        }
+        Ok(if fits { Fate::Pass(HEADER) } else { Fate::Skip(HEADER) })
+    }
+
+    pub(super) fn client_ended(&mut self, id: u32) {
+        if let Place::Open(stream) = self.streams.place(id) {
+            stream.client = Half::Ended;
+            if stream.server == Half::Ended {
+                self.streams.remove(id);
+            }
+        }
+    }
+
+    fn headers(
+        &mut self,
+        header: Header,
+        rest: &[u8],
+        to_server: &mut Vec<u8>,
+        refused: &mut Option<Refusal>,
+        judge: &mut impl FnMut(&Request<'_>) -> Decision<T>,
+    ) -> Result<Fate, Refusal> {
+        let most = self.settings.limits.request_head;
+        let len = match collect(header, rest, most, &mut self.pieces) {
+            Ok(Some(len)) => len,
+            Ok(None) => return Ok(Fate::Partial),
+            Err(BadBlock::TooLarge) => return Err(Refusal::HeadTooLarge),
+            Err(BadBlock::TooManyPieces) => return Err(Refusal::Continuations),
+            Err(BadBlock::Malformed) => return Err(Refusal::Frame),
+        };
+        let (block, settings) = (&mut self.block, &self.settings);
+        block.clear();
+        self.requests
+            .decode(&self.pieces, |name, value, indexing| block.header(name, value, indexing, settings))
+            .map_err(|_| Refusal::Compression)?;
+        let forward = match self.streams.place(header.stream) {
+            Place::Open(_) => self.trailers(header, refused)?,
+            Place::Closed => Forward::No,
+            Place::Idle if header.stream & 1 == 0 => return Err(Refusal::StreamId),
+            Place::Idle => self.request(header, refused, judge),
+        };
+        let edits = match (forward, &self.encoder) {
+            (Forward::AsItIs(opens), None) => {
+                self.keep_block(header.stream, opens);
+                return Ok(Fate::Pass(len));
+            }
+            (Forward::No, _) => None,
+            (Forward::AsItIs(opens), Some(_)) => Some((Vec::new(), opens)),
+            (Forward::Changed(edits), _) => Some((edits, Opens::Yes)),
+        };
+        // From here on the server's table lacks what the client believes to be in it.
+        let limit = self.server_said.header_table;
+        let encoder = self.encoder.get_or_insert_with(|| Encoder::new(limit));
+        if let Some((edits, opens)) = edits {
+            self.pieces.clear();
+            self.block.encode(&edits, encoder, &mut self.pieces);
+            frame::headers(to_server, header.stream, header.flags & flag::END_STREAM, &self.pieces);
+            self.keep_block(header.stream, opens);
+        }
+        Ok(Fate::Skip(len))
+    }
+
+    /// A stream keeps the block that opened it.
+    fn keep_block(&mut self, id: u32, opens: Opens) {
+        if let (Opens::Yes, Place::Open(stream)) = (opens, self.streams.place(id)) {
+            std::mem::swap(&mut stream.block, &mut self.block);
+        }
+    }
+
+    fn trailers(&mut self, header: Header, refused: &mut Option<Refusal>) -> Result<Forward, Refusal> {
+        let Place::Open(stream) = self.streams.place(header.stream) else { return Ok(Forward::No) };
+        if stream.client == Half::Ended {
+            return Err(Refusal::StreamId);
+        }
+        let bad = match self.block.finish_trailers() {
+            Err(refusal) => Some(refusal),
+            Ok(()) if !header.has(flag::END_STREAM) => Some(Refusal::Frame),
+            Ok(()) => stream.length.filter(|left| *left > 0).map(|_| Refusal::LengthDiffers),
+        };
+        if bad.is_some() {
+            *refused = bad;
+            self.reset_both(header.stream, code::PROTOCOL_ERROR);
+            return Ok(Forward::No);
+        }
+        self.client_ended(header.stream);
+        Ok(Forward::AsItIs(Opens::No))
+    }
+
+    fn request(
+        &mut self,
+        header: Header,
+        refused: &mut Option<Refusal>,
+        judge: &mut impl FnMut(&Request<'_>) -> Decision<T>,
+    ) -> Forward {
+        let id = header.stream;
+        self.streams.newest = id;
+        let client = if header.has(flag::END_STREAM) { Half::Ended } else { Half::Open };
+        if self.streams.len() >= self.settings.limits.streams {
+            *refused = Some(Refusal::TooManyStreams);
+            frame::reset(&mut self.for_client, id, code::REFUSED_STREAM);
+            return Forward::No;
+        }
+        let form = match self.checked(client) {
+            Ok(form) => form,
+            Err(refusal) => {
+                *refused = Some(refusal);
+                self.reply(id, refusal.status(), client);
+                return Forward::No;
+            }
+        };
+        match judge(&self.block.request()) {
+            Decision::Deny => {
+                self.reply(id, 403, client);
+                Forward::No
+            }
+            Decision::Allow { token, edits } => {
+                let length = self.block.length().filter(|_| client == Half::Open);
+                let block = self.streams.spare();
+                self.streams.add(Stream {
+                    id,
+                    token: Some(token),
+                    block,
+                    client,
+                    server: Half::Open,
+                    length,
+                });
+                match form {
+                    Form::Canonical if edits.is_empty() => Forward::AsItIs(Opens::Yes),
+                    Form::Canonical | Form::Other => Forward::Changed(edits),
+                }
+            }
+        }
+    }
+
+    /// Checks the block and puts it into its one form; says in which it came.
+    fn checked(&mut self, client: Half) -> Result<Form, Refusal> {
+        self.block.finish(&self.settings)?;
+        if client == Half::Ended && self.block.length().is_some_and(|length| length > 0) {
+            return Err(Refusal::LengthDiffers);
+        }
+        let form = self.block.form();
+        if form == Form::Other {
+            self.block = self.block.canonical(&self.settings)?;
+        }
+        Ok(form)
+    }
+}
+
+/// What becomes of a block of headers.
+enum Forward {
+    No,
+    AsItIs(Opens),
+    /// It opens a stream, and is written anew.
+    Changed(Vec<Edit>),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Opens {
+    Yes,
+    No,
+}
+
+fn preface(rest: &[u8]) -> Result<Fate, Refusal> {
+    let known = rest.len().min(PREFACE.len());
+    if rest.get(..known) != PREFACE.get(..known) {
+        return Err(Refusal::Preface);
+    }
+    Ok(if known < PREFACE.len() { Fate::Partial } else { Fate::Pass(known) })
+}

@@ -1,0 +1,231 @@
+//! One client's connection and the connection to its server: what the server sends.
+
+use super::{
+    connection::{Connection, Fate, Side, To},
+    frame::{HEADER, Header, LARGEST, flag, kind},
+    pieces::collect,
+    settings::{Turn, Who},
+    step::{ServerNext, ServerStep},
+    stream::{Half, Place},
+};
+use crate::{
+    ServerFault,
+    h1::{ClientEnd, Response, ServerEnd},
+};
+
+impl<T> Connection<T> {
+    /// Takes what the server has sent and was not consumed yet. `respond` is called when a response begins. The input has to grow until a block of
+    /// headers is whole: up to the setting `response_head` and 32 KiB.
+    pub fn server(
+        &mut self,
+        input: &[u8],
+        to_client: &mut Vec<u8>,
+        mut respond: impl FnMut(Response<T>),
+    ) -> ServerStep {
+        let mut step = ServerStep { consumed: 0, forward: 0..0, next: ServerNext::More };
+        let written = to_client.len();
+        step.next = loop {
+            let rest = input.get(step.consumed..).unwrap_or_default();
+            self.write_to_client(to_client);
+            if rest.is_empty() {
+                break ServerNext::More;
+            }
+            let gap = !step.forward.is_empty() && step.forward.end != step.consumed;
+            if gap || to_client.len() > written {
+                break ServerNext::Again;
+            }
+            let fate = match self.server {
+                Side::Frames | Side::Preface => self.server_frame(rest, to_client, &mut respond),
+                Side::Payload { left, to } => {
+                    let len = left.min(rest.len());
+                    self.server = self.server.after(len);
+                    Ok(if to == To::OtherSide { Fate::Pass(len) } else { Fate::Skip(len) })
+                }
+                Side::Closed => Ok(Fate::Skip(rest.len())),
+            };
+            match fate {
+                Ok(Fate::Partial) => break ServerNext::More,
+                Ok(Fate::Wait) => break ServerNext::Wait,
+                Ok(Fate::Pass(len)) => {
+                    if step.forward.is_empty() {
+                        step.forward = step.consumed..step.consumed;
+                    }
+                    step.consumed = step.consumed.saturating_add(len);
+                    step.forward.end = step.consumed;
+                }
+                Ok(Fate::Skip(len)) => step.consumed = step.consumed.saturating_add(len),
+                Err(fault) => {
+                    self.client = Side::Closed;
+                    self.server = Side::Closed;
+                    step.consumed = input.len();
+                    break ServerNext::Abort(fault);
+                }
+            }
+        };
+        step
+    }
+
+    fn server_frame(
+        &mut self,
+        rest: &[u8],
+        to_client: &mut Vec<u8>,
+        respond: &mut impl FnMut(Response<T>),
+    ) -> Result<Fate, ServerFault> {
+        let Some(header) = Header::read(rest) else { return Ok(Fate::Partial) };
+        if self.server_turn == Turn::First && (header.kind != kind::SETTINGS || header.has(flag::ACK)) {
+            return Err(ServerFault::Frame);
+        }
+        match header.kind {
+            kind::DATA => return self.server_data(header),
+            kind::HEADERS => return self.response(header, rest, respond),
+            _ if header.len > LARGEST => return Err(ServerFault::Frame),
+            _ => {}
+        }
+        let len = HEADER.saturating_add(header.len);
+        let Some(payload) = rest.get(HEADER..len) else { return Ok(Fate::Partial) };
+        match header.kind {
+            kind::SETTINGS if !header.has(flag::ACK) => {
+                let said = &mut self.server_said;
+                let changed = said.take(payload, Who::Server, self.server_turn, &self.settings.limits);
+                let changed = changed.map_err(|_| ServerFault::Frame)?;
+                self.server_turn = Turn::Later;
+                self.requests.allow(self.server_said.header_table);
+                if let Some(encoder) = &mut self.encoder {
+                    encoder.allow(self.server_said.header_table);
+                }
+                Ok(match changed {
+                    None => Fate::Pass(len),
+                    Some(frame) => {
+                        to_client.extend(frame);
+                        Fate::Skip(len)
+                    }
+                })
+            }
+            kind::RST_STREAM => match self.streams.place(header.stream) {
+                Place::Idle => Err(ServerFault::Frame),
+                Place::Closed => Ok(Fate::Pass(len)),
+                Place::Open(_) => {
+                    self.streams.remove(header.stream);
+                    Ok(Fate::Pass(len))
+                }
+            },
+            kind::SETTINGS | kind::PING | kind::GOAWAY | kind::WINDOW_UPDATE => Ok(Fate::Pass(len)),
+            kind::PUSH_PROMISE => Err(ServerFault::Push),
+            kind::CONTINUATION => Err(ServerFault::Frame),
+            _ => Ok(Fate::Skip(len)),
+        }
+    }
+
+    fn server_data(&mut self, header: Header) -> Result<Fate, ServerFault> {
+        if matches!(self.streams.place(header.stream), Place::Idle) {
+            return Err(ServerFault::Frame);
+        }
+        let len = i64::try_from(header.len).unwrap_or(i64::MAX);
+        if self.debt > 0 && len > self.client_window {
+            return Ok(Fate::Wait);
+        }
+        self.client_window = self.client_window.saturating_sub(len);
+        if header.has(flag::END_STREAM) {
+            self.server_ended(header.stream);
+        }
+        if header.len > 0 {
+            self.server = Side::Payload { left: header.len, to: To::OtherSide };
+        }
+        Ok(Fate::Pass(HEADER))
+    }
+
+    fn response(
+        &mut self,
+        header: Header,
+        rest: &[u8],
+        respond: &mut impl FnMut(Response<T>),
+    ) -> Result<Fate, ServerFault> {
+        let most = self.settings.limits.response_head;
+        let Some(len) = collect(header, rest, most, &mut self.pieces).map_err(|_| ServerFault::Frame)? else {
+            return Ok(Fate::Partial);
+        };
+        let mut status = None;
+        let read = |name: &[u8], value: &[u8], _| {
+            if name == b":status" {
+                status = crate::bytes::decimal(value).and_then(|number| u16::try_from(number).ok());
+            }
+        };
+        self.responses.decode(&self.pieces, read).map_err(|_| ServerFault::Compression)?;
+        match self.streams.place(header.stream) {
+            Place::Idle => return Err(ServerFault::Frame),
+            Place::Closed => {}
+            Place::Open(stream) => {
+                if let Some(status) = status.filter(|status| *status >= 200)
+                    && let Some(token) = stream.token.take()
+                {
+                    respond(Response { token, status });
+                }
+                if header.has(flag::END_STREAM) {
+                    self.server_ended(header.stream);
+                }
+            }
+        }
+        Ok(Fate::Pass(len))
+    }
+
+    fn server_ended(&mut self, id: u32) {
+        self.premature = self.premature.saturating_sub(1);
+        if let Place::Open(stream) = self.streams.place(id) {
+            stream.server = Half::Ended;
+            if stream.client == Half::Ended {
+                self.streams.remove(id);
+            }
+        }
+    }
+
+    /// How many requests are not answered to their end.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// How many of the client's next bytes go to the server whatever they are; they may pass without [`client`](Self::client).
+    #[must_use]
+    pub fn client_opaque(&self) -> u64 {
+        self.client.opaque()
+    }
+
+    /// This many of the [opaque](Self::client_opaque) bytes have gone to the server. Then `client` is called as always, if only with no input.
+    pub fn client_spliced(&mut self, len: u64) {
+        self.client = self.client.after(usize::try_from(len).unwrap_or(usize::MAX));
+    }
+
+    /// How many of the server's next bytes go to the client whatever they are.
+    #[must_use]
+    pub fn server_opaque(&self) -> u64 {
+        self.server.opaque()
+    }
+
+    /// This many of the [opaque](Self::server_opaque) bytes have gone to the client. Then `server` is called as always, if only with no input.
+    pub fn server_spliced(&mut self, len: u64) {
+        self.server = self.server.after(usize::try_from(len).unwrap_or(usize::MAX));
+    }
+
+    /// The client sends no more.
+    pub fn client_end(&mut self) -> ClientEnd {
+        if matches!(self.client, Side::Payload { to: To::OtherSide, .. }) {
+            return ClientEnd::Truncated;
+        }
+        if self.streams.len() == 0 { ClientEnd::Idle } else { ClientEnd::HalfClosed }
+    }
+
+    /// The server sends no more.
+    pub fn server_end(&mut self) -> ServerEnd {
+        let inside = matches!(self.server, Side::Payload { .. });
+        if self.streams.len() == 0 && !inside { ServerEnd::Complete } else { ServerEnd::Truncated }
+    }
+}
+
+impl Side {
+    fn opaque(self) -> u64 {
+        match self {
+            Self::Payload { left, to: To::OtherSide } => u64::try_from(left).unwrap_or_default(),
+            Self::Payload { .. } | Self::Preface | Self::Frames | Self::Closed => 0,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The streams that are open at the server.
+
+use super::block::Block;
+
+/// A request that was allowed.
+#[derive(Debug)]
+pub(super) struct Stream<T> {
+    pub id: u32,
+    /// Until the response begins.
+    pub token: Option<T>,
+    /// For judging it again.
+    pub block: Block,
+    pub client: Half,
+    pub server: Half,
+    /// What is left of the length that the client announced.
+    pub length: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Half {
+    Open,
+    Ended,
+}
+
+/// Streams in the order of their numbers.
+#[derive(Debug)]
+pub(super) struct Streams<T> {
+    open: Vec<Stream<T>>,
+    /// The highest number that the client has used.
+    pub newest: u32,
+    /// Blocks to be used again.
+    spare: Vec<Block>,
+}
+
+/// More blocks than these are given back.
+const SPARE: usize = 8;
+
+/// What a number of a stream means.
+#[derive(Debug)]
+pub(super) enum Place<'a, T> {
+    Open(&'a mut Stream<T>),
+    /// It was closed, or denied, or never used and passed over.
+    Closed,
+    /// It has not been used yet, or never can be.
+    Idle,
+}
+
+impl<T> Streams<T> {
+    pub(super) fn new() -> Self {
+        Self { open: Vec::new(), newest: 0, spare: Vec::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(super) fn place(&mut self, id: u32) -> Place<'_, T> {
+        if id > self.newest || id & 1 == 0 {
+            return Place::Idle;
+        }
+        match self.open.binary_search_by_key(&id, |stream| stream.id) {
+            Ok(at) => self.open.get_mut(at).map_or(Place::Closed, Place::Open),
+            Err(_) => Place::Closed,
+        }
+    }
+
+    /// `stream` is newer than all others.
+    pub(super) fn add(&mut self, stream: Stream<T>) {
+        self.open.push(stream);
+    }
+
+    pub(super) fn remove(&mut self, id: u32) {
+        if let Ok(at) = self.open.binary_search_by_key(&id, |stream| stream.id) {
+            let stream = self.open.remove(at);
+            self.keep(stream.block);
+        }
+    }
+
+    /// Takes away every stream that is not to stay, and gives their numbers.
+    pub(super) fn sweep(&mut self, mut stays: impl FnMut(&Stream<T>) -> bool) -> Vec<u32> {
+        let gone: Vec<u32> =
+            self.open.iter().filter(|stream| !stays(stream)).map(|stream| stream.id).collect();
+        gone.iter().for_each(|id| self.remove(*id));
+        gone
+    }
+
+    pub(super) fn spare(&mut self) -> Block {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    fn keep(&mut self, mut block: Block) {
+        if self.spare.len() < SPARE {
+            block.clear();
+            self.spare.push(block);
+        }
+    }
+}
