@@ -5,6 +5,7 @@
 use ciliate_http::{
     RuleSet, Scratch, Settings,
     h1::{Connection, Decision},
+    h2,
 };
 use ciliate_types::HttpRule;
 use std::{error::Error, hint::black_box, sync::Arc, time::Instant};
@@ -49,6 +50,95 @@ fn measure(rules: &RuleSet, request: &str, answered: Answered) -> f64 {
     best
 }
 
+/// Frames of one call over gRPC: what the client sends, what the server sends.
+struct Call {
+    request: Vec<u8>,
+    response: Vec<u8>,
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(payload.len()).unwrap_or_default().to_be_bytes();
+    [&len[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+fn literal(name: &str, value: &str) -> Vec<u8> {
+    let len = |text: &str| u8::try_from(text.len()).unwrap_or_default();
+    [&[0x40, len(name)], name.as_bytes(), &[len(value)], value.as_bytes()].concat()
+}
+
+impl Call {
+    /// The first call of a connection says its headers, later ones name them by number.
+    fn new(stream: u32) -> Self {
+        let request = [
+            &[0x83, 0x86][..],
+            &literal(":path", "/package.Service/Method"),
+            &literal(":authority", "service:50051"),
+            &literal("content-type", "application/grpc"),
+            &literal("te", "trailers"),
+            &literal("user-agent", "grpc-go/1.70.0"),
+        ];
+        let response = [&[0x88][..], &literal("content-type", "application/grpc")].concat();
+        let trailers = [literal("grpc-status", "0"), literal("grpc-message", "")].concat();
+        let (request, response, trailers) = match stream {
+            1 => (request.concat(), response, trailers),
+            _ => (vec![0x83, 0x86, 0xc2, 0xc1, 0xc0, 0xbf, 0xbe], vec![0x88, 0xc0], vec![0xbf, 0xbe]),
+        };
+        let message = [0; 32];
+        Self {
+            request: [frame(1, 4, stream, &request), frame(0, 1, stream, &message)].concat(),
+            response: [
+                frame(1, 4, stream, &response),
+                frame(0, 0, stream, &message),
+                frame(1, 5, stream, &trailers),
+            ]
+            .concat(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    ADenial,
+}
+
+/// Nanoseconds a call over HTTP/2.
+fn measure_calls(rules: &RuleSet, before: Before) -> f64 {
+    let mut scratch = Scratch::default();
+    let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
+    let calls: Vec<_> = (0..REQUESTS).map(|n| Call::new(n.saturating_mul(2).saturating_add(1))).collect();
+    let mut best = f64::MAX;
+    for _ in 0..ROUNDS {
+        let mut connection = h2::Connection::<()>::new(Arc::new(Settings::default()));
+        let mut start = Instant::now();
+        let greeting =
+            [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(4, 0, 0, &[0, 2, 0, 0, 0, 0])].concat();
+        let settings = frame(4, 0, 0, &[]);
+        let greetings = Call { request: greeting, response: settings };
+        for (number, call) in std::iter::once(&greetings).chain(&calls).enumerate() {
+            if number == 3 {
+                start = Instant::now();
+            }
+            let deny = number == 2 && before == Before::ADenial;
+            to_server.clear();
+            to_client.clear();
+            let input = black_box(&call.request[..]);
+            let step = connection.client(input, &mut to_server, &mut to_client, |request| {
+                match rules.judge(request, &mut scratch) {
+                    Some(matched) if !deny => Decision::Allow { token: (), edits: matched.edits },
+                    Some(_) | None => Decision::Deny,
+                }
+            });
+            let _ = black_box(step);
+            if !deny {
+                let _ = black_box(connection.server(&call.response, &mut to_client, |_| {}));
+            }
+        }
+        best = best.min(start.elapsed().as_secs_f64() * 1e9 / f64::from(REQUESTS));
+    }
+    best
+}
+
 #[derive(Clone, Copy)]
 enum Answered {
     ByServer,
@@ -79,6 +169,20 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (one, many) = (rules(1, path)?, rules(500, path)?);
         let few = measure(&one, &request, answered);
         println!("{name:<28}{few:>7.0} ns{:>11.0} ns", measure(&many, &request, answered));
+    }
+    let method = |at| match at {
+        0 => "/package.Service/Method".to_owned(),
+        _ => format!("/package.Service/Method{at}"),
+    };
+    let post = |count: usize| -> Result<RuleSet, Box<dyn Error>> {
+        let rule =
+            |at| HttpRule { method: Some("POST".into()), path: Some(method(at)), ..HttpRule::default() };
+        Ok(RuleSet::compile(&(0..count).map(rule).collect::<Vec<_>>(), &|_, _| None)?)
+    };
+    let (one, many) = (post(1)?, post(500)?);
+    for (name, before) in [("gRPC call", Before::Nothing), ("gRPC call after a denial", Before::ADenial)] {
+        let few = measure_calls(&one, before);
+        println!("{name:<28}{few:>7.0} ns{:>11.0} ns", measure_calls(&many, before));
     }
     Ok(())
 }

@@ -382,7 +382,7 @@ impl<T> Connection<T> {
             (Forward::Changed(edits), _) => Some((edits, Opens::Yes)),
         };
         // From here on the server's table lacks what the client believes to be in it.
-        let limit = self.server_said.header_table;
+        let limit = self.server_said.least_header_table;
         let encoder = self.encoder.get_or_insert_with(|| Encoder::new(limit));
         if let Some((edits, opens)) = edits {
             self.pieces.clear();

@@ -22,9 +22,9 @@ impl Encoder {
         Self { table, announce: Some(capacity) }
     }
 
-    /// The reader allows this much from now on.
+    /// The reader allows this much. More than before is not made use of, because it holds only once the client has agreed.
     pub(super) fn allow(&mut self, limit: usize) {
-        let capacity = limit.min(INITIAL);
+        let capacity = limit.min(self.table.capacity());
         if capacity != self.table.capacity() {
             // The least of several changes would have to be announced (RFC 7541, 4.2): nothing is always less.
             self.table.set_capacity(0);

@@ -1,19 +1,29 @@
 //! The SETTINGS of both sides, which pass on their way, some of them changed.
 
-use super::frame::{self, Header, kind};
+use super::{
+    frame::{self, Header, kind},
+    table::INITIAL,
+};
 use crate::Limits;
 
 /// What one side has said so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Said {
     pub header_table: usize,
+    /// The least that it has ever said about it.
+    pub least_header_table: usize,
     pub initial_window: i64,
     pub largest_frame: usize,
 }
 
 impl Default for Said {
     fn default() -> Self {
-        Self { header_table: super::table::INITIAL, initial_window: 65_535, largest_frame: frame::LARGEST }
+        Self {
+            header_table: INITIAL,
+            least_header_table: INITIAL,
+            initial_window: 65_535,
+            largest_frame: frame::LARGEST,
+        }
     }
 }
 
@@ -69,6 +79,7 @@ impl Said {
             let passed = match id {
                 id::HEADER_TABLE_SIZE => {
                     self.header_table = size.min(limits.header_table);
+                    self.least_header_table = self.least_header_table.min(size);
                     value.min(table)
                 }
                 id::ENABLE_PUSH if value > 1 => return Err(Invalid),
