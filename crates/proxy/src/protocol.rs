@@ -137,10 +137,15 @@ impl Protocol {
         }
     }
 
-    /// Whether everything that is under way is still allowed under other rules.
-    pub fn still_allowed(&mut self, gate: &Gate, scratch: &mut Scratch) -> bool {
+    /// Whether the connection may go on under other rules. What `out` gets is for the server and for the client.
+    pub fn still_allowed(
+        &mut self,
+        gate: &Gate,
+        scratch: &mut Scratch,
+        out: (&mut Vec<u8>, &mut Vec<u8>),
+    ) -> bool {
         match self {
-            Self::Http(http) => gate.parser == Parser::Tcp || http.still_allowed(gate, scratch),
+            Self::Http(http) => gate.parser == Parser::Tcp || http.still_allowed(gate, scratch, out),
             Self::Kafka(kafka) => {
                 kafka.forget_policy();
                 matches!(gate.parser, Parser::Tcp | Parser::Kafka)

@@ -51,7 +51,9 @@ pub struct Session {
     generation: u64,
     stage: Stage,
     /// The client is not read from until the server has come forward.
-    waiting: bool,
+    client_waits: bool,
+    /// And the other way round.
+    server_waits: bool,
     /// Nothing more is taken from the client.
     deaf: bool,
     /// Both are closed once the client has what there is for it.
@@ -117,7 +119,8 @@ impl Session {
             gate,
             generation,
             stage: Stage::Connecting,
-            waiting: false,
+            client_waits: false,
+            server_waits: false,
             deaf: false,
             finishing: false,
             requests: 0,
@@ -162,10 +165,14 @@ impl Session {
             if self.stage == Stage::Open {
                 moved |= self.server.flush()?;
             }
-            if self.client.may_read() && !self.waiting && !self.deaf && self.server.backlog() < limit {
+            if self.client.may_read() && !self.client_waits && !self.deaf && self.server.backlog() < limit {
                 moved |= self.read(Origin::Client, shared, bench)?;
             }
-            if self.stage == Stage::Open && self.server.may_read() && self.client.backlog() < limit {
+            if self.stage == Stage::Open
+                && self.server.may_read()
+                && !self.server_waits
+                && self.client.backlog() < limit
+            {
                 moved |= self.read(Origin::Server, shared, bench)?;
             }
             if !moved {
@@ -217,10 +224,15 @@ impl Session {
         };
         bench.buffer = buffer;
         let moved = result?;
-        // The server's step may have made room for what the client had sent already.
-        if origin == Origin::Server && self.waiting {
-            self.waiting = false;
-            self.take_kept(Origin::Client, shared, bench)?;
+        // One end's step may have made room for what the other had sent already.
+        match origin {
+            Origin::Server if std::mem::take(&mut self.client_waits) => {
+                self.take_kept(Origin::Client, shared, bench)?;
+            }
+            Origin::Client if std::mem::take(&mut self.server_waits) => {
+                self.take_kept(Origin::Server, shared, bench)?;
+            }
+            Origin::Client | Origin::Server => {}
         }
         Ok(moved)
     }
@@ -277,7 +289,10 @@ impl Session {
                 Next::Again if taken < input.len() => {}
                 Next::Again => return Ok(taken),
                 Next::Wait => {
-                    self.waiting = true;
+                    match origin {
+                        Origin::Client => self.client_waits = true,
+                        Origin::Server => self.server_waits = true,
+                    }
                     return Ok(taken);
                 }
                 Next::Deaf => {
@@ -341,9 +356,14 @@ impl Session {
         let (generation, ready) = shared.ready();
         let found = Gate::find(&shared.view, &ready, Transport::TCP, self.from, self.to);
         let gate = found.map_err(io::Error::other)?.ok_or(Over::Cut("policy"))?;
-        if !self.protocol.still_allowed(&gate, &mut bench.scratch) {
+        bench.to_server.clear();
+        bench.to_client.clear();
+        let out = (&mut bench.to_server, &mut bench.to_client);
+        if !self.protocol.still_allowed(&gate, &mut bench.scratch, out) {
             return Err(Over::Cut("policy"));
         }
+        self.server.send(&bench.to_server)?;
+        self.client.send(&bench.to_client)?;
         (self.gate, self.generation) = (gate, generation);
         Ok(())
     }

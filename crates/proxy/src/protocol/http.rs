@@ -1,4 +1,4 @@
-//! HTTP/1.
+//! HTTP/1 and, if the client begins so, HTTP/2.
 
 use super::{End, Next, Step, Surroundings};
 use crate::{
@@ -7,74 +7,81 @@ use crate::{
 };
 use ciliate_http::{
     Refusal, Request, Scratch, Settings,
-    h1::{ClientEnd, ClientNext, Connection, Decision, Rejudged, ServerEnd, ServerNext},
+    h1::{self, ClientEnd, Decision, Rejudged, ServerEnd},
+    h2::{self, Spoken},
 };
 use std::sync::Arc;
 
 #[derive(Debug)]
 pub struct Http {
-    connection: Connection<()>,
+    settings: Arc<Settings>,
+    version: Version,
+}
+
+#[derive(Debug)]
+enum Version {
+    /// The client has not said enough.
+    Unknown,
+    One(Box<h1::Connection<()>>),
+    Two(Box<h2::Connection<()>>),
 }
 
 impl Http {
     pub fn new(settings: &Arc<Settings>) -> Self {
-        Self { connection: Connection::new(Arc::clone(settings)) }
+        Self { settings: Arc::clone(settings), version: Version::Unknown }
     }
 
     pub fn client(&mut self, input: &[u8], around: &mut Surroundings<'_>) -> Step {
-        let Surroundings { gate, scratch, to_server, to_client, tell, .. } = around;
-        let step = self.connection.client(input, to_server, to_client, |request| {
-            let mut edits = Vec::new();
-            let decided = gate.http(request, scratch, &mut edits);
-            tell(decided, &|| what(request));
-            match decided.verdict {
-                Verdict::Forwarded | Verdict::Audited => Decision::Allow { token: (), edits },
-                Verdict::Denied | Verdict::Refused => Decision::Deny,
-            }
-        });
-        let mut refused = |refusal: Refusal| {
-            let decided = Decided { verdict: Verdict::Refused, side: Side::Ingress, rule: 0 };
-            tell(decided, &|| What::Malformed { reason: refusal.name().to_owned() });
-        };
-        let next = match step.next {
-            ClientNext::More => Next::More,
-            ClientNext::Again => Next::Again,
-            ClientNext::Wait => Next::Wait,
-            ClientNext::Last => self.last(),
-            ClientNext::Refused(refusal) => {
-                refused(refusal);
-                self.last()
-            }
-            ClientNext::Abort(refusal) => {
-                refused(refusal);
-                Next::Cut(refusal.name())
-            }
-        };
-        Step { consumed: step.consumed, forward: step.forward, next }
-    }
-
-    /// Nothing more is read from the client; the answers that it has coming it gets.
-    fn last(&self) -> Next {
-        match self.connection.outstanding() {
-            0 => Next::Finish,
-            _ => Next::Deaf,
+        if let Version::Unknown = self.version {
+            self.version = match h2::spoken(input) {
+                Spoken::Unknown => return Step::nothing(Next::More),
+                Spoken::Http1 => Version::One(Box::new(h1::Connection::new(Arc::clone(&self.settings)))),
+                Spoken::Http2 => Version::Two(Box::new(h2::Connection::new(Arc::clone(&self.settings)))),
+            };
+        }
+        match &mut self.version {
+            Version::Unknown => Step::nothing(Next::More),
+            Version::One(connection) => client_one(connection, input, around),
+            Version::Two(connection) => client_two(connection, input, around),
         }
     }
 
     pub fn server(&mut self, input: &[u8], around: &mut Surroundings<'_>) -> Step {
-        let step = self.connection.server(input, around.to_client);
-        let next = match step.next {
-            ServerNext::More => Next::More,
-            ServerNext::Again => Next::Again,
-            ServerNext::Close => Next::Finish,
-            ServerNext::Abort(fault) if around.to_client.is_empty() => Next::Cut(fault.name()),
-            ServerNext::Abort(_) => Next::Finish,
+        let (consumed, forward, next) = match &mut self.version {
+            // A server that speaks first does not speak HTTP.
+            Version::Unknown => return Step::nothing(Next::Cut("server-unrequested")),
+            Version::One(connection) => {
+                let step = connection.server(input, around.to_client);
+                let next = match step.next {
+                    h1::ServerNext::More => Next::More,
+                    h1::ServerNext::Again => Next::Again,
+                    h1::ServerNext::Close => Next::Finish,
+                    h1::ServerNext::Abort(fault) if around.to_client.is_empty() => Next::Cut(fault.name()),
+                    h1::ServerNext::Abort(_) => Next::Finish,
+                };
+                (step.consumed, step.forward, next)
+            }
+            Version::Two(connection) => {
+                let step = connection.server(input, around.to_client, |_response| {});
+                let next = match step.next {
+                    h2::ServerNext::More => Next::More,
+                    h2::ServerNext::Again => Next::Again,
+                    h2::ServerNext::Wait => Next::Wait,
+                    h2::ServerNext::Abort(fault) => Next::Cut(fault.name()),
+                };
+                (step.consumed, step.forward, next)
+            }
         };
-        Step { consumed: step.consumed, forward: step.forward, next }
+        Step { consumed, forward, next }
     }
 
     pub fn client_end(&mut self) -> End {
-        match self.connection.client_end() {
+        let end = match &mut self.version {
+            Version::Unknown => return End::Close,
+            Version::One(connection) => connection.client_end(),
+            Version::Two(connection) => connection.client_end(),
+        };
+        match end {
             ClientEnd::Idle => End::Close,
             ClientEnd::HalfClosed => End::Pass,
             ClientEnd::Truncated => End::Cut,
@@ -82,7 +89,12 @@ impl Http {
     }
 
     pub fn server_end(&mut self) -> End {
-        match self.connection.server_end() {
+        let end = match &mut self.version {
+            Version::Unknown => return End::Close,
+            Version::One(connection) => connection.server_end(),
+            Version::Two(connection) => connection.server_end(),
+        };
+        match end {
             ServerEnd::Complete => End::Close,
             ServerEnd::HalfClosed => End::Pass,
             ServerEnd::Truncated => End::Cut,
@@ -90,16 +102,92 @@ impl Http {
     }
 
     pub fn unreachable(&mut self, to_client: &mut Vec<u8>) {
-        self.connection.give_up(503, to_client);
+        match &mut self.version {
+            Version::Unknown => {}
+            Version::One(connection) => connection.give_up(503, to_client),
+            Version::Two(connection) => connection.give_up(503, to_client),
+        }
     }
 
-    pub fn still_allowed(&self, gate: &Gate, scratch: &mut Scratch) -> bool {
-        let allowed = self.connection.rejudge(|request| {
+    /// Whether the connection may go on; what is no longer allowed in one that carries more than one request is ended alone.
+    pub fn still_allowed(
+        &mut self,
+        gate: &Gate,
+        scratch: &mut Scratch,
+        out: (&mut Vec<u8>, &mut Vec<u8>),
+    ) -> bool {
+        let allowed = |request: &Request<'_>| {
             let decided = gate.http(request, scratch, &mut Vec::new());
             matches!(decided.verdict, Verdict::Forwarded | Verdict::Audited)
-        });
-        allowed == Rejudged::Allowed
+        };
+        match &mut self.version {
+            Version::Unknown => true,
+            Version::One(connection) => connection.rejudge(allowed) == Rejudged::Allowed,
+            Version::Two(connection) => {
+                connection.rejudge(out.0, out.1, allowed);
+                true
+            }
+        }
     }
+}
+
+fn client_one(connection: &mut h1::Connection<()>, input: &[u8], around: &mut Surroundings<'_>) -> Step {
+    let Surroundings { gate, scratch, to_server, to_client, tell } = around;
+    let step = connection.client(input, to_server, to_client, |request| judge(gate, scratch, tell, request));
+    let last = |connection: &h1::Connection<()>| match connection.outstanding() {
+        0 => Next::Finish,
+        _ => Next::Deaf,
+    };
+    let next = match step.next {
+        h1::ClientNext::More => Next::More,
+        h1::ClientNext::Again => Next::Again,
+        h1::ClientNext::Wait => Next::Wait,
+        h1::ClientNext::Last => last(connection),
+        h1::ClientNext::Refused(refusal) => {
+            refused(tell, refusal);
+            last(connection)
+        }
+        h1::ClientNext::Abort(refusal) => {
+            refused(tell, refusal);
+            Next::Cut(refusal.name())
+        }
+    };
+    Step { consumed: step.consumed, forward: step.forward, next }
+}
+
+fn client_two(connection: &mut h2::Connection<()>, input: &[u8], around: &mut Surroundings<'_>) -> Step {
+    let Surroundings { gate, scratch, to_server, to_client, tell } = around;
+    let step = connection.client(input, to_server, to_client, |request| judge(gate, scratch, tell, request));
+    if let Some(refusal) = step.refused {
+        refused(tell, refusal);
+    }
+    let next = match step.next {
+        h2::ClientNext::More => Next::More,
+        h2::ClientNext::Again => Next::Again,
+        h2::ClientNext::Wait => Next::Wait,
+        h2::ClientNext::Close(refusal) => {
+            refused(tell, refusal);
+            Next::Finish
+        }
+    };
+    Step { consumed: step.consumed, forward: step.forward, next }
+}
+
+type Tell<'a> = dyn FnMut(Decided, &dyn Fn() -> What) + 'a;
+
+fn judge(gate: &Gate, scratch: &mut Scratch, tell: &mut Tell<'_>, request: &Request<'_>) -> Decision<()> {
+    let mut edits = Vec::new();
+    let decided = gate.http(request, scratch, &mut edits);
+    tell(decided, &|| what(request));
+    match decided.verdict {
+        Verdict::Forwarded | Verdict::Audited => Decision::Allow { token: (), edits },
+        Verdict::Denied | Verdict::Refused => Decision::Deny,
+    }
+}
+
+fn refused(tell: &mut Tell<'_>, refusal: Refusal) {
+    let decided = Decided { verdict: Verdict::Refused, side: Side::Ingress, rule: 0 };
+    tell(decided, &|| What::Malformed { reason: refusal.name().to_owned() });
 }
 
 fn what(request: &Request<'_>) -> What {
