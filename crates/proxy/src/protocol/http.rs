@@ -48,8 +48,8 @@ impl Http {
 
     pub fn server(&mut self, input: &[u8], around: &mut Surroundings<'_>) -> Step {
         let (consumed, forward, next) = match &mut self.version {
-            // A server that speaks first does not speak HTTP.
-            Version::Unknown => return Step::nothing(Next::Cut("server-unrequested")),
+            // A server may begin with its settings; whether it may is known when the client has spoken.
+            Version::Unknown => return Step::nothing(Next::Wait),
             Version::One(connection) => {
                 let step = connection.server(input, around.to_client);
                 let next = match step.next {
