@@ -1,5 +1,8 @@
 //! From the kernel's events to what clients see: with names, labels and rules.
 
+pub mod l7;
+mod rules;
+
 use crate::{engine::Requests, notice::Notices, state::State};
 use anyhow::Context as _;
 use ciliate_abi::{DropReason, Event as Seen, EventKind, Outcome, TracePoint, event_flags};
@@ -9,8 +12,8 @@ use ciliate_types::{Direction, EndpointId, Identity, Protocol};
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 use nix::time::{ClockId, clock_gettime};
+use rules::Rules;
 use std::{
-    collections::HashMap,
     fmt::Write as _,
     net::{IpAddr, Ipv6Addr},
     sync::Arc,
@@ -52,7 +55,7 @@ pub async fn forward(sources: Sources) -> anyhow::Result<()> {
     )]
     let mut reader = AsyncFd::with_interest(reader, Interest::READABLE).context("cannot wait for events")?;
     let mut losses = Losses { seen: requests.call(|engine| engine.lost_events()).await.ok(), asked: None };
-    let mut decoder = Decoder { state, requests, rules: Rules::default(), boot: boot_time() };
+    let mut decoder = Decoder { state, rules: Rules::new(requests.clone()), boot: boot_time() };
     let mut batch = Batch::default();
     loop {
         if !notices.wanted() {
@@ -74,7 +77,7 @@ pub async fn forward(sources: Sources) -> anyhow::Result<()> {
             decoder.decode(&batch, &notices).await;
             task::yield_now().await;
         }
-        losses.report(&decoder.requests, &notices).await;
+        losses.report(&requests, &notices).await;
     }
 }
 
@@ -106,16 +109,8 @@ impl Losses {
     }
 }
 
-/// Rules by number, as of one revision of the policies.
-#[derive(Default)]
-struct Rules {
-    revision: u64,
-    known: HashMap<u32, RuleView>,
-}
-
 struct Decoder {
     state: watch::Receiver<Arc<State>>,
-    requests: Requests,
     rules: Rules,
     boot: Timestamp,
 }
@@ -125,8 +120,8 @@ impl Decoder {
         let state = Arc::clone(&self.state.borrow());
         for (seen, bytes) in batch.iter() {
             let rules = Pair {
-                egress: self.rule(&state, seen.egress_rule).await,
-                ingress: self.rule(&state, seen.ingress_rule).await,
+                egress: self.rules.find(&state, seen.egress_rule).await,
+                ingress: self.rules.find(&state, seen.ingress_rule).await,
             };
             let since = i64::try_from(seen.time).map(SignedDuration::from_nanos).unwrap_or_default();
             let time = self.boot.checked_add(since).unwrap_or_default();
@@ -134,21 +129,6 @@ impl Decoder {
                 notices.send(time, body);
             }
         }
-    }
-
-    async fn rule(&mut self, state: &State, id: u32) -> Option<RuleView> {
-        if id == 0 {
-            return None;
-        }
-        if self.rules.revision != state.revision {
-            self.rules = Rules { revision: state.revision, known: HashMap::new() };
-        }
-        if let Some(known) = self.rules.known.get(&id) {
-            return Some(known.clone());
-        }
-        let rule = self.requests.call(move |engine| Ok(engine.rule(id))).await.ok()?;
-        self.rules.known.insert(id, rule.clone());
-        Some(rule)
     }
 }
 
@@ -276,8 +256,18 @@ fn packet(
     PacketEvent {
         endpoint: endpoint(seen, direction),
         direction,
-        source: peer(state, seen.source, port(seen.source_port), seen.source_identity),
-        destination: peer(state, seen.destination, port(seen.destination_port), seen.destination_identity),
+        source: peer(
+            state,
+            address(seen.source),
+            port(seen.source_port),
+            Identity::new(seen.source_identity),
+        ),
+        destination: peer(
+            state,
+            address(seen.destination),
+            port(seen.destination_port),
+            Identity::new(seen.destination_identity),
+        ),
         protocol,
         details,
         connection: connection.to_owned(),
@@ -296,9 +286,11 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn peer(state: &State, address: ciliate_abi::Address, port: u16, identity: u32) -> PeerView {
-    let address: IpAddr = Ipv6Addr::from(address.0).to_canonical();
-    let identity = Identity::new(identity);
+fn address(address: ciliate_abi::Address) -> IpAddr {
+    Ipv6Addr::from(address.0).to_canonical()
+}
+
+fn peer(state: &State, address: IpAddr, port: u16, identity: Identity) -> PeerView {
     let endpoint = state.addresses.get(&IpNet::from(address)).and_then(|row| row.endpoint);
     let row = endpoint.and_then(|id| state.endpoints.get(&id));
     PeerView {

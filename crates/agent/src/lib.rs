@@ -61,12 +61,18 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
         })?;
     steps.done("the kernel is adopted");
     let maps = Arc::new(kernel.reader()?);
-    let notices = notice::Notices::new(Some(events.watch), config.monitor_capture.0);
+    let attention = proxy::Attention::default();
+    let notices = notice::Notices::new(Some(events.watch), config.monitor_capture.0, attention.clone());
     notices.renew().context("cannot tell the kernel's programs what to report")?;
+    let (inlet, outlet) = events::l7::channel();
+    let keeper = proxy::Keeper::new(&config, settings.rows(), attention, move |news| match news {
+        proxy::News::Record(record) => inlet.put(record),
+        proxy::News::Lost(count) => inlet.lose(count),
+    });
     let parts = Parts {
         config: config.clone(),
         kernel: Box::new(kernel),
-        proxy: Box::new(proxy::Keeper::new(&config, settings.rows(), |_record| {})),
+        proxy: Box::new(keeper),
         settings,
         store,
         notices: notices.clone(),
@@ -90,7 +96,7 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
         notices: app.notices.clone(),
         delay: config.monitor_delay.0,
     };
-    let served = runtime.block_on(serve(app, listener, sources));
+    let served = runtime.block_on(serve(app, listener, sources, outlet));
     // Requests under way hold the engine; without them its channel closes and it ends.
     runtime.shutdown_timeout(Duration::from_secs(1));
     engine.join().map_err(|_| anyhow!("the engine broke: the kernel goes on enforcing what it has"))?;
@@ -133,13 +139,20 @@ fn start_engine(engine: Engine, inbox: Inbox) -> anyhow::Result<thread::JoinHand
         .context("cannot start a thread")
 }
 
-async fn serve(app: api::App, listener: UnixListener, sources: events::Sources) -> anyhow::Result<()> {
+async fn serve(
+    app: api::App,
+    listener: UnixListener,
+    sources: events::Sources,
+    records: events::l7::Outlet,
+) -> anyhow::Result<()> {
     let shutdown = app.shutdown.clone();
     let listener = tokio::net::UnixListener::from_std(listener).context("cannot listen")?;
     let mut tasks = JoinSet::new();
     tasks.spawn(upkeep(app.requests.clone()));
     tasks.spawn(watch_host(app.requests.clone()));
     tasks.spawn(events::forward(sources));
+    let (state, notices) = (app.state.clone(), app.notices.clone());
+    tasks.spawn(events::l7::forward(records, state, app.requests.clone(), notices));
     tasks.spawn(signals(app.shutdown.clone()));
     tracing::info!(endpoints = app.state.borrow().endpoints.len(), "ready");
 

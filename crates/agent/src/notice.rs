@@ -1,11 +1,13 @@
 //! Events on their way to whoever watches. A watcher that is too slow loses some and learns how many.
 //!
-//! The kernel reports what some watcher wants and nothing else.
+//! The kernel and the proxy report what some watcher wants and nothing else.
 
 mod wishes;
 
+use crate::proxy::Attention;
 use ciliate_api::{Event, EventBody, MonitorFilter};
 use ciliate_bpf::EventWatch;
+use ciliate_proxy::message::Interest;
 use ciliate_types::EndpointId;
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +23,7 @@ pub struct Notices {
     /// Whether anybody wants events of the kernel.
     wanted: watch::Sender<bool>,
     kernel: Arc<Mutex<Kernel>>,
+    proxy: Attention,
 }
 
 /// What watchers want and what the programs know of it.
@@ -51,16 +54,17 @@ impl Drop for Subscription {
 
 impl Notices {
     /// With `capture` bytes of a packet for those who want any.
-    pub fn new(watch: Option<EventWatch>, capture: u32) -> Self {
+    pub fn new(watch: Option<EventWatch>, capture: u32, proxy: Attention) -> Self {
         let kernel = Kernel { wishes: Wishes::default(), watch, capture };
         Self {
             events: broadcast::channel(BEHIND).0,
             wanted: watch::Sender::new(false),
             kernel: Arc::new(Mutex::new(kernel)),
+            proxy,
         }
     }
 
-    /// Takes part from now on: when this returns, the kernel reports what the filter lets pass.
+    /// Takes part from now on: when this returns, the kernel and the proxy report what the filter lets pass.
     pub fn subscribe(&self, filter: &MonitorFilter) -> Result<Subscription, ciliate_bpf::Error> {
         let wish = Wish::of(filter);
         let mut kernel = self.kernel();
@@ -108,6 +112,7 @@ impl Notices {
 
     fn tell(&self, kernel: &mut Kernel) -> Result<(), ciliate_bpf::Error> {
         let wish = kernel.wishes.sum();
+        self.proxy.set(if wish.requests { Interest::Requests } else { Interest::Nothing });
         let capture = if wish.bytes { kernel.capture } else { 0 };
         let told = kernel.watch.as_mut().map_or(Ok(()), |watch| watch.set(wish.kinds, capture));
         self.wanted

@@ -1,9 +1,11 @@
 //! The proxy, as the engine sees it: a process of its own that is started when a rule first needs it, is told of every change
 //! before the kernel is, and outlives the agent.
 
+mod attention;
 mod keeper;
 
-pub use keeper::Keeper;
+pub use attention::Attention;
+pub use keeper::{Keeper, News};
 
 use crate::failure::{Failure, Result};
 use ciliate_policy::rule_set::{Filter, FilterDigest};

@@ -27,7 +27,10 @@ pub use endpoint::{
 };
 pub use error::{ApiError, ClientError, Problem};
 pub use identity::{AddressEntry, AddressSource, IdentityEntry};
-pub use monitor::{Event, EventBody, EventKind, MonitorFilter, PacketEvent, PeerView, Verdict};
+pub use monitor::{
+    Content, Event, EventBody, EventKind, Message, MonitorFilter, PacketEvent, PeerView, RequestEvent,
+    RequestVerdict, Verdict,
+};
 pub use object::{
     ApplyRequest, ApplyResult, DeleteRequest, ObjectAction, ObjectRef, ObjectResult, ObjectView, SelectorRow,
     WaitReply, WaitRequest,

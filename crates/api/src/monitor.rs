@@ -1,4 +1,8 @@
-//! What the datapath and the agent report as it happens.
+//! What the datapath, the proxy and the agent report as it happens.
+
+mod request;
+
+pub use request::{Content, Message, RequestEvent, RequestVerdict};
 
 use crate::RuleView;
 use ciliate_types::{Direction, EndpointId, Identity, Labels, Protocol};
@@ -13,12 +17,14 @@ pub enum EventKind {
     Drop,
     Trace,
     PolicyVerdict,
+    L7,
     Agent,
     Lost,
 }
 
 impl EventKind {
-    pub const ALL: [Self; 5] = [Self::Drop, Self::Trace, Self::PolicyVerdict, Self::Agent, Self::Lost];
+    pub const ALL: [Self; 6] =
+        [Self::Drop, Self::Trace, Self::PolicyVerdict, Self::L7, Self::Agent, Self::Lost];
 }
 
 impl fmt::Display for EventKind {
@@ -27,6 +33,7 @@ impl fmt::Display for EventKind {
             Self::Drop => "drop",
             Self::Trace => "trace",
             Self::PolicyVerdict => "policy-verdict",
+            Self::L7 => "l7",
             Self::Agent => "agent",
             Self::Lost => "lost",
         })
@@ -38,7 +45,7 @@ impl FromStr for EventKind {
 
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|kind| kind.to_string() == text).ok_or_else(|| {
-            format!("event type {text:?} is unknown: write drop, trace, policy-verdict, agent or lost")
+            format!("event type {text:?} is unknown: write drop, trace, policy-verdict, l7, agent or lost")
         })
     }
 }
@@ -82,7 +89,7 @@ impl Event {
             EventBody::Drop { packet, .. }
             | EventBody::Trace { packet, .. }
             | EventBody::PolicyVerdict { packet, .. } => packet.hex = None,
-            EventBody::Agent { .. } | EventBody::Lost { .. } => {}
+            EventBody::L7(_) | EventBody::Agent { .. } | EventBody::Lost { .. } => {}
         }
         self
     }
@@ -108,6 +115,8 @@ pub enum EventBody {
         #[serde(flatten)]
         packet: Box<PacketEvent>,
     },
+    /// A request that the proxy judged, or the response to one.
+    L7(Box<RequestEvent>),
     /// Something the agent did.
     Agent {
         /// Such as `endpoint-created`, `policy-updated`.
@@ -119,7 +128,7 @@ pub enum EventBody {
     },
     Lost {
         count: u64,
-        /// `kernel` (the ring was full), `client` (this client could not follow).
+        /// `kernel` (the ring was full), `proxy` (it could not be followed), `client` (this client could not follow).
         place: String,
     },
 }
@@ -131,6 +140,7 @@ impl EventBody {
             Self::Drop { .. } => EventKind::Drop,
             Self::Trace { .. } => EventKind::Trace,
             Self::PolicyVerdict { .. } => EventKind::PolicyVerdict,
+            Self::L7(_) => EventKind::L7,
             Self::Agent { .. } => EventKind::Agent,
             Self::Lost { .. } => EventKind::Lost,
         }
@@ -142,7 +152,7 @@ impl EventBody {
             Self::Drop { packet, .. } | Self::Trace { packet, .. } | Self::PolicyVerdict { packet, .. } => {
                 Some(packet)
             }
-            Self::Agent { .. } | Self::Lost { .. } => None,
+            Self::L7(_) | Self::Agent { .. } | Self::Lost { .. } => None,
         }
     }
 }
@@ -228,6 +238,7 @@ impl MonitorFilter {
         }
         let (source, destination, at) = match (&event.body, event.body.packet()) {
             (_, Some(packet)) => (packet.source.endpoint, packet.destination.endpoint, packet.endpoint),
+            (EventBody::L7(seen), None) => (seen.source.endpoint, seen.destination.endpoint, None),
             (EventBody::Agent { endpoint, .. }, None) => (*endpoint, *endpoint, *endpoint),
             (_, None) => (None, None, None),
         };

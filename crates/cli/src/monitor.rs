@@ -1,6 +1,7 @@
-//! `ciliate monitor`: what the kernel and the agent report, as it happens.
+//! `ciliate monitor`: what the kernel, the proxy and the agent report, as it happens.
 
 mod line;
+mod request;
 
 use crate::{
     context::Context,
@@ -14,7 +15,7 @@ use std::io::{IsTerminal, stderr};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only events of this type: drop, trace, policy-verdict, agent, lost. May be repeated
+    /// Only events of this type: drop, trace, policy-verdict, l7, agent, lost. May be repeated
     #[arg(short = 't', long = "type", value_name = "TYPE", value_delimiter = ',')]
     types: Vec<EventKind>,
     /// Only what this endpoint sends, receives or judges. May be repeated

@@ -1,6 +1,6 @@
 //! Talking to a running proxy.
 
-use crate::message::{Answer, Record, Request};
+use crate::message::{Answer, Interest, Request};
 use std::{
     io::{self, BufRead as _, BufReader, Write as _},
     os::unix::net::UnixStream,
@@ -36,26 +36,20 @@ impl Client {
         }
     }
 
-    /// Records as they come, until the proxy ends.
-    pub fn watch(mut self) -> io::Result<impl Iterator<Item = io::Result<Record>>> {
-        self.send(&Request::Watch)?;
-        self.stream.get_ref().set_read_timeout(None)?;
-        Ok(std::iter::from_fn(move || {
-            loop {
-                match self.receive() {
-                    Ok(Some(Answer::Record(record))) => return Some(Ok(record)),
-                    Ok(Some(_)) => {}
-                    Ok(None) => return None,
-                    Err(error) => return Some(Err(error)),
-                }
-            }
-        }))
+    /// Becomes a watcher: what the proxy tells, as it comes, until it ends. What is wanted can be changed all the while.
+    pub fn watch(
+        mut self,
+        interest: Interest,
+    ) -> io::Result<(Switch, impl Iterator<Item = io::Result<Answer>>)> {
+        self.send(&Request::Watch(interest))?;
+        let stream = self.stream.get_ref();
+        stream.set_read_timeout(None)?;
+        let switch = Switch(stream.try_clone()?);
+        Ok((switch, std::iter::from_fn(move || self.receive().transpose())))
     }
 
     fn send(&mut self, request: &Request) -> io::Result<()> {
-        let mut line = serde_json::to_vec(request)?;
-        line.push(b'\n');
-        self.stream.get_mut().write_all(&line)
+        send(self.stream.get_ref(), request)
     }
 
     fn receive(&mut self) -> io::Result<Option<Answer>> {
@@ -65,4 +59,21 @@ impl Client {
             _ => Ok(Some(serde_json::from_slice(&line)?)),
         }
     }
+}
+
+/// Says what a watcher wants from now on.
+#[derive(Debug)]
+pub struct Switch(UnixStream);
+
+impl Switch {
+    /// In force when the watcher gets [`Answer::Done`].
+    pub fn set(&self, interest: Interest) -> io::Result<()> {
+        send(&self.0, &Request::Watch(interest))
+    }
+}
+
+fn send(mut stream: &UnixStream, request: &Request) -> io::Result<()> {
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line)
 }

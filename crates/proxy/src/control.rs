@@ -2,7 +2,7 @@
 
 use crate::{
     configuration::{self, Ready},
-    message::{Answer, Configuration, Request, Status},
+    message::{Answer, Configuration, Interest, Request, Status},
     shared::Shared,
     worker::{Question, Worker},
 };
@@ -79,7 +79,7 @@ impl Control {
         while reader.read_until(b'\n', &mut line)? > 0 {
             reader.get_mut().set_limit(LONGEST_REQUEST);
             match serde_json::from_slice(&line) {
-                Ok(Request::Watch) => return self.watch(stream),
+                Ok(Request::Watch(interest)) => return self.watch(stream, reader, interest),
                 Ok(request) => send(stream, &self.answer(request))?,
                 Err(error) => send(stream, &Answer::Failed(format!("not a request: {error}")))?,
             }
@@ -115,13 +115,14 @@ impl Control {
             }
             Request::HandOver => {
                 self.shared.drain();
+                self.shared.watchers.tell_of_successor();
                 Answer::Done
             }
             Request::End => {
                 tracing::info!("told to end");
                 std::process::exit(0)
             }
-            Request::Watch => Answer::Failed("watching takes a connection of its own".into()),
+            Request::Watch(_) => Answer::Failed("watching takes a connection of its own".into()),
         }
     }
 
@@ -170,15 +171,40 @@ impl Control {
             accepted: counters.accepted.load(Relaxed),
             requests: counters.verdicts(),
             faults: counters.faults(),
-            lost_records: counters.lost_records.load(Relaxed),
+            lost_records: self.shared.watchers.lost(),
         }
     }
 
-    fn watch(&self, stream: &UnixStream) -> io::Result<()> {
-        for record in self.shared.watch() {
-            send(stream, &Answer::Record(record))?;
-        }
-        Ok(())
+    /// Serves a watcher until it goes.
+    fn watch(
+        &self,
+        stream: &UnixStream,
+        mut requests: impl io::BufRead,
+        interest: Interest,
+    ) -> io::Result<()> {
+        let watchers = &self.shared.watchers;
+        let (watcher, outbox) = watchers.join();
+        std::thread::scope(|scope| {
+            let sending = std::thread::Builder::new()
+                .name("watcher".into())
+                .spawn_scoped(scope, || outbox.empty_into(stream));
+            let mut interest = Some(interest);
+            let mut line = Vec::new();
+            while let Some(wanted) = interest.take() {
+                watchers.set(&watcher, wanted);
+                line.clear();
+                // Whatever is not understood ends the connection, as its end does.
+                if requests.read_until(b'\n', &mut line).is_ok_and(|count| count > 0)
+                    && let Ok(Request::Watch(wanted)) = serde_json::from_slice(&line)
+                {
+                    interest = Some(wanted);
+                }
+            }
+            watchers.leave(&watcher);
+            drop(watcher);
+            stream.shutdown(std::net::Shutdown::Both)?;
+            sending.map(drop)
+        })
     }
 }
 

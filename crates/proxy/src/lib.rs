@@ -17,11 +17,12 @@ mod session;
 mod settings;
 mod shared;
 mod socket;
+mod watch;
 mod worker;
 
 pub mod message;
 
-pub use client::Client;
+pub use client::{Client, Switch};
 pub use settings::{Limits, Settings};
 
 use ciliate_abi::Listener;

@@ -17,8 +17,9 @@ pub enum Request {
     Status,
     Connections,
     Configuration,
-    /// Sends a [`Record`] for each request from now on.
-    Watch,
+    /// From the first of these on, the connection is a watcher's: it gets [`Answer::Done`] for each, and what it wants as it
+    /// happens.
+    Watch(Interest),
     /// Another process has taken the new connections over: end when the last connection does.
     HandOver,
     /// End now, with every connection.
@@ -33,8 +34,23 @@ pub enum Answer {
     Connections(Vec<ConnectionInfo>),
     Configuration(Configuration),
     Record(Record),
+    /// So many records this watcher has missed, being too slow.
+    Lost(u64),
+    /// To a watcher: another process has taken the new connections over, and listens at the same path.
+    HandedOver,
     /// Nothing has changed.
     Failed(String),
+}
+
+/// What a watcher wants to be told of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Interest {
+    /// Nothing but the end of the process, which the connection tells.
+    #[default]
+    Nothing,
+    /// A [`Record`] for each request and each response.
+    Requests,
 }
 
 /// Everything the proxy has to know besides the kernel's maps.
@@ -136,12 +152,13 @@ pub enum Parser {
     Tcp,
 }
 
-/// One request and what became of it.
+/// One request, or the response to one, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
     /// Nanoseconds since 1970.
     pub time: u64,
+    pub message: Message,
     pub client: SocketAddr,
     pub server: SocketAddr,
     pub client_identity: Identity,
@@ -154,6 +171,16 @@ pub struct Record {
     /// The kernel's number of the rule that decided; 0 = none allowed it.
     pub rule: u32,
     pub what: What,
+    /// Of a response: nanoseconds since the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Message {
+    Request,
+    Response,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -180,6 +207,9 @@ pub enum What {
         method: String,
         path: String,
         host: String,
+        /// Of the answer, where there is one already.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<u16>,
     },
     /// Malformed, for the named reason.
     Malformed {

@@ -14,7 +14,7 @@ use crate::{
     shared::Shared,
 };
 use ciliate_http::Scratch;
-use std::ops::Range;
+use std::{ops::Range, time::Instant};
 
 /// A connection as its protocol reads it.
 #[derive(Debug)]
@@ -34,6 +34,24 @@ pub struct Surroundings<'a> {
     pub to_client: &'a mut Vec<u8>,
     /// Told of each request.
     pub tell: &'a mut dyn FnMut(Decided, &dyn Fn() -> What),
+    /// Told of responses to requests that were remembered.
+    pub answered: &'a mut dyn FnMut(&Asked),
+    pub watched: Watched,
+}
+
+/// Whether anybody wants to know of requests, so that they are worth remembering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watched {
+    No,
+    Yes,
+}
+
+/// A request that waits for its response.
+#[derive(Debug)]
+pub struct Asked {
+    pub decided: Decided,
+    pub what: What,
+    pub at: Instant,
 }
 
 /// What to do with bytes that came in: first pass on `forward`, then what was put into the buffers.

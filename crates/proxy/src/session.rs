@@ -3,8 +3,8 @@
 use crate::{
     gate::{Decided, Gate},
     half::{Half, Read},
-    message::{ConnectionInfo, Record, What},
-    protocol::{End, Next, Protocol, Step, Surroundings},
+    message::{ConnectionInfo, Message, Record, What},
+    protocol::{Asked, End, Next, Protocol, Step, Surroundings, Watched},
     shared::Shared,
     socket,
 };
@@ -312,12 +312,18 @@ impl Session {
         bench.to_server.clear();
         bench.to_client.clear();
         let Self { protocol, gate, from, to, requests, .. } = self;
+        let watched = if shared.watchers.wanted() { Watched::Yes } else { Watched::No };
         let mut tell = |decided: Decided, what: &dyn Fn() -> What| {
             *requests = requests.saturating_add(1);
             shared.counters.verdict(decided.verdict);
-            if shared.is_watched() {
-                shared.tell(&record(gate, *from, *to, decided, what()));
+            if watched == Watched::Yes {
+                shared.watchers.tell(&record(gate, *from, *to, decided, what()));
             }
+        };
+        let mut answered = |asked: &Asked| {
+            let latency = u64::try_from(asked.at.elapsed().as_nanos()).ok();
+            let told = record(gate, *from, *to, asked.decided, asked.what.clone());
+            shared.watchers.tell(&Record { message: Message::Response, latency, ..told });
         };
         let mut around = Surroundings {
             gate,
@@ -325,6 +331,8 @@ impl Session {
             to_server: &mut bench.to_server,
             to_client: &mut bench.to_client,
             tell: &mut tell,
+            answered: &mut answered,
+            watched,
         };
         match origin {
             Origin::Client => protocol.client(input, &mut around),
@@ -408,6 +416,7 @@ fn record(gate: &Gate, client: SocketAddr, server: SocketAddr, decided: Decided,
     let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     Record {
         time: u64::try_from(time.as_nanos()).unwrap_or(u64::MAX),
+        message: Message::Request,
         client,
         server,
         client_identity: gate.client_identity,
@@ -418,5 +427,6 @@ fn record(gate: &Gate, client: SocketAddr, server: SocketAddr, decided: Decided,
         direction: decided.side,
         rule: decided.rule,
         what,
+        latency: None,
     }
 }

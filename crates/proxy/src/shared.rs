@@ -1,10 +1,6 @@
 //! What all threads of the proxy share.
 
-use crate::{
-    configuration::Ready,
-    message::{Record, Verdict},
-    settings::Settings,
-};
+use crate::{configuration::Ready, message::Verdict, settings::Settings, watch::Watchers};
 use ciliate_bpf::View;
 use ciliate_kafka::TopicIds;
 use ciliate_types::Identity;
@@ -14,7 +10,6 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     time::Instant,
 };
@@ -23,8 +18,6 @@ use std::{
 const TOPIC_IDS: usize = 10_000;
 /// Pairs of identities whose topic ids are remembered while no connection needs them.
 const TOPIC_PAIRS: usize = 256;
-/// Records that wait for one watcher.
-const WATCH_QUEUE: usize = 16_384;
 
 pub struct Shared {
     pub settings: Settings,
@@ -32,14 +25,13 @@ pub struct Shared {
     pub view: View,
     topics: Mutex<HashMap<(Identity, Identity), Arc<TopicIds>>>,
     pub counters: Counters,
+    pub watchers: Watchers,
     pub started: Instant,
     /// The listening sockets' port.
     pub port: u16,
     ready: RwLock<Arc<Ready>>,
     /// Grows with each change of configuration or policy: gates of an older one are asked for anew.
     generation: AtomicU64,
-    watchers: Mutex<Vec<SyncSender<Record>>>,
-    watched: AtomicBool,
     /// Wakes each worker.
     bells: Mutex<Vec<Arc<EventFd>>>,
     /// New connections are somebody else's now.
@@ -54,7 +46,6 @@ pub struct Counters {
     denied: AtomicU64,
     audited: AtomicU64,
     refused: AtomicU64,
-    pub lost_records: AtomicU64,
     faults: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -101,12 +92,11 @@ impl Shared {
             view,
             topics: Mutex::default(),
             counters: Counters::default(),
+            watchers: Watchers::default(),
             started: Instant::now(),
             port,
             ready: RwLock::new(Arc::new(ready)),
             generation: AtomicU64::new(1),
-            watchers: Mutex::default(),
-            watched: AtomicBool::new(false),
             bells: Mutex::default(),
             draining: AtomicBool::new(false),
         }
@@ -169,32 +159,5 @@ impl Shared {
             pairs.retain(|_, ids| Arc::strong_count(ids) > 1);
         }
         Arc::clone(pairs.entry((client, server)).or_insert_with(|| Arc::new(TopicIds::new(TOPIC_IDS))))
-    }
-
-    /// Whether anybody wants records.
-    #[must_use]
-    pub fn is_watched(&self) -> bool {
-        self.watched.load(Relaxed)
-    }
-
-    pub fn watch(&self) -> Receiver<Record> {
-        let (sender, receiver) = sync_channel(WATCH_QUEUE);
-        self.watchers.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
-        self.watched.store(true, Relaxed);
-        receiver
-    }
-
-    /// Tells all watchers; what one has no room for is counted.
-    pub fn tell(&self, record: &Record) {
-        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
-        watchers.retain(|watcher| match watcher.try_send(record.clone()) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_)) => {
-                self.counters.lost_records.fetch_add(1, Relaxed);
-                true
-            }
-            Err(TrySendError::Disconnected(_)) => false,
-        });
-        self.watched.store(!watchers.is_empty(), Relaxed);
     }
 }

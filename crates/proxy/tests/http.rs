@@ -15,7 +15,7 @@ mod node;
 mod proxy;
 
 use ciliate_policy::rule_set::{Action, Peer, RuleSet};
-use ciliate_proxy::message::{Request, Verdict, What};
+use ciliate_proxy::message::{Message, Request, Verdict, What};
 use ciliate_types::{HttpRule, L7Rules};
 use node::{SURELY, connect, on_node, rules};
 use proxy::{Proxy, filter, serve};
@@ -70,20 +70,28 @@ fn only_the_allowed_call_reaches_the_server() {
         let requests: Vec<_> = seen.try_iter().collect();
         assert_eq!(requests.len(), 4);
         assert!(requests.iter().all(|head| head.starts_with("POST /v1/request-landing ")), "{requests:?}");
-        let verdicts: Vec<_> = records.iter().take(3).map(|r| (r.verdict, r.rule, r.what)).collect();
-        let what = |method: &str, path: &str| What::Http {
+        let told: Vec<_> = records.iter().take(5).collect();
+        let seen = |record: &ciliate_proxy::message::Record| {
+            (record.message, record.verdict, record.rule, record.what.clone())
+        };
+        let told_of: Vec<_> = told.iter().map(seen).collect();
+        let what = |method: &str, path: &str, status| What::Http {
             method: method.into(),
             path: path.into(),
             host: "deathstar".into(),
+            status,
         };
         assert_eq!(
-            verdicts,
+            told_of,
             [
-                (Verdict::Forwarded, 7, what("POST", "/v1/request-landing")),
-                (Verdict::Denied, 0, what("PUT", "/v1/exhaust-port")),
-                (Verdict::Forwarded, 7, what("POST", "/v1/request-landing")),
+                (Message::Request, Verdict::Forwarded, 7, what("POST", "/v1/request-landing", None)),
+                (Message::Response, Verdict::Forwarded, 7, what("POST", "/v1/request-landing", Some(200))),
+                (Message::Request, Verdict::Denied, 0, what("PUT", "/v1/exhaust-port", Some(403))),
+                (Message::Request, Verdict::Forwarded, 7, what("POST", "/v1/request-landing", None)),
+                (Message::Response, Verdict::Forwarded, 7, what("POST", "/v1/request-landing", Some(200))),
             ]
         );
+        assert!(told.iter().all(|record| record.latency.is_some() == (record.message == Message::Response)));
     });
 }
 

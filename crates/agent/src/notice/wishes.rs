@@ -1,4 +1,4 @@
-//! What watchers want of the kernel, summed up.
+//! What watchers want of the kernel and of the proxy, summed up.
 
 use ciliate_abi::watched;
 use ciliate_api::{EventKind, MonitorFilter};
@@ -6,10 +6,12 @@ use ciliate_api::{EventKind, MonitorFilter};
 /// What one watcher wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wish {
-    /// [`watched`].
+    /// Of the kernel: [`watched`].
     pub kinds: u32,
     /// Whether with the first bytes of each packet.
     pub bytes: bool,
+    /// Whether what the proxy reads.
+    pub requests: bool,
 }
 
 impl Wish {
@@ -18,7 +20,8 @@ impl Wish {
             true => watched::ALL,
             false => filter.types.iter().fold(0, |kinds, kind| kinds | bits(*kind)),
         };
-        Self { kinds, bytes: filter.hex && kinds != 0 }
+        let requests = filter.types.is_empty() || filter.types.contains(&EventKind::L7);
+        Self { kinds, bytes: filter.hex && kinds != 0, requests }
     }
 }
 
@@ -27,7 +30,7 @@ fn bits(kind: EventKind) -> u32 {
         EventKind::Drop => watched::DROPS,
         EventKind::Trace => watched::TRACES,
         EventKind::PolicyVerdict => watched::VERDICTS,
-        EventKind::Agent | EventKind::Lost => 0,
+        EventKind::L7 | EventKind::Agent | EventKind::Lost => 0,
     }
 }
 
@@ -50,6 +53,7 @@ impl Wishes {
         self.0.iter().fold(Wish::default(), |sum, wish| Wish {
             kinds: sum.kinds | wish.kinds,
             bytes: sum.bytes || wish.bytes,
+            requests: sum.requests || wish.requests,
         })
     }
 }
@@ -59,23 +63,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_is_asked_for_what_somebody_still_wants() {
+    fn asked_for_is_what_somebody_still_wants() {
         let wish = |types: &[EventKind], hex| {
             Wish::of(&MonitorFilter { types: types.to_vec(), hex, ..MonitorFilter::default() })
         };
+        let sum = |kinds, bytes, requests| Wish { kinds, bytes, requests };
         let mut wishes = Wishes::default();
-        assert_eq!(wishes.sum(), Wish { kinds: 0, bytes: false });
+        assert_eq!(wishes.sum(), Wish::default());
         let (drops, everything) = (wish(&[EventKind::Drop], false), wish(&[], true));
         let agent = wish(&[EventKind::Agent, EventKind::Lost], true);
-        for added in [drops, agent, everything, drops] {
+        let requests = wish(&[EventKind::L7], true);
+        for added in [drops, agent, everything, requests, drops] {
             wishes.add(added);
         }
-        assert_eq!(wishes.sum(), Wish { kinds: watched::ALL, bytes: true });
+        assert_eq!(wishes.sum(), sum(watched::ALL, true, true));
         wishes.remove(everything);
-        assert_eq!(wishes.sum(), Wish { kinds: watched::DROPS, bytes: false });
+        assert_eq!(wishes.sum(), sum(watched::DROPS, false, true));
+        wishes.remove(requests);
+        assert_eq!(wishes.sum(), sum(watched::DROPS, false, false));
         wishes.remove(drops);
-        assert_eq!(wishes.sum(), Wish { kinds: watched::DROPS, bytes: false });
+        assert_eq!(wishes.sum(), sum(watched::DROPS, false, false));
         wishes.remove(drops);
-        assert_eq!(wishes.sum(), Wish { kinds: 0, bytes: false });
+        assert_eq!(wishes.sum(), Wish::default());
     }
 }

@@ -1,10 +1,10 @@
 //! Keeps the proxy's process running, from when it is first needed until it is ended.
 
-use super::Proxy;
+use super::{Attention, Proxy};
 use ciliate_api::settings::{Config, Resolved};
 use ciliate_proxy::{
     Client,
-    message::{Configuration, Record, Request},
+    message::{Answer, Configuration, Interest, Record, Request},
 };
 use std::{
     env, fs, io,
@@ -31,7 +31,21 @@ pub struct Keeper {
     launch: Arc<Launch>,
     wanted: Arc<AtomicBool>,
     watching: bool,
-    records: Arc<dyn Fn(Record) + Send + Sync>,
+    listener: Listener,
+}
+
+/// What a proxy tells while somebody wants to know of requests.
+pub enum News {
+    Record(Record),
+    /// So many records that it had no room for.
+    Lost(u64),
+}
+
+/// Hears what proxies tell.
+#[derive(Clone)]
+struct Listener {
+    attention: Attention,
+    news: Arc<dyn Fn(News) + Send + Sync>,
 }
 
 /// How to start and reach the process.
@@ -43,11 +57,12 @@ struct Launch {
 }
 
 impl Keeper {
-    /// `records` gets what the proxy tells of requests.
+    /// `news` gets what the proxy tells of requests.
     pub fn new(
         config: &Config,
         settings: &[Resolved],
-        records: impl Fn(Record) + Send + Sync + 'static,
+        attention: Attention,
+        news: impl Fn(News) + Send + Sync + 'static,
     ) -> Self {
         let flags = settings
             .iter()
@@ -55,7 +70,12 @@ impl Keeper {
             .map(|resolved| format!("--{}={}", resolved.setting.name, resolved.value))
             .collect();
         let launch = Launch { socket: config.proxy_socket(), log: config.run_dir.join("proxy.log"), flags };
-        Self { launch: Arc::new(launch), wanted: Arc::default(), watching: false, records: Arc::new(records) }
+        Self {
+            launch: Arc::new(launch),
+            wanted: Arc::default(),
+            watching: false,
+            listener: Listener { attention, news: Arc::new(news) },
+        }
     }
 
     /// Has the process watched over from now on.
@@ -64,14 +84,17 @@ impl Keeper {
         if self.watching {
             return Ok(());
         }
-        let (launch, wanted, records) =
-            (Arc::clone(&self.launch), Arc::clone(&self.wanted), Arc::clone(&self.records));
+        let (launch, wanted, listener) =
+            (Arc::clone(&self.launch), Arc::clone(&self.wanted), self.listener.clone());
         thread::Builder::new().name("proxy".into()).spawn(move || {
             while wanted.load(Ordering::Acquire) {
-                let watched = launch.reach().and_then(Client::watch);
+                let watched = launch.reach().and_then(|client| client.watch(Interest::Nothing));
                 match watched {
                     // Until it ends, which is noticed at once.
-                    Ok(all) => all.map_while(Result::ok).for_each(|record| records(record)),
+                    Ok((switch, told)) => {
+                        let id = listener.attention.begin(switch);
+                        listener.clone().hear(id, told);
+                    }
                     Err(error) => {
                         tracing::error!(%error, "the proxy does not run: what needs it is refused");
                         thread::sleep(PAUSE);
@@ -81,6 +104,30 @@ impl Keeper {
         })?;
         self.watching = true;
         Ok(())
+    }
+}
+
+impl Listener {
+    /// Until the proxy ends or has a successor; what an old one still has to tell is heard on the side.
+    fn hear(self, id: u64, mut told: impl Iterator<Item = io::Result<Answer>> + Send + 'static) {
+        while let Some(Ok(answer)) = told.next() {
+            match answer {
+                Answer::Record(record) => (self.news)(News::Record(record)),
+                Answer::Lost(count) => (self.news)(News::Lost(count)),
+                Answer::Done => self.attention.heard(id),
+                Answer::HandedOver => {
+                    let (attention, rest) = (self.attention.clone(), move || self.hear(id, told));
+                    if let Err(error) = thread::Builder::new().name("proxy-rest".into()).spawn(rest) {
+                        tracing::warn!(%error, "what the old proxy still tells is not heard");
+                        attention.end(id);
+                    }
+                    return;
+                }
+                Answer::Status(_) | Answer::Connections(_) | Answer::Configuration(_) | Answer::Failed(_) => {
+                }
+            }
+        }
+        self.attention.end(id);
     }
 }
 

@@ -37,14 +37,19 @@ pub fn event(event: &Event, detail: Detail, page: &Page) -> String {
             )
         }
         EventBody::PolicyVerdict { verdict, packet } => policy_verdict(*verdict, packet, page),
+        EventBody::L7(seen) => super::request::line(seen, page),
         EventBody::Agent { subject, message, endpoint: _ } => format!(">> {subject}: {message}"),
         EventBody::Lost { count, place } => {
             page.paint(&format!("** {count} events lost ({place})"), Tone::Doubtful)
         }
     };
     text.push('\n');
-    if let (Detail::Verbose, Some(packet)) = (detail, event.body.packet()) {
-        text.push_str(&particulars(event, packet));
+    if detail == Detail::Verbose {
+        match (&event.body, event.body.packet()) {
+            (_, Some(packet)) => text.push_str(&particulars(event, packet)),
+            (EventBody::L7(seen), None) => text.push_str(&super::request::particulars(event, seen)),
+            (_, None) => {}
+        }
     }
     if let Some(hex) = event.body.packet().and_then(|packet| packet.hex.as_ref()) {
         text.push_str(&dump(hex));
@@ -111,10 +116,6 @@ fn summary(packet: &PacketEvent) -> String {
 
 /// Time, both sides and the rule's description, indented.
 fn particulars(event: &Event, packet: &PacketEvent) -> String {
-    let side = |title: &str, peer: &PeerView| {
-        let name = peer.name.as_deref().unwrap_or("-");
-        format!("    {title:<12} {name} [{}]\n", peer.labels)
-    };
     let mut text = format!("    {:<12} {:.6}, {} bytes\n", "time", event.time, packet.length);
     text.push_str(&side("source", &packet.source));
     text.push_str(&side("destination", &packet.destination));
@@ -122,6 +123,11 @@ fn particulars(event: &Event, packet: &PacketEvent) -> String {
         text.push_str(&format!("    {:<12} {}\n", "because", rule.description));
     }
     text
+}
+
+pub fn side(title: &str, peer: &PeerView) -> String {
+    let name = peer.name.as_deref().unwrap_or("-");
+    format!("    {title:<12} {name} [{}]\n", peer.labels)
 }
 
 /// Sixteen bytes a line: offset, bytes, and what of them can be printed.

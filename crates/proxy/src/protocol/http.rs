@@ -1,6 +1,6 @@
 //! HTTP/1 and, if the client begins so, HTTP/2.
 
-use super::{End, Next, Step, Surroundings};
+use super::{Asked, End, Next, Step, Surroundings, Watched};
 use crate::{
     gate::{Decided, Gate},
     message::{Side, Verdict, What},
@@ -10,7 +10,7 @@ use ciliate_http::{
     h1::{self, ClientEnd, Decision, Rejudged, ServerEnd},
     h2::{self, Spoken},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 #[derive(Debug)]
 pub struct Http {
@@ -22,8 +22,8 @@ pub struct Http {
 enum Version {
     /// The client has not said enough.
     Unknown,
-    One(Box<h1::Connection<()>>),
-    Two(Box<h2::Connection<()>>),
+    One(Box<h1::Connection<Token>>),
+    Two(Box<h2::Connection<Token>>),
 }
 
 impl Http {
@@ -52,6 +52,9 @@ impl Http {
             Version::Unknown => return Step::nothing(Next::Wait),
             Version::One(connection) => {
                 let step = connection.server(input, around.to_client);
+                if let Some(response) = step.response {
+                    answered(around.answered, response.token, response.status);
+                }
                 let next = match step.next {
                     h1::ServerNext::More => Next::More,
                     h1::ServerNext::Again => Next::Again,
@@ -62,7 +65,9 @@ impl Http {
                 (step.consumed, step.forward, next)
             }
             Version::Two(connection) => {
-                let step = connection.server(input, around.to_client, |_response| {});
+                let step = connection.server(input, around.to_client, |response| {
+                    answered(around.answered, response.token, response.status);
+                });
                 let next = match step.next {
                     h2::ServerNext::More => Next::More,
                     h2::ServerNext::Again => Next::Again,
@@ -131,10 +136,11 @@ impl Http {
     }
 }
 
-fn client_one(connection: &mut h1::Connection<()>, input: &[u8], around: &mut Surroundings<'_>) -> Step {
-    let Surroundings { gate, scratch, to_server, to_client, tell } = around;
-    let step = connection.client(input, to_server, to_client, |request| judge(gate, scratch, tell, request));
-    let last = |connection: &h1::Connection<()>| match connection.outstanding() {
+fn client_one(connection: &mut h1::Connection<Token>, input: &[u8], around: &mut Surroundings<'_>) -> Step {
+    let Surroundings { gate, scratch, to_server, to_client, tell, watched, .. } = around;
+    let step = connection
+        .client(input, to_server, to_client, |request| judge(gate, scratch, tell, *watched, request));
+    let last = |connection: &h1::Connection<Token>| match connection.outstanding() {
         0 => Next::Finish,
         _ => Next::Deaf,
     };
@@ -155,9 +161,10 @@ fn client_one(connection: &mut h1::Connection<()>, input: &[u8], around: &mut Su
     Step { consumed: step.consumed, forward: step.forward, next }
 }
 
-fn client_two(connection: &mut h2::Connection<()>, input: &[u8], around: &mut Surroundings<'_>) -> Step {
-    let Surroundings { gate, scratch, to_server, to_client, tell } = around;
-    let step = connection.client(input, to_server, to_client, |request| judge(gate, scratch, tell, request));
+fn client_two(connection: &mut h2::Connection<Token>, input: &[u8], around: &mut Surroundings<'_>) -> Step {
+    let Surroundings { gate, scratch, to_server, to_client, tell, watched, .. } = around;
+    let step = connection
+        .client(input, to_server, to_client, |request| judge(gate, scratch, tell, *watched, request));
     if let Some(refusal) = step.refused {
         refused(tell, refusal);
     }
@@ -175,13 +182,37 @@ fn client_two(connection: &mut h2::Connection<()>, input: &[u8], around: &mut Su
 
 type Tell<'a> = dyn FnMut(Decided, &dyn Fn() -> What) + 'a;
 
-fn judge(gate: &Gate, scratch: &mut Scratch, tell: &mut Tell<'_>, request: &Request<'_>) -> Decision<()> {
+/// What comes back with a response, if anybody wants to know.
+type Token = Option<Box<Asked>>;
+
+fn judge(
+    gate: &Gate,
+    scratch: &mut Scratch,
+    tell: &mut Tell<'_>,
+    watched: Watched,
+    request: &Request<'_>,
+) -> Decision<Token> {
     let mut edits = Vec::new();
     let decided = gate.http(request, scratch, &mut edits);
-    tell(decided, &|| what(request));
     match decided.verdict {
-        Verdict::Forwarded | Verdict::Audited => Decision::Allow { token: (), edits },
-        Verdict::Denied | Verdict::Refused => Decision::Deny,
+        Verdict::Forwarded | Verdict::Audited => {
+            tell(decided, &|| what(request, None));
+            let asked = || Box::new(Asked { decided, what: what(request, None), at: Instant::now() });
+            Decision::Allow { token: (watched == Watched::Yes).then(asked), edits }
+        }
+        Verdict::Denied | Verdict::Refused => {
+            tell(decided, &|| what(request, Some(403)));
+            Decision::Deny
+        }
+    }
+}
+
+fn answered(tell: &mut dyn FnMut(&Asked), token: Token, found: u16) {
+    if let Some(mut asked) = token {
+        if let What::Http { status, .. } = &mut asked.what {
+            *status = Some(found);
+        }
+        tell(&asked);
     }
 }
 
@@ -190,7 +221,7 @@ fn refused(tell: &mut Tell<'_>, refusal: Refusal) {
     tell(decided, &|| What::Malformed { reason: refusal.name().to_owned() });
 }
 
-fn what(request: &Request<'_>) -> What {
+fn what(request: &Request<'_>, status: Option<u16>) -> What {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    What::Http { method: text(request.method), path: text(request.path), host: text(request.host) }
+    What::Http { method: text(request.method), path: text(request.path), host: text(request.host), status }
 }

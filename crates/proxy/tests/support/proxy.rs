@@ -3,7 +3,7 @@
 use crate::node::{Endpoint, Node, SURELY, listen};
 use ciliate_proxy::{
     Client, Limits, Settings,
-    message::{Answer, Configuration, Digest, Filter, FilterRule, Record, Request, Status},
+    message::{Answer, Configuration, Digest, Filter, FilterRule, Interest, Record, Request, Status},
 };
 use ciliate_types::L7Rules;
 use std::{
@@ -59,17 +59,19 @@ impl Proxy {
 
     pub fn watch(&self) -> Receiver<Record> {
         let (sender, receiver) = channel();
-        let records = Client::connect(&self.socket).unwrap().watch().unwrap();
+        let (switch, mut answers) = Client::connect(&self.socket).unwrap().watch(Interest::Nothing).unwrap();
+        assert!(matches!(answers.next(), Some(Ok(Answer::Done))));
+        switch.set(Interest::Requests).unwrap();
+        assert!(matches!(answers.next(), Some(Ok(Answer::Done))));
         std::thread::spawn(move || {
-            for record in records.map_while(Result::ok) {
-                if sender.send(record).is_err() {
+            for answer in answers.map_while(Result::ok) {
+                if let Answer::Record(record) = answer
+                    && sender.send(record).is_err()
+                {
                     return;
                 }
             }
         });
-        // The proxy has read the line when it answers the next one.
-        self.status();
-        std::thread::sleep(Duration::from_millis(50));
         receiver
     }
 

@@ -82,7 +82,7 @@ impl World {
             kernel,
             proxy: Box::new(NoProxy),
             store,
-            notices: Notices::new(None, 0),
+            notices: Notices::new(None, 0, crate::proxy::Attention::default()),
         });
         engine.restore()?;
         self.engine = Some(engine);
