@@ -114,6 +114,9 @@ impl Control {
                 Answer::Configuration(self.known.lock().unwrap_or_else(PoisonError::into_inner).clone())
             }
             Request::HandOver => {
+                tracing::info!(
+                    "another proxy takes the new connections: those of this one may go on to their end"
+                );
                 self.shared.drain();
                 self.shared.watchers.tell_of_successor();
                 Answer::Done

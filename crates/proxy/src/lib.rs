@@ -4,12 +4,15 @@
 //! ([`gate`]), connects on in the client's name, and shows every byte to a protocol ([`protocol`]) before it goes on. It
 //! needs the agent for changes only: its configuration is on disk, and policy lies in pinned maps.
 //!
-//!     listener -> worker -> session { client's half | protocol + gate | server's half }
-//!     agent -> control -> configuration -> shared -> every session's next request
+//! ```text
+//! listener -> worker -> session { client's half | protocol + gate | server's half }
+//! agent -> control -> configuration -> shared -> every session's next request
+//! ```
 
 mod client;
 mod configuration;
 mod control;
+mod descriptors;
 mod gate;
 mod half;
 mod protocol;
@@ -57,6 +60,7 @@ pub enum Error {
 /// # Errors
 /// What keeps it from starting.
 pub fn run(settings: Settings, ready: impl FnOnce()) -> Result<(), Error> {
+    let settings = descriptors::fit(settings);
     let view = View::open(&settings.bpf_root)?;
     let listeners = Listeners::open(&settings.bpf_root)?;
     let at = |source| Error::Configuration { path: settings.state_dir.clone(), source };
@@ -84,15 +88,25 @@ pub fn run(settings: Settings, ready: impl FnOnce()) -> Result<(), Error> {
     }
     drop(first);
     control.listen().map_err(|source| Error::Control { path, source })?;
-    if let Some(mut predecessor) = predecessor
-        && let Err(error) = predecessor.ask(&message::Request::HandOver)
-    {
-        tracing::debug!(%error, "the proxy before this one has gone");
+    if let Some(mut predecessor) = predecessor {
+        match predecessor.ask(&message::Request::HandOver) {
+            Ok(_) => tracing::info!("new connections come here; the proxy before keeps its own"),
+            Err(error) => tracing::info!(%error, "the proxy before this one has gone"),
+        }
     }
+    tracing::info!(
+        process = std::process::id(),
+        workers = workers.len(),
+        port,
+        filters = shared.ready().1.len(),
+        connections = shared.settings.limits.connections,
+        "ready"
+    );
     ready();
     loop {
         std::thread::park_timeout(std::time::Duration::from_millis(200));
         if shared.is_draining() && workers.iter().all(Worker::is_finished) {
+            tracing::info!("the last connection has ended");
             return Ok(());
         }
     }

@@ -53,7 +53,7 @@ fn every_path_takes_the_methods_of_the_table_and_no_other() {
         requests,
         state,
         maps: Arc::new(NoMaps),
-        notices: Notices::new(None, 0),
+        notices: Notices::new(None, 0, crate::proxy::Attention::default()),
         node: Node::new(&config),
         shutdown: shutdown_channel(),
     };

@@ -11,10 +11,7 @@ use std::{
     os::unix::process::CommandExt as _,
     path::PathBuf,
     process::{Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -29,7 +26,6 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// The process and who watches over it.
 pub struct Keeper {
     launch: Arc<Launch>,
-    wanted: Arc<AtomicBool>,
     watching: bool,
     listener: Listener,
 }
@@ -54,6 +50,8 @@ struct Launch {
     log: PathBuf,
     /// The agent's settings that are not the default ones, as flags.
     flags: Vec<String>,
+    /// Whether there is to be one; locked while one is started or ended.
+    wanted: Mutex<bool>,
 }
 
 impl Keeper {
@@ -69,10 +67,14 @@ impl Keeper {
             .filter(|resolved| resolved.value != resolved.setting.default)
             .map(|resolved| format!("--{}={}", resolved.setting.name, resolved.value))
             .collect();
-        let launch = Launch { socket: config.proxy_socket(), log: config.run_dir.join("proxy.log"), flags };
+        let launch = Launch {
+            socket: config.proxy_socket(),
+            log: config.run_dir.join("proxy.log"),
+            flags,
+            wanted: Mutex::new(false),
+        };
         Self {
             launch: Arc::new(launch),
-            wanted: Arc::default(),
             watching: false,
             listener: Listener { attention, news: Arc::new(news) },
         }
@@ -80,14 +82,12 @@ impl Keeper {
 
     /// Has the process watched over from now on.
     fn watch(&mut self) -> io::Result<()> {
-        self.wanted.store(true, Ordering::Release);
         if self.watching {
             return Ok(());
         }
-        let (launch, wanted, listener) =
-            (Arc::clone(&self.launch), Arc::clone(&self.wanted), self.listener.clone());
+        let (launch, listener) = (Arc::clone(&self.launch), self.listener.clone());
         thread::Builder::new().name("proxy".into()).spawn(move || {
-            while wanted.load(Ordering::Acquire) {
+            while *launch.wanted() {
                 let watched = launch.reach().and_then(|client| client.watch(Interest::Nothing));
                 match watched {
                     // Until it ends, which is noticed at once.
@@ -133,11 +133,13 @@ impl Listener {
 
 impl Proxy for Keeper {
     fn learn(&mut self, configuration: &Configuration) -> io::Result<()> {
+        *self.launch.wanted() = true;
         self.launch.reach()?.ask(&Request::Learn(configuration.clone()))?;
         self.watch()
     }
 
     fn configure(&mut self, configuration: &Configuration) -> io::Result<()> {
+        *self.launch.wanted() = true;
         self.launch.reach()?.ask(&Request::Configure(configuration.clone()))?;
         self.watch()
     }
@@ -147,7 +149,8 @@ impl Proxy for Keeper {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        self.wanted.store(false, Ordering::Release);
+        let mut wanted = self.launch.wanted();
+        *wanted = false;
         match Client::connect(&self.launch.socket) {
             Ok(mut client) => match client.ask(&Request::End) {
                 // It ends at once, before or after its answer.
@@ -159,10 +162,14 @@ impl Proxy for Keeper {
             Err(error) if gone(&error) => {}
             Err(error) => return Err(error),
         }
-        match fs::remove_file(&self.launch.socket) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(()),
+        let Launch { socket, log, .. } = &*self.launch;
+        for left in [socket, &socket.with_extension("new"), log] {
+            match fs::remove_file(left) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
         }
+        Ok(())
     }
 }
 
@@ -174,9 +181,20 @@ impl Launch {
     /// A connection to the running process, which is started if there is none.
     fn reach(&self) -> io::Result<Client> {
         match Client::connect(&self.socket) {
-            Err(error) if gone(&error) => self.start(),
+            Err(error) if gone(&error) => {
+                let wanted = self.wanted();
+                match Client::connect(&self.socket) {
+                    // Unless another thread has started one, or ended the last one, meanwhile.
+                    Err(error) if gone(&error) && *wanted => self.start(),
+                    reached => reached,
+                }
+            }
             reached => reached,
         }
+    }
+
+    fn wanted(&self) -> MutexGuard<'_, bool> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// It leads a session of its own: what ends the agent does not end it.
