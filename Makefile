@@ -34,7 +34,7 @@ test: ## every test; WITH_LINT=1 adds format and clippy
 	@scripts/test $(if $(WITH_LINT),--lint)
 
 .PHONY: test-kernels
-test-kernels: ## the kernel-facing tests on Debian's 6.1 kernel in QEMU; ten to twenty minutes
+test-kernels: ## the kernel-facing tests on Debian's 6.1 kernel in QEMU; ten to twenty-five minutes
 	@scripts/setup kernels
 	@scripts/test-kernels
 

@@ -255,9 +255,9 @@ fn ten_thousand_rules_are_enforced_or_refused_as_a_whole() {
         assert!(written.lines().count() >= 10_000, "{} entries", written.lines().count());
         // With room for fewer entries in the kernel, it is refused as a whole, and the setting to raise is named.
         stage.done(&["down", "--keep"]);
-        let (_, error) = stage.fails(&["up", "--map-size-policy=5000"]);
+        let (_, error) = stage.fails(&["up", "--wait=600s", "--map-size-policy=5000"]);
         assert!(error.contains("holds 30001 entries but map-size-policy allows 5000: raise it"), "{error}");
-        stage.done(&["up"]);
+        stage.done(&["up", "--wait=600s"]);
         decided("10.39.249.7", "10000/TCP", "allowed");
         in_the_end(stage, &["delete", "--ignore-not-found", "-f", &good]);
         let entries = || {
@@ -267,7 +267,7 @@ fn ten_thousand_rules_are_enforced_or_refused_as_a_whole() {
         };
         eventually("what nobody names is freed", || entries() < 100);
         stage.done(&["down", "--keep"]);
-        stage.done(&["up", "--map-size-policy=5000"]);
+        stage.done(&["up", "--wait=600s", "--map-size-policy=5000"]);
         let (code, error) = stage.fails(&["apply", "-f", &good]);
         assert_eq!(code, 1, "{error}");
         assert!(error.contains("map-size-policy") && error.contains("5000"), "{error}");
