@@ -7,6 +7,7 @@ mod line;
 mod response;
 mod rewrite;
 mod server;
+mod state;
 mod step;
 
 pub(crate) use body::NO_TRAILERS;

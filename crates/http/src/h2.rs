@@ -8,6 +8,7 @@ mod encoder;
 mod frame;
 mod huffman;
 mod pieces;
+mod requests;
 mod server;
 mod settings;
 mod step;

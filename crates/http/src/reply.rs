@@ -1,6 +1,8 @@
 //! What clients get from the proxy itself.
 
-/// The body of a denial, as Cilium's proxy has it.
+use crate::Settings;
+
+/// The body of a denial, as Cilium's proxy has it, if the setting `denied_body` says nothing else.
 pub const ACCESS_DENIED: &str = "Access denied\r\n";
 
 /// Whether the connection goes on after a reply.
@@ -28,9 +30,9 @@ pub(crate) enum BodySent {
 }
 
 /// Reason phrase and body.
-pub(crate) const fn text(status: u16) -> (&'static str, &'static str) {
+pub(crate) fn text(status: u16, settings: &Settings) -> (&'static str, &str) {
     match status {
-        403 => ("Forbidden", ACCESS_DENIED),
+        403 => ("Forbidden", &settings.denied_body),
         400 => ("Bad Request", "Bad request\r\n"),
         405 => ("Method Not Allowed", "Method not allowed\r\n"),
         408 => ("Request Timeout", "Request timeout\r\n"),
@@ -45,8 +47,8 @@ pub(crate) const fn text(status: u16) -> (&'static str, &'static str) {
 }
 
 impl Reply {
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        let (reason, body) = text(self.status);
+    pub(crate) fn write(&self, settings: &Settings, out: &mut Vec<u8>) {
+        let (reason, body) = text(self.status, settings);
         let connection = match self.persistence {
             Persistence::Persistent => "",
             Persistence::KeepAlive => "connection: keep-alive\r\n",

@@ -1,5 +1,6 @@
 //! Rules compiled for many requests.
 
+mod automaton;
 mod field;
 mod headers;
 mod pattern;

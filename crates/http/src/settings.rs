@@ -1,10 +1,20 @@
-//! What an operator can set: limits, and how strictly paths are read.
+//! What an operator can set: limits, how strictly paths are read, what a denial says.
+
+use crate::ACCESS_DENIED;
 
 /// Settings of the HTTP proxy; they hold for connections that begin after a change.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub limits: Limits,
     pub paths: Paths,
+    /// What a denied client reads (Cilium's `http-403-msg`). gRPC gets it as its message.
+    pub denied_body: Box<str>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { limits: Limits::default(), paths: Paths::default(), denied_body: ACCESS_DENIED.into() }
+    }
 }
 
 /// Sizes in bytes, unless the name says otherwise. What lies above is refused with a status and a reason of its own.

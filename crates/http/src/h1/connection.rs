@@ -4,6 +4,7 @@ use super::{
     body::{Framer, Strictness},
     head::{self, Flags, Head},
     rewrite,
+    state::{After, Client, Continued, Open, Server, To},
     step::{ClientEnd, ClientNext, ClientStep, Decision, Rejudged},
 };
 use crate::{
@@ -26,66 +27,6 @@ pub struct Connection<T> {
     heads: Vec<u8>,
     /// Where the head of the first of them begins.
     first_head: usize,
-}
-
-/// Where the client is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Client {
-    /// Before a request; this many bytes of its head had no line's end in them that was not looked at.
-    Head {
-        seen: usize,
-    },
-    Body {
-        framer: Framer,
-        to: To,
-        after: After,
-    },
-    /// It asked for a tunnel; what comes next depends on the server's answer.
-    Upgrading,
-    Tunnel,
-    Done,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum To {
-    Server,
-    /// The request was denied.
-    Nobody,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum After {
-    NextRequest,
-    Nothing,
-}
-
-/// Where the server is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Server {
-    Head,
-    Body { framer: Framer, after: After },
-    Tunnel,
-    Closed,
-}
-
-/// A request that is not answered to its end.
-#[derive(Debug)]
-pub(super) enum Open<T> {
-    Server {
-        token: Option<T>,
-        head_len: usize,
-        flags: Flags,
-        /// 100 has passed.
-        continued: Continued,
-    },
-    /// Answered by the proxy, when it is its turn.
-    Local(Reply),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Continued {
-    No,
-    Yes,
 }
 
 /// Above this the room for heads is given back when nobody waits.
@@ -294,7 +235,7 @@ impl<T> Connection<T> {
     /// Writes the proxy's own answers that are due.
     pub(super) fn answer_denied(&mut self, to_client: &mut Vec<u8>) {
         while let Some(Open::Local(reply)) = self.open.front() {
-            reply.write(to_client);
+            reply.write(&self.settings, to_client);
             self.open.pop_front();
         }
     }
@@ -374,15 +315,6 @@ enum Passed {
     AsItIs,
     Written,
     NotAtAll,
-}
-
-impl From<After> for Client {
-    fn from(after: After) -> Self {
-        match after {
-            After::NextRequest => Self::Head { seen: 0 },
-            After::Nothing => Self::Done,
-        }
-    }
 }
 
 impl ClientStep {

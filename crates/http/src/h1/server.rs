@@ -2,9 +2,10 @@
 
 use super::{
     body::{Framer, Strictness},
-    connection::{After, Client, Connection, Continued, Open, Server},
+    connection::Connection,
     head::Flags,
     response::{self, Asked},
+    state::{After, Client, Continued, Open, Server},
     step::{Response, ServerEnd, ServerNext, ServerStep},
 };
 use crate::{
@@ -142,7 +143,7 @@ impl<T> Connection<T> {
     pub fn give_up(&mut self, status: u16, to_client: &mut Vec<u8>) {
         if let (Server::Head, Some(Open::Server { flags, .. })) = (self.server, self.open.front()) {
             let body = if flags.has(Flags::HEAD) { BodySent::No } else { BodySent::Yes };
-            Reply { status, body, persistence: Persistence::Close }.write(to_client);
+            Reply { status, body, persistence: Persistence::Close }.write(&self.settings, to_client);
         }
         self.close();
     }

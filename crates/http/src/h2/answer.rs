@@ -4,11 +4,12 @@ use super::{
     block::Grpc,
     connection::{Connection, Side},
     encoder::free_header,
-    frame::{self, code, flag, kind},
+    frame::{self, LARGEST, code, flag, kind},
     settings::Turn,
     stream::Half,
 };
 use crate::{Refusal, Request, reply};
+use std::sync::Arc;
 
 /// `PERMISSION_DENIED`.
 const GRPC_DENIED: &[u8] = b"7";
@@ -16,7 +17,8 @@ const GRPC_DENIED: &[u8] = b"7";
 impl<T> Connection<T> {
     /// Answers the request in `block` of a stream that the server does not know.
     pub(super) fn reply(&mut self, id: u32, status: u16, client: Half) {
-        let (_, body) = reply::text(status);
+        let settings = Arc::clone(&self.settings);
+        let (_, body) = reply::text(status, &settings);
         let mut block = Vec::with_capacity(128);
         let mut end = flag::END_STREAM;
         if self.block.grpc() == Grpc::Yes && status == 403 {
@@ -24,10 +26,11 @@ impl<T> Connection<T> {
             free_header(b":status", b"200", &mut block);
             free_header(b"content-type", b"application/grpc", &mut block);
             free_header(b"grpc-status", GRPC_DENIED, &mut block);
-            free_header(b"grpc-message", body.trim_end().as_bytes(), &mut block);
+            free_header(b"grpc-message", &grpc_message(body.trim_end()), &mut block);
         } else {
             let len = i64::try_from(body.len()).unwrap_or(i64::MAX);
-            let fits = self.client_window >= len && self.client_said.initial_window >= len;
+            let fits =
+                self.client_window.min(self.client_said.initial_window) >= len && body.len() <= LARGEST;
             let said = if fits || self.block.is_head() { body.len() } else { 0 };
             free_header(b":status", status.to_string().as_bytes(), &mut block);
             free_header(b"content-length", said.to_string().as_bytes(), &mut block);
@@ -122,6 +125,18 @@ impl<T> Connection<T> {
         self.write_to_client(to_client);
         denied.len()
     }
+}
+
+/// Percent-encoded, as gRPC wants messages.
+fn grpc_message(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b' '..=b'~' if byte != b'%' => out.push(byte),
+            _ => out.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+        }
+    }
+    out
 }
 
 fn code_of(refusal: Refusal) -> u32 {

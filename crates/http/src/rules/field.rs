@@ -1,12 +1,8 @@
 //! Which rules of many a method, a path or a host agrees with, at about the cost of one.
 
-use super::pattern::{End, Literal, Pattern};
-use regex_automata::{
-    Anchored, Input, MatchKind, PatternSet,
-    dfa::{Automaton as _, StartKind, dense},
-    meta,
-    nfa::thompson,
-    util::start,
+use super::{
+    automaton::{Automaton, TooLarge},
+    pattern::{End, Literal, Pattern},
 };
 use regex_syntax::hir::Hir;
 use std::{
@@ -33,19 +29,6 @@ pub(super) struct Field {
 pub(super) enum Matters {
     Yes,
     No,
-}
-
-/// What an automaton over the patterns of a field may take, in bytes. Above it is built while it runs, in as much room.
-const AUTOMATON: usize = 2 << 20;
-/// What one expression may take, in bytes, before it is made deterministic.
-const EXPRESSION: usize = 512 << 10;
-const ALL_EXPRESSIONS: usize = 32 << 20;
-
-/// An expression would take too much room, alone or with all others.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooLarge {
-    /// Number of the rule.
-    pub rule: Option<u32>,
 }
 
 impl Field {
@@ -115,14 +98,14 @@ fn set(rules: &mut [Word], rule: u32) {
 
 /// The rules that have a pattern.
 #[derive(Debug)]
-enum Members {
+pub(super) enum Members {
     Few(Box<[u32]>),
     /// As bits, where that takes less.
     Many(Box<[Word]>),
 }
 
 impl Members {
-    fn new(rules: Vec<u32>, words: usize) -> Self {
+    pub(super) fn new(rules: Vec<u32>, words: usize) -> Self {
         if rules.len() <= words {
             return Self::Few(rules.into());
         }
@@ -132,7 +115,7 @@ impl Members {
     }
 
     #[inline]
-    fn add_to(&self, rules: &mut [Word]) {
+    pub(super) fn add_to(&self, rules: &mut [Word]) {
         match self {
             Self::Few(own) => own.iter().for_each(|rule| set(rules, *rule)),
             Self::Many(own) => rules.iter_mut().zip(own).for_each(|(word, own)| *word |= own),
@@ -186,96 +169,6 @@ impl Prefixes {
     }
 }
 
-/// All expressions of a field at once.
-#[derive(Debug)]
-struct Automaton {
-    engine: Engine,
-    /// The rules of each expression.
-    rules: Vec<Members>,
-}
-
-#[derive(Debug)]
-enum Engine {
-    /// One step a byte.
-    Whole(Box<dense::DFA<Vec<u32>>>),
-    /// Too large to be built as a whole: states are built when they are reached.
-    Growing(meta::Regex),
-}
-
-impl Automaton {
-    fn new(expressions: Vec<(&Hir, Vec<u32>)>, words: usize) -> Result<Option<Self>, TooLarge> {
-        if expressions.is_empty() {
-            return Ok(None);
-        }
-        let nfa = |hirs: &[&Hir], limit| {
-            let config = thompson::Config::new()
-                .utf8(false)
-                .shrink(false)
-                .nfa_size_limit(Some(limit))
-                .which_captures(thompson::WhichCaptures::None);
-            thompson::Compiler::new().configure(config).build_many_from_hir(hirs).ok()
-        };
-        for (hir, rules) in &expressions {
-            if nfa(&[hir], EXPRESSION).is_none() {
-                return Err(TooLarge { rule: rules.first().copied() });
-            }
-        }
-        let (hirs, rules): (Vec<&Hir>, Vec<Members>) =
-            expressions.into_iter().map(|(hir, rules)| (hir, Members::new(rules, words))).unzip();
-        let all = nfa(&hirs, ALL_EXPRESSIONS).ok_or(TooLarge { rule: None })?;
-        let config = dense::Config::new()
-            .match_kind(MatchKind::All)
-            .start_kind(StartKind::Anchored)
-            .dfa_size_limit(Some(AUTOMATON))
-            .determinize_size_limit(Some(AUTOMATON));
-        let engine = match dense::Builder::new().configure(config).build_from_nfa(&all) {
-            Ok(dfa) => Engine::Whole(Box::new(dfa)),
-            Err(_) => {
-                let config = meta::Config::new()
-                    .match_kind(MatchKind::All)
-                    .utf8_empty(false)
-                    .nfa_size_limit(Some(ALL_EXPRESSIONS))
-                    .hybrid_cache_capacity(AUTOMATON);
-                let regex = meta::Builder::new().configure(config).build_many_from_hir(&hirs);
-                Engine::Growing(regex.map_err(|_| TooLarge { rule: None })?)
-            }
-        };
-        Ok(Some(Self { engine, rules }))
-    }
-
-    fn agreeing(&self, value: &[u8], rules: &mut [Word]) {
-        let mut found = |pattern: usize| {
-            if let Some(own) = self.rules.get(pattern) {
-                own.add_to(rules);
-            }
-        };
-        match &self.engine {
-            Engine::Whole(dfa) => {
-                let Ok(mut state) = dfa.start_state(&start::Config::new().anchored(Anchored::Yes)) else {
-                    return;
-                };
-                for byte in value {
-                    state = dfa.next_state(state, *byte);
-                    if dfa.is_dead_state(state) {
-                        return;
-                    }
-                }
-                state = dfa.next_eoi_state(state);
-                if dfa.is_match_state(state) {
-                    for at in 0..dfa.match_len(state) {
-                        found(dfa.match_pattern(state, at).as_usize());
-                    }
-                }
-            }
-            Engine::Growing(regex) => {
-                let mut patterns = PatternSet::new(regex.pattern_len());
-                regex.which_overlapping_matches(&Input::new(value).anchored(Anchored::Yes), &mut patterns);
-                patterns.iter().for_each(|pattern| found(pattern.as_usize()));
-            }
-        }
-    }
-}
-
 /// A hash for keys that a policy chose: nobody else can add any, so it need not withstand attack.
 #[derive(Debug, Default)]
 struct Multiplying(u64);
@@ -307,5 +200,36 @@ impl Hasher for Multiplying {
     #[inline]
     fn finish(&self) -> u64 {
         self.0.rotate_left(26)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Texts that begin with each other, and values near to them, against the obvious reading.
+        #[test]
+        fn a_field_agrees_as_each_pattern_does(
+            patterns in prop::collection::vec(("[ab]{0,4}", any::<bool>()), 0..90),
+            values in prop::collection::vec("[ab]{0,6}", 1..20),
+        ) {
+            let literal = |(text, open): &(String, bool)| Literal {
+                text: text.clone().into_bytes(),
+                end: if *open { End::Open } else { End::Exact },
+            };
+            let all: Vec<_> = patterns.iter().map(|own| Pattern::Literals(vec![literal(own)])).collect();
+            let field = Field::new(&all).unwrap();
+            for value in values {
+                let mut found = vec![Word::MAX; patterns.len().div_ceil(64)];
+                field.agreeing(value.as_bytes(), &mut found);
+                for (rule, (text, open)) in patterns.iter().enumerate() {
+                    let agrees = found[rule >> 6] >> (rule & 63) & 1 == 1;
+                    let wanted = if *open { value.starts_with(text.as_str()) } else { value == *text };
+                    prop_assert_eq!(agrees, wanted, "{} {:?}", text, value);
+                }
+            }
+        }
     }
 }

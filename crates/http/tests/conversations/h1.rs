@@ -2,7 +2,7 @@
 
 use crate::driver::{Conversation, denied};
 use ciliate_http::{
-    ACCESS_DENIED, Refusal, ServerFault,
+    ACCESS_DENIED, Refusal, ServerFault, Settings,
     h1::{ClientEnd, ClientNext, Rejudged, ServerEnd, ServerNext},
 };
 
@@ -35,6 +35,13 @@ fn a_denial_is_what_cilium_says() {
     // The connection goes on, in step.
     talk.client(GET);
     assert_eq!(talk.to_server(), GET);
+}
+
+#[test]
+fn the_text_of_a_denial_is_a_setting() {
+    let mut talk = Conversation::with(Settings { denied_body: "no".into(), ..Settings::default() });
+    talk.client(PUT);
+    assert!(talk.to_client().contains("content-length: 2\r\n") && talk.to_client().ends_with("\r\n\r\nno"));
 }
 
 #[test]

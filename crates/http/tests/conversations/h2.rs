@@ -135,6 +135,21 @@ fn a_denial_over_grpc_is_a_status() {
 }
 
 #[test]
+fn the_text_of_a_denial_is_a_setting() {
+    let mut talk = Talk::silent(Settings { denied_body: "100 % n\u{f6}\r\n".into(), ..Settings::default() });
+    talk.client([PREFACE, &settings(&[(2, 0)])].concat());
+    talk.server(settings(&[]));
+    talk.forget();
+    talk.client(headers(1, END_STREAM, &get("/denied")));
+    assert_eq!(frames(&talk.to_client)[1].3, "100 % n\u{f6}\r\n".as_bytes());
+    talk.forget();
+    let grpc = [get("/denied"), block(&[("content-type", "application/grpc")])].concat();
+    talk.client(headers(3, END_STREAM, &grpc));
+    let message = literals(&frames(&talk.to_client)[0].3).pop().unwrap();
+    assert_eq!(message, ("grpc-message".into(), "100 %25 n%C3%B6".into()));
+}
+
+#[test]
 fn after_a_denial_headers_are_written_anew() {
     let mut talk = Talk::new();
     let first = [&get("/denied")[..], &literal(0x40, "x-secret", "s")].concat();
