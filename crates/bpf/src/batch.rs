@@ -4,7 +4,7 @@ use aya::maps::MapData;
 use std::{
     io,
     mem::MaybeUninit,
-    os::fd::{AsFd as _, AsRawFd as _},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
 };
 
 /// `union bpf_attr` as the batch commands read it.
@@ -34,10 +34,10 @@ fn call(command: libc::c_long, attr: &mut BatchAttr) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-fn attr(map: &MapData, count: usize) -> io::Result<BatchAttr> {
+fn attr(map: BorrowedFd<'_>, count: usize) -> io::Result<BatchAttr> {
     let too_many = |_| io::Error::from(io::ErrorKind::InvalidInput);
     Ok(BatchAttr {
-        map_fd: u32::try_from(map.fd().as_fd().as_raw_fd()).map_err(too_many)?,
+        map_fd: u32::try_from(map.as_raw_fd()).map_err(too_many)?,
         count: u32::try_from(count).map_err(too_many)?,
         ..BatchAttr::default()
     })
@@ -52,7 +52,7 @@ pub fn update<K: aya::Pod, V: aya::Pod>(
     if keys.is_empty() {
         return Ok(());
     }
-    let mut attr = attr(map, keys.len().min(values.len())).map_err(|e| (0, e))?;
+    let mut attr = attr(map.fd().as_fd(), keys.len().min(values.len())).map_err(|e| (0, e))?;
     attr.keys = keys.as_ptr() as u64;
     attr.values = values.as_ptr() as u64;
     call(UPDATE, &mut attr).map_err(|e| (attr.count as usize, e))
@@ -62,7 +62,7 @@ pub fn update<K: aya::Pod, V: aya::Pod>(
 pub fn delete<K: aya::Pod>(map: &MapData, keys: &[K]) -> io::Result<()> {
     let mut rest = keys;
     while !rest.is_empty() {
-        let mut attr = attr(map, rest.len())?;
+        let mut attr = attr(map.fd().as_fd(), rest.len())?;
         attr.keys = rest.as_ptr() as u64;
         match call(DELETE, &mut attr) {
             Ok(()) => return Ok(()),
@@ -96,6 +96,14 @@ impl Cursor {
 
     /// Reads on. Entries that come or go meanwhile may be missed or seen. After the end it starts again.
     pub fn read<K: aya::Pod, V: aya::Pod>(&mut self, map: &MapData) -> io::Result<(Vec<(K, V)>, Reached)> {
+        self.read_at(map.fd().as_fd())
+    }
+
+    /// The same for a map that did not come from an object. `K` and `V` are the map's own types.
+    pub fn read_at<K: aya::Pod, V: aya::Pod>(
+        &mut self,
+        map: BorrowedFd<'_>,
+    ) -> io::Result<(Vec<(K, V)>, Reached)> {
         loop {
             let mut keys = Vec::<MaybeUninit<K>>::with_capacity(self.size);
             let mut values = Vec::<MaybeUninit<V>>::with_capacity(self.size);
@@ -155,6 +163,7 @@ pub(crate) mod syscall {
 
     const LOOKUP_ELEM: libc::c_long = 1;
     const UPDATE_ELEM: libc::c_long = 2;
+    const DELETE_ELEM: libc::c_long = 3;
     const OBJ_GET: libc::c_long = 7;
     const LINK_UPDATE: libc::c_long = 29;
 
@@ -217,6 +226,16 @@ pub(crate) mod syscall {
             flags: 0,
         };
         call(UPDATE_ELEM, &mut attr).map(drop)
+    }
+
+    /// Removes an entry; an absent one is no error. `K` is the map's own type.
+    pub fn delete<K>(map: BorrowedFd<'_>, key: &K) -> io::Result<()> {
+        let mut attr =
+            Element { map: number(map), pad: 0, key: std::ptr::from_ref(key) as u64, value: 0, flags: 0 };
+        match call(DELETE_ELEM, &mut attr) {
+            Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+            done => done.map(drop),
+        }
     }
 
     /// Reads an entry. `K` and `V` are the map's own types, plain data.

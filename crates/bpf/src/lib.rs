@@ -40,7 +40,7 @@ pub use release::Attachment;
 pub use replay::{Fate, Replay};
 pub use rule_sets::{Extended, Handle, PolicyDump};
 pub use sockets::Listeners;
-pub use view::{Judged, Ruling, Side, View};
+pub use view::{Judged, Ruling, Side, Stamp, Use, View};
 
 use ciliate_abi::Address;
 use ipnet::IpNet;

@@ -1,5 +1,9 @@
 //! The node's tables read by another process: the proxy asks them what the programs ask them.
 
+mod names;
+
+pub use names::{Stamp, Use};
+
 use crate::{Error, address, batch::syscall, maps::call, pins::Pins};
 use ciliate_abi::{
     Address, Config, Connection, ConnectionKey, Direction, Endpoint, IpcacheKey, PolicyEntry, PolicyKey,
@@ -14,6 +18,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     os::fd::{AsFd as _, OwnedFd},
     path::Path,
+    time::Duration,
 };
 
 /// Handles to the maps of a datapath below one root.
@@ -124,6 +129,16 @@ impl View {
             client: side(&from, Direction::Egress, &to)?,
             server: side(&to, Direction::Ingress, &from)?,
         })
+    }
+
+    /// How long the row of an announced connection lives without packets.
+    pub fn lifetime(&self, protocol: Protocol) -> Result<Duration, Error> {
+        let config = self.config()?;
+        let ticks = match protocol {
+            Protocol::TCP => config.lifetimes.tcp_syn,
+            _ => config.lifetimes.other,
+        };
+        Ok(Duration::from_nanos(u64::from(ticks) << TICK_SHIFT))
     }
 
     /// Makes a connection that the proxy is about to open for a client known to the programs, so that answers find
