@@ -11,6 +11,7 @@ mod create;
 mod down;
 mod endpoint;
 pub mod inspect;
+mod names;
 mod object;
 mod remove;
 mod restore;
@@ -68,7 +69,27 @@ pub fn channel() -> (Requests, Inbox) {
     (Requests(sender), Inbox(receiver))
 }
 
+/// The same for whoever must not keep the engine from ending.
+#[derive(Clone)]
+pub struct WeakRequests(mpsc::WeakSender<Job>);
+
+impl WeakRequests {
+    /// Has something done, if there is still somebody to do it. Must not be called from asynchronous code.
+    pub fn tell(&self, work: impl FnOnce(&mut Engine) + Send + 'static) {
+        if let Some(sender) = self.0.upgrade()
+            && sender.blocking_send(Box::new(work)).is_err()
+        {
+            tracing::debug!("the engine has ended");
+        }
+    }
+}
+
 impl Requests {
+    #[must_use]
+    pub fn downgrade(&self) -> WeakRequests {
+        WeakRequests(self.0.downgrade())
+    }
+
     /// Has something done and waits for the answer.
     pub async fn call<T: Send + 'static>(
         &self,

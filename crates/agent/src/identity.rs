@@ -5,7 +5,8 @@ use crate::{
     record::{IdentityRecord, kind, put},
     state::{IdentityRow, State},
 };
-use ciliate_policy::Engine as Policy;
+use ciliate_policy::{Engine as Policy, fqdn_labels};
+use ciliate_proxy::message::NameSet;
 use ciliate_store::Write;
 use ciliate_types::{Identity, Label, Labels, ReservedIdentity};
 use ipnet::IpNet;
@@ -20,6 +21,7 @@ use std::{
 pub struct Identities {
     by_labels: BTreeMap<Arc<Labels>, Identity>,
     by_prefix: BTreeMap<IpNet, Identity>,
+    by_names: BTreeMap<Arc<NameSet>, Identity>,
     next_global: u32,
     next_local: u32,
     /// Since when nobody has used them.
@@ -32,6 +34,8 @@ pub struct Identities {
 pub enum Meaning {
     Labels(Labels),
     Prefix(IpNet),
+    /// Addresses that were found under names.
+    Names(NameSet),
 }
 
 const LAST_GLOBAL: u32 = Identity::FIRST_LOCAL.get() - 1;
@@ -42,11 +46,14 @@ impl Identities {
     pub fn new(delay: Duration, state: &mut State) -> Self {
         for reserved in ReservedIdentity::ALL {
             let labels = Arc::new(Labels::from_iter([Label::reserved(reserved)]));
-            state.identities.put(reserved.into(), IdentityRow { labels, prefix: None, references: 0 });
+            state
+                .identities
+                .put(reserved.into(), IdentityRow { labels, prefix: None, names: None, references: 0 });
         }
         Self {
             by_labels: BTreeMap::new(),
             by_prefix: BTreeMap::new(),
+            by_names: BTreeMap::new(),
             next_global: Identity::FIRST_GLOBAL.get(),
             next_local: Identity::FIRST_LOCAL.get(),
             unused: BTreeMap::new(),
@@ -59,6 +66,7 @@ impl Identities {
         let meaning = match record {
             IdentityRecord::Labels(labels) => Meaning::Labels(labels.iter().map(Label::from).collect()),
             IdentityRecord::Prefix(prefix) => Meaning::Prefix(prefix),
+            IdentityRecord::Names(set) => Meaning::Names(set),
         };
         self.enter(state, identity, meaning);
         let next = match identity < Identity::FIRST_LOCAL {
@@ -69,18 +77,24 @@ impl Identities {
     }
 
     fn enter(&mut self, state: &mut State, identity: Identity, meaning: Meaning) {
-        let (labels, prefix) = match meaning {
+        let (labels, prefix, names) = match meaning {
             Meaning::Labels(labels) => {
                 let labels = Arc::new(labels);
                 self.by_labels.insert(Arc::clone(&labels), identity);
-                (labels, None)
+                (labels, None, None)
             }
             Meaning::Prefix(prefix) => {
                 self.by_prefix.insert(prefix, identity);
-                (Arc::new(Policy::prefix_labels(&prefix)), Some(prefix))
+                (Arc::new(Policy::prefix_labels(&prefix)), Some(prefix), None)
+            }
+            Meaning::Names(set) => {
+                let labels = fqdn_labels(&set.patterns, set.around.address(), set.around.prefix());
+                let set = Arc::new(set);
+                self.by_names.insert(Arc::clone(&set), identity);
+                (Arc::new(labels), None, Some(set))
             }
         };
-        state.identities.put(identity, IdentityRow { labels, prefix, references: 0 });
+        state.identities.put(identity, IdentityRow { labels, prefix, names, references: 0 });
         self.unused.insert(identity, Instant::now());
     }
 
@@ -88,6 +102,7 @@ impl Identities {
         match meaning {
             Meaning::Labels(labels) => self.by_labels.get(labels).copied(),
             Meaning::Prefix(prefix) => self.by_prefix.get(prefix).copied(),
+            Meaning::Names(set) => self.by_names.get(set).copied(),
         }
     }
 
@@ -104,6 +119,7 @@ impl Identities {
                     let record = match &meaning {
                         Meaning::Labels(labels) => IdentityRecord::of_labels(labels),
                         Meaning::Prefix(prefix) => IdentityRecord::Prefix(*prefix),
+                        Meaning::Names(set) => IdentityRecord::Names(set.clone()),
                     };
                     given.writes.push(put(kind::IDENTITY, &key(identity), &record)?);
                     given.fresh.push(identity);
@@ -120,7 +136,9 @@ impl Identities {
     fn number(&mut self, state: &State, meaning: &Meaning) -> Result<Identity> {
         let (next, first, last) = match meaning {
             Meaning::Labels(_) => (&mut self.next_global, Identity::FIRST_GLOBAL.get(), LAST_GLOBAL),
-            Meaning::Prefix(_) => (&mut self.next_local, Identity::FIRST_LOCAL.get(), LAST_LOCAL),
+            Meaning::Prefix(_) | Meaning::Names(_) => {
+                (&mut self.next_local, Identity::FIRST_LOCAL.get(), LAST_LOCAL)
+            }
         };
         let free =
             (*next..=last).chain(first..*next).find(|n| state.identities.get(&Identity::new(*n)).is_none());
@@ -160,9 +178,10 @@ impl Identities {
     /// Forgets an identity whose row in the kernel is gone.
     pub fn forget(&mut self, state: &mut State, identity: Identity) -> Option<Write> {
         let row = state.identities.remove(&identity)?;
-        match row.prefix {
-            Some(prefix) => self.by_prefix.remove(&prefix),
-            None => self.by_labels.remove(&row.labels),
+        match (row.prefix, &row.names) {
+            (Some(prefix), _) => self.by_prefix.remove(&prefix),
+            (None, Some(set)) => self.by_names.remove(set),
+            (None, None) => self.by_labels.remove(&row.labels),
         };
         self.unused.remove(&identity);
         Some(Write::delete(kind::IDENTITY, &key(identity)))
@@ -170,6 +189,11 @@ impl Identities {
 
     pub fn of_prefix(&self, prefix: &IpNet) -> Option<Identity> {
         self.by_prefix.get(prefix).copied()
+    }
+
+    /// Those of addresses with names.
+    pub fn names(&self) -> impl Iterator<Item = (&Arc<NameSet>, Identity)> {
+        self.by_names.iter().map(|(set, identity)| (set, *identity))
     }
 
     pub fn prefixes(&self) -> impl Iterator<Item = (&IpNet, Identity)> {

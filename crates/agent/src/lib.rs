@@ -64,10 +64,20 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     let attention = proxy::Attention::default();
     let notices = notice::Notices::new(Some(events.watch), config.monitor_capture.0, attention.clone());
     notices.renew().context("cannot tell the kernel's programs what to report")?;
+    let (requests, inbox) = engine::channel();
+    let numbering = requests.downgrade();
+    let number = move |sets: Vec<ciliate_proxy::message::NameSet>| {
+        numbering.tell(move |engine| {
+            if let Err(failure) = engine.number_names(sets) {
+                tracing::error!(%failure, "names have no identity of their own yet");
+            }
+        });
+    };
     let (inlet, outlet) = events::l7::channel();
     let keeper = proxy::Keeper::new(&config, settings.rows(), attention, move |news| match news {
         proxy::News::Record(record) => inlet.put(record),
         proxy::News::Lost(count) => inlet.lose(count),
+        proxy::News::Wanted(sets) => number(sets),
     });
     let parts = Parts {
         config: config.clone(),
@@ -83,7 +93,6 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     let listener = socket::bind(&config)?;
     cni_queue::process(&mut engine, &config.run_dir);
 
-    let (requests, inbox) = engine::channel();
     let shutdown = api::shutdown_channel();
     let app = api::App { requests, state, maps, notices, node: status::Node::new(&config), shutdown };
     let engine = start_engine(engine, inbox)?;

@@ -9,7 +9,8 @@ pub use keeper::{Keeper, News};
 
 use crate::failure::{Failure, Result};
 use ciliate_policy::rule_set::{Filter, FilterDigest};
-use ciliate_proxy::message::{self, Configuration, Digest, FilterRule};
+use ciliate_proxy::message::{self, Configuration, Digest, FilterRule, NameRules, NameSet};
+use ciliate_types::EndpointId;
 use std::{collections::BTreeMap, io, sync::Arc};
 
 /// Whoever carries out what the filters say.
@@ -20,6 +21,10 @@ pub trait Proxy: Send {
     fn configure(&mut self, configuration: &Configuration) -> io::Result<()>;
     /// Has it judge every connection anew.
     fn switched(&mut self) -> io::Result<()>;
+    /// The sets that addresses which it knows would need under these rules.
+    fn plan(&mut self, rules: &NameRules) -> io::Result<Vec<NameSet>>;
+    /// Has it forget what names resolved to for an endpoint that is gone.
+    fn forget_endpoint(&mut self, endpoint: EndpointId) -> io::Result<()>;
     /// Ends it, and every connection that it carries.
     fn end(&mut self) -> io::Result<()>;
 }
@@ -30,12 +35,15 @@ type Filters = BTreeMap<FilterDigest, Arc<Filter>>;
 pub struct Told {
     proxy: Box<dyn Proxy>,
     filters: Filters,
+    names: NameRules,
+    /// Whether it has any rules of ours.
+    is_told: bool,
     revision: u64,
 }
 
 impl Told {
     pub fn new(proxy: Box<dyn Proxy>) -> Self {
-        Self { proxy, filters: Filters::new(), revision: 0 }
+        Self { proxy, filters: Filters::new(), names: NameRules::default(), is_told: false, revision: 0 }
     }
 
     /// Makes the proxy know these filters, besides those that the kernel may still name.
@@ -47,9 +55,42 @@ impl Told {
         all.extend(wanted);
         // An earlier agent's filters stay: the kernel may name them until everything is restored.
         let revision = self.revision.saturating_add(1);
-        self.proxy.learn(&configuration(revision, &all)).map_err(failure)?;
-        (self.filters, self.revision) = (all, revision);
+        self.proxy.learn(&configuration(revision, &all, &self.names)).map_err(failure)?;
+        (self.filters, self.revision, self.is_told) = (all, revision, true);
         Ok(())
+    }
+
+    /// What an earlier agent told; the proxy hears of it with the next change.
+    pub fn restore_names(&mut self, names: NameRules) {
+        self.names = names;
+    }
+
+    /// Makes the proxy give addresses identities by these rules. It is not started for rules that name nothing.
+    pub fn learn_names(&mut self, names: NameRules) -> Result<()> {
+        if !self.is_told && names.patterns.is_empty() || self.is_told && names == self.names {
+            self.names = names;
+            return Ok(());
+        }
+        let revision = self.revision.saturating_add(1);
+        self.proxy.learn(&configuration(revision, &self.filters, &names)).map_err(failure)?;
+        (self.names, self.revision, self.is_told) = (names, revision, true);
+        Ok(())
+    }
+
+    /// The sets that known addresses would need under these rules.
+    pub fn plan(&mut self, names: &NameRules) -> Result<Vec<NameSet>> {
+        if !self.is_told && names.patterns.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.proxy.plan(names).map_err(failure)
+    }
+
+    pub fn forget_endpoint(&mut self, endpoint: EndpointId) {
+        if self.is_told
+            && let Err(error) = self.proxy.forget_endpoint(endpoint)
+        {
+            tracing::warn!(%endpoint, %error, "the proxy still knows names of an endpoint that is gone");
+        }
     }
 
     /// The kernel names no filters but these any more, and maybe others for the first time.
@@ -59,7 +100,7 @@ impl Told {
         }
         self.proxy.switched().map_err(failure)?;
         let revision = self.revision.saturating_add(1);
-        self.proxy.configure(&configuration(revision, &wanted)).map_err(failure)?;
+        self.proxy.configure(&configuration(revision, &wanted, &self.names)).map_err(failure)?;
         (self.filters, self.revision) = (wanted, revision);
         Ok(())
     }
@@ -69,9 +110,9 @@ impl Told {
     }
 }
 
-fn configuration(revision: u64, filters: &Filters) -> Configuration {
+fn configuration(revision: u64, filters: &Filters, names: &NameRules) -> Configuration {
     let filters = filters.iter().map(|(digest, filter)| (Digest(digest.0), content(filter)));
-    Configuration { revision, filters: filters.collect() }
+    Configuration { revision, filters: filters.collect(), names: names.clone() }
 }
 
 fn content(filter: &Filter) -> message::Filter {

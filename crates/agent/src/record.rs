@@ -4,6 +4,7 @@ use crate::{failure::Result, ipam::Addresses};
 use ciliate_api::{AuditMode, NamedPort, Publish};
 use ciliate_net::{Mac, NetnsId};
 use ciliate_policy::NamedPorts;
+use ciliate_proxy::message::NameSet;
 use ciliate_store::Write;
 use ciliate_types::{EndpointId, Identity, Label, Labels};
 use ipnet::IpNet;
@@ -104,6 +105,7 @@ pub fn endpoint_of_device(name: &str) -> Option<EndpointId> {
 pub enum IdentityRecord {
     Labels(Vec<StoredLabel>),
     Prefix(IpNet),
+    Names(NameSet),
 }
 
 /// Source, key and value apart: a label as text says its source only if that has no colon.

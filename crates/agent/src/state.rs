@@ -6,6 +6,7 @@ use crate::{
 };
 use ciliate_api::{AddressSource, EndpointRef, EndpointState};
 use ciliate_policy::{Kind, ObjectKey};
+use ciliate_proxy::message::NameSet;
 use ciliate_tables::{AnyTable, Table};
 use ciliate_types::{EndpointId, Identity, Labels};
 use ipnet::IpNet;
@@ -87,6 +88,9 @@ pub struct IdentityRow {
     /// Of a prefix, which one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<IpNet>,
+    /// Of addresses with names, which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub names: Option<Arc<NameSet>>,
     /// Endpoints that have it, or 1 while policies name the prefix.
     pub references: u64,
 }

@@ -8,7 +8,7 @@ pub use resolve::{ConfigFile, Origin, Resolved, SettingsError, resolve};
 pub use table::{Config, SETTINGS};
 pub use value::{
     AllowLocalhost, CidrMatchTarget, Count, EnforcementMode, LogFormat, LogLevel, Milliseconds,
-    MonitorAggregation, Seconds, SettingValue, Switch,
+    MonitorAggregation, OptionalPath, RejectCode, Seconds, SecondsOrNone, SettingValue, Switch,
 };
 
 /// Where the configuration file is looked for when none is named.

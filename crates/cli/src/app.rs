@@ -2,7 +2,7 @@
 
 use crate::{
     agent, bpf, cleanup, completion, config, context::Globals, db, debuginfo, down, endpoint, exec, exit,
-    identity, ip, man, map, metrics, monitor, objects, policy, proxy, run, status, up, version,
+    fqdn, identity, ip, man, map, metrics, monitor, objects, policy, proxy, run, status, up, version,
 };
 
 /// Network policy by identity for the processes and containers of a host
@@ -53,6 +53,9 @@ pub enum Verb {
     /// What looks at requests, for rules about more than ports
     #[command(subcommand)]
     Proxy(proxy::Command),
+    /// Names of servers: what they resolved to and who may be reached by them
+    #[command(subcommand)]
+    Fqdn(fqdn::Command),
     /// Show what the kernel and the agent report, as it happens
     Monitor(monitor::Args),
     /// The kernel's maps as they are

@@ -15,6 +15,7 @@ mod down;
 mod endpoint;
 mod exec;
 mod exit;
+mod fqdn;
 mod identity;
 mod ip;
 mod launched;
@@ -113,6 +114,7 @@ fn dispatch(verb: Verb, context: &Context) -> anyhow::Result<u8> {
         Verb::Ip(command) => command.run(context),
         Verb::Policy(command) => command.run(context),
         Verb::Proxy(command) => command.run(context),
+        Verb::Fqdn(command) => command.run(context),
         Verb::Monitor(args) => args.run(context),
         Verb::Bpf(command) => command.run(context),
         Verb::Map(command) => command.run(context),

@@ -7,8 +7,10 @@ use crate::{
     settings_flags::SettingsFlags,
 };
 use anyhow::Context as _;
+use ciliate_api::settings::{Config, RejectCode};
+use ciliate_dns::{CacheSettings, PendingSettings, Reply};
 use ciliate_proxy::{
-    Client, Limits, Settings,
+    Client, DnsSettings, Limits, Settings,
     message::{Answer, ConnectionInfo, Request, Status},
 };
 use serde::Serialize;
@@ -47,7 +49,7 @@ impl Command {
     }
 }
 
-fn ask(context: &Context, request: &Request) -> anyhow::Result<Answer> {
+pub fn ask(context: &Context, request: &Request) -> anyhow::Result<Answer> {
     let (_, config) = context.settings(&SettingsFlags::default())?;
     let socket = config.proxy_socket();
     let mut client = Client::connect(&socket).with_context(|| {
@@ -80,8 +82,36 @@ fn serve(context: &Context, settings: &SettingsFlags) -> anyhow::Result<()> {
         },
         http: Default::default(),
         kafka: Default::default(),
+        dns: dns_settings(&config)?,
     };
     ciliate_proxy::run(settings, || {}).context("the proxy did not start")
+}
+
+fn dns_settings(config: &Config) -> anyhow::Result<DnsSettings> {
+    Ok(DnsSettings {
+        cache: CacheSettings {
+            min_ttl: config.tofqdns_min_ttl.0,
+            max_ip_per_hostname: config.tofqdns_max_ips.0,
+            idle_connection_grace_period: config.tofqdns_grace.0,
+            max_deferred_connection_deletes: config.tofqdns_max_deferred.0,
+            max_names: config.dns_cache_max_names.0,
+            max_names_per_endpoint: config.dns_cache_max_endpoint_names.0,
+            max_addresses: config.dns_cache_max_addresses.0,
+        },
+        pending: PendingSettings {
+            max: config.dns_max_pending.0,
+            max_per_client: config.dns_max_pending_per_client.0,
+            timeout: config.dns_timeout.0,
+            ..PendingSettings::default()
+        },
+        reject: match config.tofqdns_reject {
+            RejectCode::Refused => Reply::Refused,
+            RejectCode::NameError => Reply::NxDomain,
+        },
+        response_max_delay: config.tofqdns_max_delay.0,
+        pre_cache: config.tofqdns_pre_cache.0.clone(),
+        max_sockets: usize::try_from(config.dns_max_sockets.0)?,
+    })
 }
 
 #[derive(Debug, Serialize)]
@@ -105,6 +135,13 @@ impl View for StatusView {
         table.push(row!["Requests denied", status.requests.denied]);
         table.push(row!["Requests audited", status.requests.audited]);
         table.push(row!["Requests refused", status.requests.refused]);
+        table.push(row!["DNS queries", status.names.queries]);
+        table.push(row!["DNS answers", status.names.answers]);
+        table.push(row!["DNS under way", status.names.under_way]);
+        table.push(row!["Names", status.names.names]);
+        table.push(row!["Addresses", status.names.addresses]);
+        table.push(row!["Addresses with an identity", status.names.selected]);
+        table.push(row!["Addresses without their own", status.names.waiting]);
         for (name, count) in &status.faults {
             table.push(row![format!("Ended by {name}"), *count]);
         }

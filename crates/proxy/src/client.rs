@@ -1,6 +1,6 @@
 //! Talking to a running proxy.
 
-use crate::message::{Answer, Interest, Request};
+use crate::message::{Answer, Interest, NameSet, Request};
 use std::{
     io::{self, BufRead as _, BufReader, Write as _},
     os::unix::net::UnixStream,
@@ -46,6 +46,22 @@ impl Client {
         stream.set_read_timeout(None)?;
         let switch = Switch(stream.try_clone()?);
         Ok((switch, std::iter::from_fn(move || self.receive().transpose())))
+    }
+
+    /// Sets that need numbers, as they come, until the proxy ends.
+    pub fn watch_wanted(mut self) -> io::Result<impl Iterator<Item = io::Result<Vec<NameSet>>>> {
+        self.send(&Request::WatchWanted)?;
+        self.stream.get_ref().set_read_timeout(None)?;
+        Ok(std::iter::from_fn(move || {
+            loop {
+                match self.receive() {
+                    Ok(Some(Answer::Wanted(sets))) => return Some(Ok(sets)),
+                    Ok(Some(_)) => {}
+                    Ok(None) => return None,
+                    Err(error) => return Some(Err(error)),
+                }
+            }
+        }))
     }
 
     fn send(&mut self, request: &Request) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! The configuration made ready for judging, and the copy of it on disk.
 
 use crate::message::{Configuration, Filter, FilterRule};
+use ciliate_dns::{Name, NameMatcher, SelectorId};
 use ciliate_http::RuleSet;
 use ciliate_tls::ServerNames;
 use ciliate_types::{HttpRule, KafkaRule, L7Rules, NamePattern};
@@ -28,7 +29,15 @@ pub struct ReadyFilter {
     pub http: Option<HttpFilter>,
     pub kafka: Vec<KafkaRule>,
     pub tls: Option<ServerNames>,
-    pub dns: Vec<NamePattern>,
+    pub dns: Option<DnsFilter>,
+}
+
+/// Which names may be asked for.
+#[derive(Debug)]
+pub struct DnsFilter {
+    matcher: NameMatcher,
+    /// For each selector, the number by which the kernel knows the rule that it is part of.
+    owners: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -75,6 +84,7 @@ impl ReadyFilter {
         let mut ready = Self { rules: filter.rules.clone(), ..Self::default() };
         let (mut http, mut owners): (Vec<HttpRule>, Vec<u32>) = (Vec::new(), Vec::new());
         let mut names: Vec<&NamePattern> = Vec::new();
+        let (mut asked, mut askers): (Vec<NamePattern>, Vec<u32>) = (Vec::new(), Vec::new());
         for rule in &filter.rules {
             match &rule.l7 {
                 L7Rules::Http(list) => {
@@ -82,7 +92,10 @@ impl ReadyFilter {
                     owners.extend(list.iter().map(|_| rule.rule));
                 }
                 L7Rules::Kafka(list) => ready.kafka.extend(list.iter().cloned()),
-                L7Rules::Dns(list) => ready.dns.extend(list.iter().cloned()),
+                L7Rules::Dns(list) => {
+                    asked.extend(list.iter().cloned());
+                    askers.extend(list.iter().map(|_| rule.rule));
+                }
                 L7Rules::Tls(list) => names.extend(list),
             }
         }
@@ -90,6 +103,10 @@ impl ReadyFilter {
             // No source of secrets is known here: a rule that needs one goes by its stand-in value.
             let rules = RuleSet::compile(&http, &|_, _| None).map_err(|error| ready.blame(&error))?;
             ready.http = Some(HttpFilter { rules, owners });
+        }
+        if !asked.is_empty() {
+            let matcher = NameMatcher::new((0..).map(SelectorId).zip(asked));
+            ready.dns = Some(DnsFilter { matcher, owners: askers });
         }
         if !names.is_empty() {
             ready.tls = Some(ServerNames::new(names));
@@ -110,6 +127,17 @@ impl ReadyFilter {
     #[must_use]
     pub fn first_rule(&self) -> u32 {
         self.rules.first().map_or(0, |rule| rule.rule)
+    }
+}
+
+impl DnsFilter {
+    /// The kernel's number of a rule that lets the name be asked for.
+    #[must_use]
+    pub fn allows(&self, name: &Name) -> Option<u32> {
+        let mut found = Vec::new();
+        self.matcher.matching(name, &mut found);
+        let first = usize::try_from(found.first()?.0).ok()?;
+        Some(self.owners.get(first).copied().unwrap_or_default())
     }
 }
 

@@ -2,18 +2,21 @@
 
 use crate::{
     configuration::{self, Ready},
-    message::{Answer, Configuration, Interest, Request, Status},
+    message::{Answer, Configuration, Interest, NameStatus, Request, Status},
     shared::Shared,
     worker::{Question, Worker},
 };
 use std::{
     fs,
     io::{self, BufRead as _, BufReader, Write as _},
-    os::unix::net::{UnixListener, UnixStream},
+    os::{
+        fd::AsFd as _,
+        unix::net::{UnixListener, UnixStream},
+    },
     sync::{
         Arc, Mutex, PoisonError,
         atomic::Ordering::Relaxed,
-        mpsc::{Sender, channel},
+        mpsc::{RecvTimeoutError, Sender, channel},
     },
     time::Duration,
 };
@@ -22,6 +25,8 @@ use std::{
 const LONGEST_REQUEST: u64 = 256 << 20;
 /// How long a worker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is looked whether the agent is still there.
+const LOOK: Duration = Duration::from_millis(200);
 
 pub struct Control {
     shared: Arc<Shared>,
@@ -80,6 +85,7 @@ impl Control {
             reader.get_mut().set_limit(LONGEST_REQUEST);
             match serde_json::from_slice(&line) {
                 Ok(Request::Watch(interest)) => return self.watch(stream, reader, interest),
+                Ok(Request::WatchWanted) => return self.watch_wanted(stream),
                 Ok(request) => send(stream, &self.answer(request))?,
                 Err(error) => send(stream, &Answer::Failed(format!("not a request: {error}")))?,
             }
@@ -125,7 +131,29 @@ impl Control {
                 tracing::info!("told to end");
                 std::process::exit(0)
             }
-            Request::Watch(_) => Answer::Failed("watching takes a connection of its own".into()),
+            Request::Plan(rules) => Answer::Wanted(self.shared.names.plan(&rules)),
+            Request::Names => Answer::Names(self.shared.names.list()),
+            Request::NamePatterns => {
+                let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+                Answer::NamePatterns(known.names.clone())
+            }
+            Request::CleanNames(which) => match self.shared.names.clean(which.as_ref(), &self.shared.view) {
+                Ok(count) => Answer::Cleaned(count),
+                Err(error) => Answer::Failed(error.to_string()),
+            },
+            Request::ForgetEndpoint(endpoint) => {
+                match self.shared.names.forget_endpoint(endpoint, &self.shared.view) {
+                    Ok(()) => Answer::Done,
+                    Err(error) => Answer::Failed(error.to_string()),
+                }
+            }
+            Request::HandOverNames => {
+                self.shared.names.hand_over();
+                Answer::Done
+            }
+            Request::Watch(_) | Request::WatchWanted => {
+                Answer::Failed("watching takes a connection of its own".into())
+            }
         }
     }
 
@@ -141,6 +169,11 @@ impl Control {
         configuration::save(state_dir, &configuration)
             .map_err(|error| format!("cannot keep the configuration in {}: {error}", state_dir.display()))?;
         self.shared.replace(ready);
+        let named = self.shared.names.configure(configuration.names.clone(), &self.shared.view);
+        // Those who wait for identities.
+        self.workers.iter().for_each(|worker| worker.ask(Question::NamesSettled));
+        self.shared.ring();
+        named.map_err(|error| format!("cannot give names' addresses their identities: {error}"))?;
         *known = configuration;
         Ok(())
     }
@@ -173,9 +206,38 @@ impl Control {
             connections: counters.connections.load(Relaxed),
             accepted: counters.accepted.load(Relaxed),
             requests: counters.verdicts(),
+            names: NameStatus {
+                queries: counters.queries.load(Relaxed),
+                answers: counters.answers.load(Relaxed),
+                under_way: counters.under_way.load(Relaxed),
+                ..self.shared.names.status()
+            },
             faults: counters.faults(),
             lost_records: self.shared.watchers.lost(),
         }
+    }
+
+    /// Until whoever numbers the sets is gone, which is noticed at once: others then need not wait for it.
+    fn watch_wanted(&self, stream: &UnixStream) -> io::Result<()> {
+        let wanted = self.shared.names.serve_agent();
+        let done = loop {
+            match wanted.recv_timeout(LOOK) {
+                Ok(sets) if sets.is_empty() => {}
+                Ok(sets) => {
+                    if let Err(error) = send(stream, &Answer::Wanted(sets)) {
+                        break Err(error);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break Ok(()),
+            }
+            if self.shared.names.is_handed_over() || has_hung_up(stream)? {
+                break Ok(());
+            }
+        };
+        drop(wanted);
+        self.shared.names.forget_agents();
+        done
     }
 
     /// Serves a watcher until it goes.
@@ -209,6 +271,15 @@ impl Control {
             sending.map(drop)
         })
     }
+}
+
+fn has_hung_up(stream: &UnixStream) -> io::Result<bool> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    // A peer that is gone is reported without being asked for.
+    let mut one = [PollFd::new(stream.as_fd(), PollFlags::empty())];
+    poll(&mut one, PollTimeout::ZERO)?;
+    let [one] = &one;
+    Ok(one.revents().is_some_and(|found| !found.is_empty()))
 }
 
 fn send(mut stream: &UnixStream, answer: &Answer) -> io::Result<()> {

@@ -2,12 +2,13 @@
 
 use crate::{
     configuration::{Ready, ReadyFilter},
-    message::{Parser, Side, Verdict},
+    message::{Message, Parser, Record, Side, Verdict, What},
 };
 use ciliate_bpf::{Ruling, View};
+use ciliate_dns::Name;
 use ciliate_http::{Edit, Request, Scratch};
 use ciliate_types::{EndpointId, Identity, Protocol};
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 
 /// Who speaks to whom, and the filters that their policies put between them.
 #[derive(Debug)]
@@ -88,6 +89,32 @@ impl Gate {
         })
     }
 
+    /// Judges the name in a DNS query.
+    pub fn dns(&self, name: &Name) -> Decided {
+        self.decide(|filter| filter.dns.as_ref()?.allows(name))
+    }
+
+    /// What watchers are told of a request.
+    #[must_use]
+    pub fn record(&self, (client, server): (SocketAddr, SocketAddr), decided: Decided, what: What) -> Record {
+        let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Record {
+            time: u64::try_from(time.as_nanos()).unwrap_or(u64::MAX),
+            message: Message::Request,
+            client,
+            server,
+            client_identity: self.client_identity,
+            server_identity: self.server_identity,
+            client_endpoint: self.client_endpoint,
+            server_endpoint: self.server_endpoint,
+            verdict: decided.verdict,
+            direction: decided.side,
+            rule: decided.rule,
+            what,
+            latency: None,
+        }
+    }
+
     /// Asks one guard after the other: each needs a filter that answers with a rule.
     fn decide(&self, mut asked: impl FnMut(&ReadyFilter) -> Option<u32>) -> Decided {
         let mut decided = Decided { verdict: Verdict::Forwarded, side: Side::Ingress, rule: 0 };
@@ -121,7 +148,7 @@ fn parser(guards: &[Guard]) -> Option<Parser> {
         Some(Parser::Kafka)
     } else if has(|filter| filter.tls.is_some()) {
         Some(Parser::Tls)
-    } else if has(|filter| !filter.dns.is_empty()) {
+    } else if has(|filter| filter.dns.is_some()) {
         Some(Parser::Dns)
     } else {
         None

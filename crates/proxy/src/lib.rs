@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! listener -> worker -> session { client's half | protocol + gate | server's half }
+//! listener -> dns thread -> names: the same for queries by UDP
 //! agent -> control -> configuration -> shared -> every session's next request
 //! ```
 
@@ -13,8 +14,10 @@ mod client;
 mod configuration;
 mod control;
 mod descriptors;
+mod dns;
 mod gate;
 mod half;
+mod names;
 mod protocol;
 mod session;
 mod settings;
@@ -26,12 +29,14 @@ mod worker;
 pub mod message;
 
 pub use client::{Client, Switch};
-pub use settings::{Limits, Settings};
+pub use settings::{DnsSettings, Limits, Settings};
 
 use ciliate_abi::Listener;
 use ciliate_bpf::{Listeners, View};
 use configuration::Ready;
 use control::Control;
+use dns::Dns;
+use names::Names;
 use shared::Shared;
 use socket::Family;
 use std::{
@@ -49,6 +54,8 @@ pub enum Error {
     Kernel(#[from] ciliate_bpf::Error),
     #[error("cannot read the configuration in {}: {source}", path.display())]
     Configuration { path: std::path::PathBuf, source: io::Error },
+    #[error("cannot restore the names that were known: {0}")]
+    Names(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("cannot listen for redirected connections: {0}")]
     Listen(#[source] io::Error),
     #[error("cannot listen at {}: {source}", path.display())]
@@ -73,9 +80,26 @@ pub fn run(settings: Settings, ready: impl FnOnce()) -> Result<(), Error> {
         .transpose()
         .map_err(Error::Listen)?
         .unwrap_or_default();
+    let queries =
+        Family::BOTH.map(dns::listener).into_iter().collect::<io::Result<Vec<_>>>().map_err(Error::Listen)?;
     let path = settings.socket.clone();
-    let predecessor = Client::connect(&path).ok();
-    let shared = Arc::new(Shared::new(settings, view, configuration, port));
+    let mut predecessor = Client::connect(&path).ok();
+    // Queries wait in these sockets until the names are here.
+    for (kind, socket) in [Listener::UdpV4, Listener::UdpV6].into_iter().zip(&queries) {
+        listeners.set(kind, socket.as_fd())?;
+    }
+    if let Some(client) = &mut predecessor
+        && let Err(error) = client.ask(&message::Request::HandOverNames)
+    {
+        tracing::info!(%error, "the proxy before this one keeps no names");
+    }
+    let dns = &settings.dns;
+    let names =
+        Names::open(&settings.state_dir, dns.cache, dns.pre_cache.as_deref(), kept.names.clone(), &view)
+            .map_err(|error| Error::Names(error.into()))?;
+    let shared = Arc::new(Shared::new(settings, view, configuration, names, port));
+    let resolver = Dns::start(&shared, queries).map_err(Error::Listen)?;
+    names::start_upkeep(&shared).map_err(Error::Listen)?;
     let workers: Vec<_> = sockets
         .into_iter()
         .map(|pair| Worker::start(&shared, pair))
@@ -105,7 +129,7 @@ pub fn run(settings: Settings, ready: impl FnOnce()) -> Result<(), Error> {
     ready();
     loop {
         std::thread::park_timeout(std::time::Duration::from_millis(200));
-        if shared.is_draining() && workers.iter().all(Worker::is_finished) {
+        if shared.is_draining() && resolver.is_finished() && workers.iter().all(Worker::is_finished) {
             tracing::info!("the last connection has ended");
             return Ok(());
         }

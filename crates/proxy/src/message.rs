@@ -1,6 +1,10 @@
 //! What the agent and the proxy say to each other: one JSON document a line, over a unix socket.
 
-use ciliate_types::{EndpointId, Identity, L7Rules};
+mod names;
+
+pub use names::{Around, CachedAddress, CachedName, NameIdentity, NameRules, NameSet, NameStatus};
+
+use ciliate_types::{EndpointId, Identity, L7Rules, NamePattern};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -20,6 +24,20 @@ pub enum Request {
     /// From the first of these on, the connection is a watcher's: it gets [`Answer::Done`] for each, and what it wants as it
     /// happens.
     Watch(Interest),
+    /// Sends [`Answer::Wanted`] from now on: what addresses need identities that nobody has numbered yet.
+    WatchWanted,
+    /// Which identities known addresses would need under these rules; changes nothing.
+    Plan(NameRules),
+    /// What names resolved to: [`Answer::Names`].
+    Names,
+    /// The patterns of names in use: [`Answer::NamePatterns`].
+    NamePatterns,
+    /// Forgets what names resolved to: those that the pattern matches, or all.
+    CleanNames(Option<NamePattern>),
+    /// Forgets what names resolved to for an endpoint that is gone.
+    ForgetEndpoint(EndpointId),
+    /// Keeps no names from now on, for another process begins to.
+    HandOverNames,
     /// Another process has taken the new connections over: end when the last connection does.
     HandOver,
     /// End now, with every connection.
@@ -38,6 +56,11 @@ pub enum Answer {
     Lost(u64),
     /// To a watcher: another process has taken the new connections over, and listens at the same path.
     HandedOver,
+    Wanted(Vec<NameSet>),
+    Names(Vec<CachedName>),
+    NamePatterns(NameRules),
+    /// So many names were forgotten.
+    Cleaned(usize),
     /// Nothing has changed.
     Failed(String),
 }
@@ -60,6 +83,8 @@ pub struct Configuration {
     pub revision: u64,
     /// What the kernel's entries stand for.
     pub filters: BTreeMap<Digest, Filter>,
+    #[serde(default)]
+    pub names: NameRules,
 }
 
 /// Names a filter in the kernel's entries: 16 hexadecimal digits.
@@ -116,6 +141,8 @@ pub struct Status {
     pub faults: BTreeMap<String, u64>,
     /// Records that nobody had time for.
     pub lost_records: u64,
+    #[serde(default)]
+    pub names: NameStatus,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

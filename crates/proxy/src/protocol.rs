@@ -1,9 +1,11 @@
 //! How connections are read: each protocol takes bytes from either end and says what goes on to the other.
 
+mod dns;
 mod http;
 mod kafka;
 mod tls;
 
+pub use dns::{Dns, Release};
 pub use http::Http;
 pub use kafka::Kafka;
 pub use tls::Tls;
@@ -14,7 +16,7 @@ use crate::{
     shared::Shared,
 };
 use ciliate_http::Scratch;
-use std::{ops::Range, time::Instant};
+use std::{net::SocketAddr, ops::Range, time::Instant};
 
 /// A connection as its protocol reads it.
 #[derive(Debug)]
@@ -22,12 +24,14 @@ pub enum Protocol {
     Http(Box<Http>),
     Kafka(Box<Kafka>),
     Tls(Box<Tls>),
+    Dns(Box<Dns>),
     /// Passed on unread.
     Tcp,
 }
 
 /// What a protocol may ask and where it puts what it has to say.
 pub struct Surroundings<'a> {
+    pub shared: &'a Shared,
     pub gate: &'a Gate,
     pub scratch: &'a mut Scratch,
     pub to_server: &'a mut Vec<u8>,
@@ -101,7 +105,7 @@ impl Step {
 }
 
 impl Protocol {
-    pub fn new(gate: &Gate, shared: &Shared) -> Option<Self> {
+    pub fn new(gate: &Gate, shared: &Shared, (client, server): (SocketAddr, SocketAddr)) -> Option<Self> {
         match gate.parser {
             Parser::Http => Some(Self::Http(Box::new(Http::new(&shared.http)))),
             Parser::Kafka => {
@@ -110,7 +114,7 @@ impl Protocol {
             }
             Parser::Tls => Some(Self::Tls(Box::default())),
             Parser::Tcp => Some(Self::Tcp),
-            Parser::Dns => None,
+            Parser::Dns => Some(Self::Dns(Box::new(Dns::new(&shared.settings.dns, client, server)))),
         }
     }
 
@@ -120,6 +124,7 @@ impl Protocol {
             Self::Http(http) => http.client(input, around),
             Self::Kafka(kafka) => kafka.client(input, around),
             Self::Tls(tls) => tls.client(input, around),
+            Self::Dns(dns) => dns.client(input, around),
             Self::Tcp => Step::all(input.len()),
         }
     }
@@ -129,6 +134,7 @@ impl Protocol {
         match self {
             Self::Http(http) => http.server(input, around),
             Self::Kafka(kafka) => kafka.server(input, around),
+            Self::Dns(dns) => dns.server(input, around),
             Self::Tls(_) | Self::Tcp => Step::all(input.len()),
         }
     }
@@ -136,14 +142,14 @@ impl Protocol {
     pub fn client_end(&mut self) -> End {
         match self {
             Self::Http(http) => http.client_end(),
-            Self::Kafka(_) | Self::Tls(_) | Self::Tcp => End::Pass,
+            Self::Kafka(_) | Self::Tls(_) | Self::Dns(_) | Self::Tcp => End::Pass,
         }
     }
 
     pub fn server_end(&mut self) -> End {
         match self {
             Self::Http(http) => http.server_end(),
-            Self::Kafka(_) | Self::Tls(_) | Self::Tcp => End::Pass,
+            Self::Kafka(_) | Self::Tls(_) | Self::Dns(_) | Self::Tcp => End::Pass,
         }
     }
 
@@ -151,7 +157,7 @@ impl Protocol {
     pub fn unreachable(&mut self, to_client: &mut Vec<u8>) {
         match self {
             Self::Http(http) => http.unreachable(to_client),
-            Self::Kafka(_) | Self::Tls(_) | Self::Tcp => {}
+            Self::Kafka(_) | Self::Tls(_) | Self::Dns(_) | Self::Tcp => {}
         }
     }
 
@@ -169,6 +175,7 @@ impl Protocol {
                 matches!(gate.parser, Parser::Tcp | Parser::Kafka)
             }
             Self::Tls(tls) => gate.parser == Parser::Tcp || tls.still_allowed(gate),
+            Self::Dns(_) => matches!(gate.parser, Parser::Tcp | Parser::Dns),
             Self::Tcp => gate.parser == Parser::Tcp,
         }
     }
@@ -179,6 +186,7 @@ impl Protocol {
             Self::Http(_) => Parser::Http,
             Self::Kafka(_) => Parser::Kafka,
             Self::Tls(_) => Parser::Tls,
+            Self::Dns(_) => Parser::Dns,
             Self::Tcp => Parser::Tcp,
         }
     }

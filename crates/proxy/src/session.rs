@@ -4,18 +4,13 @@ use crate::{
     gate::{Decided, Gate},
     half::{Half, Read},
     message::{ConnectionInfo, Message, Record, What},
-    protocol::{Asked, End, Next, Protocol, Step, Surroundings, Watched},
+    protocol::{Asked, End, Next, Protocol, Release, Step, Surroundings, Watched},
     shared::Shared,
     socket,
 };
 use ciliate_http::Scratch;
 use ciliate_types::Protocol as Transport;
-use std::{
-    io,
-    net::SocketAddr,
-    os::fd::OwnedFd,
-    time::{Duration, Instant, SystemTime},
-};
+use std::{io, net::SocketAddr, os::fd::OwnedFd, time::Instant};
 
 /// What a worker lends to the session that it works on.
 pub struct Workbench {
@@ -106,7 +101,7 @@ impl Session {
         let found = Gate::find(&shared.view, &ready, Transport::TCP, from, to).map_err(io::Error::other)?;
         let client = Half::new(client)?;
         let Some(gate) = found else { return Ok(None) };
-        let Some(protocol) = Protocol::new(&gate, shared) else { return Ok(None) };
+        let Some(protocol) = Protocol::new(&gate, shared, (from, to)) else { return Ok(None) };
         let server = socket::in_the_name_of(from)?;
         shared.view.announce(Transport::TCP, socket::local(&server)?, to).map_err(io::Error::other)?;
         socket::begin_connect(&server, to)?;
@@ -159,6 +154,7 @@ impl Session {
         if self.generation != shared.generation() {
             self.judge_anew(shared, bench)?;
         }
+        self.release(shared, bench, Release::Due)?;
         let limit = shared.settings.limits.backlog;
         loop {
             let mut moved = self.client.flush()?;
@@ -183,6 +179,23 @@ impl Session {
         self.conclude()
     }
 
+    #[must_use]
+    pub fn waits_for_names(&self) -> bool {
+        matches!(&self.protocol, Protocol::Dns(dns) if dns.is_waiting())
+    }
+
+    /// Gives the client answers that have waited.
+    fn release(&mut self, shared: &Shared, bench: &mut Workbench, which: Release) -> Result<(), Over> {
+        if let Protocol::Dns(dns) = &mut self.protocol {
+            bench.to_client.clear();
+            dns.release(shared, which, &mut bench.to_client);
+            if !bench.to_client.is_empty() {
+                self.client.send(&bench.to_client)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether it has come to its end.
     fn conclude(&mut self) -> Result<(), Over> {
         if self.finishing {
@@ -205,7 +218,14 @@ impl Session {
         let read = half.read(&mut buffer);
         let result = match read {
             Ok(Read::Nothing) => Ok(false),
-            Ok(Read::End) => self.ended(origin).map(|()| true),
+            Ok(Read::End) => {
+                // Nothing may be sent after the end.
+                let released = match origin {
+                    Origin::Client => Ok(()),
+                    Origin::Server => self.release(shared, bench, Release::All),
+                };
+                released.and_then(|()| self.ended(origin)).map(|()| true)
+            }
             Ok(Read::Bytes(count)) => {
                 let half = self.half(origin);
                 let fresh = buffer.get(..count).unwrap_or_default();
@@ -315,17 +335,15 @@ impl Session {
         let watched = if shared.watchers.wanted() { Watched::Yes } else { Watched::No };
         let mut tell = |decided: Decided, what: &dyn Fn() -> What| {
             *requests = requests.saturating_add(1);
-            shared.counters.verdict(decided.verdict);
-            if watched == Watched::Yes {
-                shared.watchers.tell(&record(gate, *from, *to, decided, what()));
-            }
+            shared.note(gate, (*from, *to), decided, what);
         };
         let mut answered = |asked: &Asked| {
             let latency = u64::try_from(asked.at.elapsed().as_nanos()).ok();
-            let told = record(gate, *from, *to, asked.decided, asked.what.clone());
+            let told = gate.record((*from, *to), asked.decided, asked.what.clone());
             shared.watchers.tell(&Record { message: Message::Response, latency, ..told });
         };
         let mut around = Surroundings {
+            shared,
             gate,
             scratch: &mut bench.scratch,
             to_server: &mut bench.to_server,
@@ -409,24 +427,5 @@ impl Session {
                 }
             }
         }
-    }
-}
-
-fn record(gate: &Gate, client: SocketAddr, server: SocketAddr, decided: Decided, what: What) -> Record {
-    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    Record {
-        time: u64::try_from(time.as_nanos()).unwrap_or(u64::MAX),
-        message: Message::Request,
-        client,
-        server,
-        client_identity: gate.client_identity,
-        server_identity: gate.server_identity,
-        client_endpoint: gate.client_endpoint,
-        server_endpoint: gate.server_endpoint,
-        verdict: decided.verdict,
-        direction: decided.side,
-        rule: decided.rule,
-        what,
-        latency: None,
     }
 }

@@ -15,6 +15,35 @@ pub struct Settings {
     pub limits: Limits,
     pub http: ciliate_http::Settings,
     pub kafka: ciliate_kafka::Limits,
+    pub dns: DnsSettings,
+}
+
+/// How queries are dealt with.
+#[derive(Clone, Debug)]
+pub struct DnsSettings {
+    pub cache: ciliate_dns::CacheSettings,
+    pub pending: ciliate_dns::PendingSettings,
+    /// What a client is told whose query is denied (`tofqdns-dns-reject-response-code`).
+    pub reject: ciliate_dns::Reply,
+    /// How long an answer may be held back until its addresses have their identities (`tofqdns-proxy-response-max-delay`).
+    pub response_max_delay: Duration,
+    /// What an administrator says that names resolve to (`tofqdns-pre-cache`).
+    pub pre_cache: Option<PathBuf>,
+    /// Sockets towards servers, one for each client and server (`dns-max-sockets`).
+    pub max_sockets: usize,
+}
+
+impl Default for DnsSettings {
+    fn default() -> Self {
+        Self {
+            cache: ciliate_dns::CacheSettings::default(),
+            pending: ciliate_dns::PendingSettings::default(),
+            reject: ciliate_dns::Reply::Refused,
+            response_max_delay: Duration::from_millis(100),
+            pre_cache: None,
+            max_sockets: 8192,
+        }
+    }
 }
 
 /// What connections may hold and how long they may wait.

@@ -1,12 +1,20 @@
 //! What all threads of the proxy share.
 
-use crate::{configuration::Ready, message::Verdict, settings::Settings, watch::Watchers};
+use crate::{
+    configuration::Ready,
+    gate::{Decided, Gate},
+    message::{Verdict, What},
+    names::Names,
+    settings::Settings,
+    watch::Watchers,
+};
 use ciliate_bpf::View;
 use ciliate_kafka::TopicIds;
 use ciliate_types::Identity;
 use nix::sys::eventfd::EventFd;
 use std::{
     collections::{BTreeMap, HashMap},
+    net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -24,6 +32,7 @@ pub struct Shared {
     pub http: Arc<ciliate_http::Settings>,
     pub view: View,
     topics: Mutex<HashMap<(Identity, Identity), Arc<TopicIds>>>,
+    pub names: Names,
     pub counters: Counters,
     pub watchers: Watchers,
     pub started: Instant,
@@ -46,6 +55,9 @@ pub struct Counters {
     denied: AtomicU64,
     audited: AtomicU64,
     refused: AtomicU64,
+    pub queries: AtomicU64,
+    pub answers: AtomicU64,
+    pub under_way: AtomicU64,
     faults: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -85,12 +97,13 @@ impl Counters {
 
 impl Shared {
     #[must_use]
-    pub fn new(settings: Settings, view: View, ready: Ready, port: u16) -> Self {
+    pub fn new(settings: Settings, view: View, ready: Ready, names: Names, port: u16) -> Self {
         Self {
             http: Arc::new(settings.http.clone()),
             settings,
             view,
             topics: Mutex::default(),
+            names,
             counters: Counters::default(),
             watchers: Watchers::default(),
             started: Instant::now(),
@@ -132,7 +145,7 @@ impl Shared {
         self.bells.lock().unwrap_or_else(PoisonError::into_inner).push(bell);
     }
 
-    fn ring(&self) {
+    pub fn ring(&self) {
         for bell in self.bells.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             // A bell that is full rings already.
             let _ringing = bell.write(1);
@@ -159,5 +172,19 @@ impl Shared {
             pairs.retain(|_, ids| Arc::strong_count(ids) > 1);
         }
         Arc::clone(pairs.entry((client, server)).or_insert_with(|| Arc::new(TopicIds::new(TOPIC_IDS))))
+    }
+
+    /// Counts a request, and tells watchers of it.
+    pub fn note(
+        &self,
+        gate: &Gate,
+        ends: (SocketAddr, SocketAddr),
+        decided: Decided,
+        what: impl FnOnce() -> What,
+    ) {
+        self.counters.verdict(decided.verdict);
+        if self.watchers.wanted() {
+            self.watchers.tell(&gate.record(ends, decided, what()));
+        }
     }
 }

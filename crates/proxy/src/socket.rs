@@ -33,11 +33,11 @@ impl Family {
         }
     }
 
-    fn of(address: &SocketAddr) -> Self {
+    pub fn of(address: &SocketAddr) -> Self {
         if address.is_ipv4() { Self::V4 } else { Self::V6 }
     }
 
-    fn any(self, port: u16) -> SocketAddr {
+    pub fn any(self, port: u16) -> SocketAddr {
         match self {
             Self::V4 => (Ipv4Addr::UNSPECIFIED, port).into(),
             Self::V6 => (Ipv6Addr::UNSPECIFIED, port).into(),
@@ -46,7 +46,7 @@ impl Family {
 }
 
 /// A socket that may have any address; what it sends is marked.
-fn transparent(family: Family, kind: SockType, marked: u32) -> io::Result<OwnedFd> {
+pub fn transparent(family: Family, kind: SockType, marked: u32) -> io::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let fd = socket(family.number(), kind, flags, None)?;
     // One flag of the socket serves both families.
@@ -92,10 +92,13 @@ pub fn local(fd: impl AsFd) -> io::Result<SocketAddr> {
 }
 
 fn address(found: nix::Result<SockaddrStorage>) -> io::Result<SocketAddr> {
-    let found = found?;
+    plain(&found?).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+}
+
+/// The address in the standard library's form, if it is of the internet.
+pub fn plain(found: &SockaddrStorage) -> Option<SocketAddr> {
     let v4 = found.as_sockaddr_in().map(|v4| SocketAddr::V4((*v4).into()));
     v4.or_else(|| found.as_sockaddr_in6().map(|v6| SocketAddr::V6((*v6).into())))
-        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
 }
 
 /// A socket with the client's address and a port of its own, not connected yet.

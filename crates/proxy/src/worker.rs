@@ -28,6 +28,8 @@ pub enum Question {
     Connections(Sender<Vec<ConnectionInfo>>),
     /// Judge every connection anew, then say so.
     JudgeAnew(Sender<()>),
+    /// Names have got their identities: whoever waits for that may go on.
+    NamesSettled,
 }
 
 /// A worker as others see it.
@@ -238,6 +240,7 @@ impl Carrier {
                     let all = self.sessions.iter().map(|(_, session)| session.info(self.now)).collect();
                     let _gone = answer.send(all);
                 }
+                Question::NamesSettled => self.release_names(),
                 Question::JudgeAnew(answer) => {
                     self.visit_all();
                     let _gone = answer.send(());
@@ -257,8 +260,21 @@ impl Carrier {
         }
     }
 
+    /// Lets sessions go on that wait for names or their servers.
+    fn release_names(&mut self) {
+        let waiting = |(index, session): (usize, &Session)| session.waits_for_names().then_some(index);
+        let indices: Vec<usize> = self.sessions.iter().filter_map(waiting).collect();
+        for index in indices {
+            let Some(session) = self.sessions.get_mut(index) else { continue };
+            if let Err(over) = session.pump(&self.shared, &mut self.bench, self.now) {
+                self.end(index, &over);
+            }
+        }
+    }
+
     fn sweep(&mut self) {
         self.swept = self.now;
+        self.release_names();
         let overdue: Vec<_> = self
             .sessions
             .iter()

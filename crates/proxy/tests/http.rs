@@ -12,6 +12,7 @@
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod node;
 #[path = "support/proxy.rs"]
+#[expect(dead_code, reason = "shared with tests that use all of it")]
 mod proxy;
 
 use ciliate_policy::rule_set::{Action, Peer, RuleSet};

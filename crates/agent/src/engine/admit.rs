@@ -77,6 +77,13 @@ impl Engine {
             .addresses
             .get(net)
             .is_some_and(|row| matches!(row.source, AddressSource::Endpoint | AddressSource::Local));
+        // What the proxy gave it says the same of the prefix, and more.
+        let named = |identity: Identity| {
+            let names = self.state.identities.get(&identity).and_then(|row| row.names.as_ref());
+            names.is_some_and(|set| set.around.prefix() == Some(*net))
+        };
+        let is_whole = net.prefix_len() == net.max_prefix_len();
+        let taken = taken || is_whole && self.kernel.address(net.addr()).is_some_and(named);
         (!taken).then_some(AddressRow { identity, source: AddressSource::Policy, endpoint: None })
     }
 

@@ -190,12 +190,20 @@ impl Engine {
         let (forth, writes) = split(changes.iter())?;
         let names: Vec<String> = changes.keys().map(ToString::to_string).collect();
 
+        let names_before = self.usage_of_names();
         let effect = self.policy.replace(forth.clone()).map_err(Failure::input)?;
         let fresh: Vec<IpNet> = effect.prefixes_added;
-        if !fresh.is_empty() || !moves.is_empty() {
+        let names_after = self.usage_of_names();
+        if !fresh.is_empty() || !moves.is_empty() || names_before != names_after {
             // Under the policies of before: a new prefix must be known everywhere before any address has it.
             self.policy.replace(inverse.clone()).map_err(Failure::input)?;
             self.admit_prefixes(&fresh)?;
+            if names_before != names_after
+                && let Err(failure) = self.admit_names(&names_before.or(&names_after))
+            {
+                self.retire_prefixes();
+                return Err(failure);
+            }
             let back = self.labels_of(&moves);
             self.relabel(moves)?;
             if let Err(errors) = self.policy.replace(forth) {
@@ -208,6 +216,7 @@ impl Engine {
                 Err(failure) => {
                     self.move_back(back);
                     self.retire_prefixes();
+                    self.return_names();
                     return Err(failure);
                 }
             }
@@ -220,10 +229,20 @@ impl Engine {
         self.state.revision = self.state.revision.saturating_add(1);
         self.note_objects(changes);
         self.retire_prefixes();
+        if names_before != names_after {
+            self.return_names();
+        }
         self.describe_policies();
         self.publish();
         self.notices.agent("policy-updated", names.join(", "), None);
         Ok(())
+    }
+
+    /// Has the proxy go by the policies of now. Until it does, it knows more patterns than are in use, which opens nothing.
+    fn return_names(&mut self) {
+        if let Err(failure) = self.conclude_names() {
+            tracing::error!(%failure, "the proxy still goes by patterns that are not in use");
+        }
     }
 
     /// The point of no return: after this the change is made, whatever happens. On failure the policies are as before.

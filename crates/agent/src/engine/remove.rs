@@ -74,6 +74,7 @@ impl Engine {
         let Some(row) = self.state.endpoints.remove(&id) else { return Ok(()) };
         let record = &row.record;
         self.forget_local(&row, record);
+        self.proxy.forget_endpoint(id);
         self.ipam.release(record.addresses());
         self.identities.let_go(&mut self.state, record.identity);
         self.tell_policy(record.identity);

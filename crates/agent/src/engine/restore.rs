@@ -40,10 +40,14 @@ impl Engine {
         let records = self.read_endpoints()?;
         let prefixes: Vec<IpNet> = self.policy.prefixes().into_iter().collect();
         self.know_identities(&records, &prefixes)?;
+        let usage = self.usage_of_names();
+        self.settle_names(&usage);
+        self.proxy.restore_names(self.name_rules(&usage));
         let present: BTreeMap<String, Link> =
             self.kernel.devices()?.into_iter().map(|link| (link.name.clone(), link)).collect();
         self.restore_endpoints(records, &present)?;
         self.restore_addresses(&prefixes)?;
+        self.conclude_names()?;
         self.prune(&present)?;
         self.apply_translation()?;
         self.describe_policies();
@@ -237,6 +241,10 @@ impl Engine {
             Some(addresses) => addresses
                 .prune(self.kernel.addresses()?, |(net, _)| *net)
                 .into_iter()
+                // Those are the proxy's.
+                .filter(|(_, identity)| {
+                    self.state.identities.get(identity).is_none_or(|row| row.names.is_none())
+                })
                 .map(|(net, _)| net)
                 .collect(),
             None => Vec::new(),

@@ -133,6 +133,8 @@ impl Engine {
         if expired.is_empty() {
             return Ok(());
         }
+        let names =
+            expired.iter().any(|i| self.state.identities.get(i).is_some_and(|row| row.names.is_some()));
         for identity in &expired {
             drop(self.policy.remove_identity(*identity));
         }
@@ -142,6 +144,10 @@ impl Engine {
             .filter_map(|identity| self.identities.forget(&mut self.state, *identity))
             .collect();
         self.store.commit(&writes)?;
+        if names {
+            let rules = self.name_rules(&self.usage_of_names());
+            self.proxy.learn_names(rules)?;
+        }
         self.publish();
         Ok(())
     }

@@ -4,8 +4,9 @@ use super::{Attention, Proxy};
 use ciliate_api::settings::{Config, Resolved};
 use ciliate_proxy::{
     Client,
-    message::{Answer, Configuration, Interest, Record, Request},
+    message::{Answer, Configuration, Interest, NameRules, NameSet, Record, Request},
 };
+use ciliate_types::EndpointId;
 use std::{
     env, fs, io,
     os::unix::process::CommandExt as _,
@@ -22,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(2);
 /// Between two attempts to start one that does not.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Until a proxy that has ended is asked again what it wants numbers for.
+const RETRY: Duration = Duration::from_millis(50);
 
 /// The process and who watches over it.
 pub struct Keeper {
@@ -35,6 +38,8 @@ pub enum News {
     Record(Record),
     /// So many records that it had no room for.
     Lost(u64),
+    /// Sets that need numbers.
+    Wanted(Vec<NameSet>),
 }
 
 /// Hears what proxies tell.
@@ -102,6 +107,17 @@ impl Keeper {
                 }
             }
         })?;
+        let (launch, news) = (Arc::clone(&self.launch), Arc::clone(&self.listener.news));
+        thread::Builder::new().name("proxy-names".into()).spawn(move || {
+            while *launch.wanted() {
+                match Client::connect(&launch.socket).and_then(Client::watch_wanted) {
+                    Ok(all) => all.map_while(Result::ok).for_each(|sets| news(News::Wanted(sets))),
+                    // The other thread starts it again.
+                    Err(error) => tracing::debug!(%error, "the proxy does not answer"),
+                }
+                thread::sleep(RETRY);
+            }
+        })?;
         self.watching = true;
         Ok(())
     }
@@ -123,8 +139,14 @@ impl Listener {
                     }
                     return;
                 }
-                Answer::Status(_) | Answer::Connections(_) | Answer::Configuration(_) | Answer::Failed(_) => {
-                }
+                Answer::Status(_)
+                | Answer::Connections(_)
+                | Answer::Configuration(_)
+                | Answer::Wanted(_)
+                | Answer::Names(_)
+                | Answer::NamePatterns(_)
+                | Answer::Cleaned(_)
+                | Answer::Failed(_) => {}
             }
         }
         self.attention.end(id);
@@ -146,6 +168,18 @@ impl Proxy for Keeper {
 
     fn switched(&mut self) -> io::Result<()> {
         self.launch.reach()?.ask(&Request::Switched).map(drop)
+    }
+
+    fn plan(&mut self, rules: &NameRules) -> io::Result<Vec<NameSet>> {
+        *self.launch.wanted() = true;
+        match self.launch.reach()?.ask(&Request::Plan(rules.clone()))? {
+            Answer::Wanted(sets) => Ok(sets),
+            other => Err(io::Error::other(format!("the proxy answers {other:?}"))),
+        }
+    }
+
+    fn forget_endpoint(&mut self, endpoint: EndpointId) -> io::Result<()> {
+        self.launch.reach()?.ask(&Request::ForgetEndpoint(endpoint)).map(drop)
     }
 
     fn end(&mut self) -> io::Result<()> {

@@ -2,7 +2,8 @@
 
 use super::{
     AllowLocalhost, Change, CidrMatchTarget, Count, EnforcementMode, LogFormat, LogLevel, Milliseconds,
-    MonitorAggregation, Resolved, Seconds, Setting, SettingValue, SettingsError, Switch,
+    MonitorAggregation, OptionalPath, RejectCode, Resolved, Seconds, SecondsOrNone, Setting, SettingValue,
+    SettingsError, Switch,
 };
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::path::PathBuf;
@@ -82,6 +83,20 @@ settings! {
     proxy_connect_timeout: Seconds = "proxy-connect-timeout", "5s", AtStart, "How long a server may take to accept a connection of the proxy";
     proxy_idle_timeout: Seconds = "proxy-idle-timeout", "1h", AtStart, "How long a connection through the proxy may be silent";
     proxy_drain_timeout: Seconds = "proxy-drain-timeout", "60s", AtStart, "How long the connections of a proxy go on after a newer one has taken over";
+    tofqdns_min_ttl: SecondsOrNone = "tofqdns-min-ttl", "0s", AtStart, "Least time for which an address that a name resolved to is valid";
+    tofqdns_max_ips: Count<1, 1000000> = "tofqdns-endpoint-max-ip-per-hostname", "1000", AtStart, "Valid addresses kept of one name and endpoint, and as many again that only connections keep";
+    tofqdns_grace: SecondsOrNone = "tofqdns-idle-connection-grace-period", "0s", AtStart, "How long an address is kept after its time is over and it was last seen in use";
+    tofqdns_max_deferred: Count<1, 10000000> = "tofqdns-max-deferred-connection-deletes", "10000", AtStart, "Addresses of one endpoint whose time is over that connections keep";
+    tofqdns_reject: RejectCode = "tofqdns-dns-reject-response-code", "refused", AtStart, "What a client is told whose DNS query is denied";
+    tofqdns_pre_cache: OptionalPath = "tofqdns-pre-cache", "", AtStart, "File of names and their addresses to begin with, in the format of Cilium's `fqdn cache list -o json`";
+    tofqdns_max_delay: Milliseconds = "tofqdns-proxy-response-max-delay", "100ms", AtStart, "How long a DNS answer may wait for the identities of its addresses";
+    dns_timeout: Milliseconds = "dns-timeout", "5s", AtStart, "How long a DNS server may take to answer";
+    dns_max_pending: Count<16, 4000000> = "dns-max-pending", "16384", AtStart, "DNS queries by UDP that are under way at once";
+    dns_max_pending_per_client: Count<1, 4000000> = "dns-max-pending-per-client", "2048", AtStart, "Of these from one address; also of one TCP connection";
+    dns_max_sockets: Count<16, 1000000> = "dns-max-sockets", "8192", AtStart, "Pairs of DNS clients and servers that are served at once";
+    dns_cache_max_names: Count<16, 10000000> = "dns-cache-max-names", "100000", AtStart, "Names whose addresses are kept, each once for every endpoint that asked";
+    dns_cache_max_endpoint_names: Count<16, 10000000> = "dns-cache-max-names-per-endpoint", "50000", AtStart, "Of these for one endpoint";
+    dns_cache_max_addresses: Count<16, 40000000> = "dns-cache-max-addresses", "400000", AtStart, "Addresses of all names that are kept";
     map_events: Count<65536, 268435456> = "map-size-events", "1048576", AtStart, "Bytes of the ring of events; a power of two";
     map_pressure_warning: Count<1, 100> = "map-pressure-warning", "90", Anytime, "Percentage of a map from which it is reported as near full";
     log_level: LogLevel = "log-level", "info", Anytime, "Least important messages to log";

@@ -65,6 +65,11 @@ choice! {
 }
 choice! { LogFormat: "text|json" { Text = "text", Json = "json" } }
 
+choice! {
+    /// What a client is told whose DNS query policy denies; the words are those of Cilium.
+    RejectCode: "refused|nameError" { Refused = "refused", NameError = "nameError" }
+}
+
 impl Switch {
     #[must_use]
     pub fn is_on(self) -> bool {
@@ -145,6 +150,45 @@ impl SettingValue for Seconds {
 
     fn show(&self) -> String {
         format!("{}s", self.0.as_secs())
+    }
+}
+
+/// A time in whole seconds, also none, at most 30 days: `0s`, `60s`, `10m`, `3600`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SecondsOrNone(pub u32);
+
+impl SettingValue for SecondsOrNone {
+    const FORM: &'static str = "DURATION";
+
+    fn read(text: &str) -> Result<Self, String> {
+        if matches!(text, "0" | "0s" | "0m" | "0h") {
+            return Ok(Self(0));
+        }
+        let read = Seconds::read(text).ok().and_then(|some| u32::try_from(some.0.as_secs()).ok());
+        read.map(Self).ok_or_else(|| "0 or a time up to 720h, such as 60s, 10m or 2h".to_owned())
+    }
+
+    fn show(&self) -> String {
+        format!("{}s", self.0)
+    }
+}
+
+/// A file; empty for none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionalPath(pub Option<PathBuf>);
+
+impl SettingValue for OptionalPath {
+    const FORM: &'static str = "PATH";
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "" => Ok(Self(None)),
+            _ => PathBuf::read(text).map(|path| Self(Some(path))),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.as_ref().map(SettingValue::show).unwrap_or_default()
     }
 }
 

@@ -3,7 +3,9 @@
 use crate::node::{Endpoint, Node, SURELY, listen};
 use ciliate_proxy::{
     Client, Limits, Settings,
-    message::{Answer, Configuration, Digest, Filter, FilterRule, Interest, Record, Request, Status},
+    message::{
+        Answer, Configuration, Digest, Filter, FilterRule, Interest, NameRules, Record, Request, Status,
+    },
 };
 use ciliate_types::L7Rules;
 use std::{
@@ -33,6 +35,7 @@ impl Proxy {
             limits: Limits::default(),
             http: Default::default(),
             kafka: Default::default(),
+            dns: Default::default(),
         };
         let (ready, is_ready) = channel();
         let thread = std::thread::spawn(move || {
@@ -42,12 +45,21 @@ impl Proxy {
         Self { socket, thread }
     }
 
+    pub fn client(&self) -> Client {
+        Client::connect(&self.socket).unwrap()
+    }
+
     pub fn ask(&self, request: &Request) -> Answer {
         Client::connect(&self.socket).unwrap().ask(request).unwrap()
     }
 
     pub fn configure<const N: usize>(&self, filters: [(Digest, Filter); N]) {
-        self.ask(&Request::Configure(Configuration { revision: 1, filters: filters.into_iter().collect() }));
+        self.configure_with(filters, NameRules::default());
+    }
+
+    pub fn configure_with<const N: usize>(&self, filters: [(Digest, Filter); N], names: NameRules) {
+        let filters = filters.into_iter().collect();
+        self.ask(&Request::Configure(Configuration { revision: 1, filters, names }));
     }
 
     pub fn status(&self) -> Status {

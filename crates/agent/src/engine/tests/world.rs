@@ -216,6 +216,17 @@ impl crate::proxy::Proxy for NoProxy {
         Err(std::io::ErrorKind::Unsupported.into())
     }
 
+    fn plan(
+        &mut self,
+        _: &ciliate_proxy::message::NameRules,
+    ) -> std::io::Result<Vec<ciliate_proxy::message::NameSet>> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+
+    fn forget_endpoint(&mut self, _: ciliate_types::EndpointId) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+
     fn end(&mut self) -> std::io::Result<()> {
         Ok(())
     }

@@ -1,0 +1,425 @@
+//! What names resolved to, and the identities that addresses have because of it.
+//!
+//! The proxy writes them into the kernel itself, so that new names become reachable while the agent is away. The agent gives
+//! the numbers: one for each set of patterns that some name matches, with the prefix around the address. A set that has no
+//! number yet is asked for; until the agent has answered, the address has the identity of the largest part of the set that
+//! has one. That allows less than policy does, never more.
+
+mod numbers;
+mod upkeep;
+
+pub use upkeep::start as start_upkeep;
+
+use crate::message::{CachedAddress, CachedName, NameRules, NameSet, NameStatus};
+use ciliate_bpf::View;
+use ciliate_dns::{
+    CacheFile, CacheFull, CacheSettings, Effects, Name, NameCache, NameMatcher, Resolution, SelectorId,
+    SelectorSet, Torn, UnixTime, read_pre_cache,
+};
+use ciliate_types::{EndpointId, Identity, IdentityScope, NamePattern};
+use numbers::Numbers;
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    io,
+    net::IpAddr,
+    path::Path,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    time::SystemTime,
+};
+use thiserror::Error;
+
+/// Questions that wait for the agent.
+const WANTED_QUEUE: usize = 1024;
+const FILE: &str = "names";
+
+/// Why an answer must not be released.
+#[derive(Debug, Error)]
+pub enum LearnError {
+    #[error(transparent)]
+    Full(#[from] CacheFull),
+    #[error(transparent)]
+    Kernel(#[from] ciliate_bpf::Error),
+    #[error(transparent)]
+    Disk(#[from] ciliate_dns::DiskError),
+    #[error("another process keeps the names now")]
+    HandedOver,
+}
+
+/// Whether addresses have the identity that they are to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learned {
+    Settled,
+    /// Not yet; the agent was asked.
+    Asked,
+}
+
+#[derive(Debug)]
+pub struct Names {
+    state: Mutex<State>,
+    /// Agents that number sets.
+    agents: Mutex<Vec<SyncSender<Vec<NameSet>>>>,
+}
+
+#[derive(Debug)]
+struct State {
+    cache: NameCache,
+    /// None once another process has it.
+    file: Option<CacheFile>,
+    effects: Effects,
+    rules: NameRules,
+    numbers: Numbers,
+    /// What the kernel has of us.
+    written: HashMap<IpAddr, Identity>,
+    /// Addresses whose set has no number yet.
+    waiting: HashMap<IpAddr, NameSet>,
+    /// Addresses that could not be written.
+    owed: BTreeSet<IpAddr>,
+}
+
+fn now() -> UnixTime {
+    UnixTime::of(SystemTime::now())
+}
+
+impl Names {
+    /// What an earlier process knew, and what is in `pre_cache`; all of it is in the kernel afterwards.
+    pub fn open(
+        state_dir: &Path,
+        settings: CacheSettings,
+        pre_cache: Option<&Path>,
+        rules: NameRules,
+        view: &View,
+    ) -> Result<Self, LearnError> {
+        let opened = CacheFile::open(&state_dir.join(FILE))?;
+        match &opened.torn {
+            None => {}
+            Some(Torn::End { kept, dropped }) => {
+                tracing::warn!(
+                    kept,
+                    dropped,
+                    "the end of the file of names was torn: its last names are lost"
+                );
+            }
+            Some(Torn::Foreign(path)) => {
+                tracing::warn!(path = %path.display(), "the file of names was unreadable and lies here now");
+            }
+        }
+        let (cache, report) = NameCache::load(&opened.bytes, settings, now());
+        if report.refused > 0 {
+            tracing::warn!(names = report.refused, "known names do not fit into today's limits");
+        }
+        let mut state = State {
+            cache,
+            file: Some(opened.file),
+            effects: Effects::default(),
+            rules: NameRules::default(),
+            numbers: Numbers::default(),
+            written: HashMap::new(),
+            waiting: HashMap::new(),
+            owed: BTreeSet::new(),
+        };
+        state.configure(rules, view)?;
+        let names = Self { state: Mutex::new(state), agents: Mutex::default() };
+        if let Some(path) = pre_cache {
+            names.read_pre_cache(path, view);
+        }
+        Ok(names)
+    }
+
+    fn read_pre_cache(&self, path: &Path, view: &View) {
+        let read = std::fs::read(path).map_err(|error| error.to_string());
+        let read = read.and_then(|json| read_pre_cache(&json, now()).map_err(|error| error.to_string()));
+        match read {
+            Ok(all) => {
+                for known in all {
+                    if let Err(error) = self.learn(view, None, &known.name, &known.addresses) {
+                        tracing::warn!(name = %known.name, %error, "cannot take over a name of the pre-cache");
+                    }
+                }
+            }
+            Err(error) => tracing::error!(path = %path.display(), error, "cannot read the pre-cache"),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what a name resolved to. Afterwards the kernel has every address, and the answer may be released: at once, or
+    /// after an [asked](Learned::Asked) agent has answered or taken too long.
+    pub fn learn(
+        &self,
+        view: &View,
+        endpoint: Option<EndpointId>,
+        name: &Name,
+        found: &[Resolution],
+    ) -> Result<Learned, LearnError> {
+        let mut state = self.lock();
+        if state.file.is_none() {
+            return Err(LearnError::HandedOver);
+        }
+        let state = &mut *state;
+        let learned = state.cache.learn(now(), endpoint, name, found, &mut state.effects);
+        let wanted = state.carry_out(view)?;
+        learned?;
+        if state.waiting.is_empty() || !found.iter().any(|one| state.waiting.contains_key(&one.address)) {
+            return Ok(Learned::Settled);
+        }
+        match self.ask(&wanted) {
+            true => Ok(Learned::Asked),
+            false => Ok(Learned::Settled),
+        }
+    }
+
+    /// Whether none of these addresses waits for a number.
+    #[must_use]
+    pub fn is_settled(&self, addresses: &[IpAddr]) -> bool {
+        let state = self.lock();
+        !addresses.iter().any(|address| state.waiting.contains_key(address))
+    }
+
+    /// Has an agent number these sets; false if there is none.
+    fn ask(&self, wanted: &BTreeSet<NameSet>) -> bool {
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        if !wanted.is_empty() {
+            agents.retain(|agent| {
+                let sent = agent.try_send(wanted.iter().cloned().collect());
+                !matches!(sent, Err(TrySendError::Disconnected(_)))
+            });
+        }
+        !agents.is_empty()
+    }
+
+    /// What has no number yet, and from then on what comes up.
+    pub fn serve_agent(&self) -> Receiver<Vec<NameSet>> {
+        let (sender, receiver) = sync_channel(WANTED_QUEUE);
+        let open: BTreeSet<NameSet> = self.lock().waiting.values().cloned().collect();
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        if !open.is_empty() {
+            // The channel is empty and has room.
+            let _sent = sender.try_send(open.into_iter().collect());
+        }
+        agents.push(sender);
+        receiver
+    }
+
+    /// An agent has gone.
+    pub fn forget_agents(&self) {
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        agents.retain(|agent| !matches!(agent.try_send(Vec::new()), Err(TrySendError::Disconnected(_))));
+    }
+
+    /// Goes by other rules from now on; every known address has the identity that they give it.
+    pub fn configure(&self, rules: NameRules, view: &View) -> Result<(), LearnError> {
+        let mut state = self.lock();
+        if state.rules == rules {
+            return Ok(());
+        }
+        let wanted = state.configure(rules, view)?;
+        self.ask(&wanted);
+        Ok(())
+    }
+
+    /// The sets that known addresses would need under other rules.
+    #[must_use]
+    pub fn plan(&self, rules: &NameRules) -> Vec<NameSet> {
+        let state = self.lock();
+        let numbers = Numbers::new(rules);
+        let matcher = NameMatcher::new(numbers.selectors());
+        let mut members: HashMap<IpAddr, BTreeSet<SelectorId>> = HashMap::new();
+        let mut ids = Vec::new();
+        for lookup in state.cache.lookups() {
+            matcher.matching(&lookup.name, &mut ids);
+            if !ids.is_empty() {
+                for row in &lookup.addresses {
+                    members.entry(row.address).or_default().extend(&ids);
+                }
+            }
+        }
+        let sets: BTreeSet<NameSet> = members
+            .into_iter()
+            .map(|(address, ids)| {
+                let ids: Vec<_> = ids.into_iter().collect();
+                numbers.set(&ids, numbers.around(address))
+            })
+            .collect();
+        sets.into_iter().collect()
+    }
+
+    pub fn list(&self) -> Vec<CachedName> {
+        let state = self.lock();
+        let view = |row: ciliate_dns::LookupView| CachedName {
+            endpoint: row.endpoint,
+            name: row.name.to_string(),
+            addresses: row
+                .addresses
+                .iter()
+                .map(|one| CachedAddress {
+                    address: one.address,
+                    ttl: one.ttl,
+                    expires: one.expires.0,
+                    source: one.source.as_str().to_owned(),
+                    identity: state.written.get(&one.address).copied(),
+                })
+                .collect(),
+        };
+        let mut all: Vec<_> = state.cache.lookups().map(view).collect();
+        all.sort_by(|a, b| (a.endpoint, &a.name).cmp(&(b.endpoint, &b.name)));
+        all
+    }
+
+    /// Forgets names, whoever uses their addresses.
+    pub fn clean(&self, which: Option<&NamePattern>, view: &View) -> Result<usize, LearnError> {
+        let matcher = which.map(|pattern| NameMatcher::new([(SelectorId(0), pattern.clone())]));
+        let mut state = self.lock();
+        let state = &mut *state;
+        let chosen = |_, name: &Name| matcher.as_ref().is_none_or(|matcher| matcher.matches(name));
+        let cleaned = state.cache.clean(chosen, &mut state.effects);
+        state.carry_out(view)?;
+        Ok(cleaned)
+    }
+
+    pub fn forget_endpoint(&self, endpoint: EndpointId, view: &View) -> Result<(), LearnError> {
+        let mut state = self.lock();
+        let state = &mut *state;
+        state.cache.remove_endpoint(endpoint, &mut state.effects);
+        state.carry_out(view).map(drop)
+    }
+
+    /// Keeps no names any more: another process reads the file from now on.
+    pub fn hand_over(&self) {
+        self.lock().file = None;
+    }
+
+    #[must_use]
+    pub fn is_handed_over(&self) -> bool {
+        self.lock().file.is_none()
+    }
+
+    #[must_use]
+    pub fn status(&self) -> NameStatus {
+        let state = self.lock();
+        let stats = state.cache.stats();
+        NameStatus {
+            names: stats.lookups,
+            addresses: stats.addresses,
+            selected: state.written.len(),
+            waiting: state.waiting.len(),
+            ..NameStatus::default()
+        }
+    }
+}
+
+impl State {
+    /// Writes what an operation on the cache asks for; returns the sets that have no number.
+    fn carry_out(&mut self, view: &View) -> Result<BTreeSet<NameSet>, LearnError> {
+        let mut effects = std::mem::take(&mut self.effects);
+        let mut wanted = BTreeSet::new();
+        let mut result = Ok(());
+        let owed = std::mem::take(&mut self.owed);
+        let changed = effects.changes.iter().map(|change| change.address);
+        // Each is brought to where it belongs now, so an address that stands there twice is no harm.
+        for address in owed.into_iter().chain(changed) {
+            let selectors = self.cache.selectors_of(address);
+            if let Err(error) = self.apply(view, address, &selectors, &mut wanted) {
+                self.owed.insert(address);
+                result = Err(error);
+            }
+        }
+        let written = match &mut self.file {
+            Some(file) if !effects.log.is_empty() => file.append(&effects.log),
+            Some(_) | None => Ok(()),
+        };
+        effects.clear();
+        self.effects = effects;
+        result?;
+        written?;
+        Ok(wanted)
+    }
+
+    /// Gives an address the identity that its selectors come to.
+    fn apply(
+        &mut self,
+        view: &View,
+        address: IpAddr,
+        selectors: &SelectorSet,
+        wanted: &mut BTreeSet<NameSet>,
+    ) -> Result<(), ciliate_bpf::Error> {
+        if selectors.is_empty() {
+            self.waiting.remove(&address);
+            return self.write(view, address, None);
+        }
+        let around = self.numbers.around(address);
+        if let Some(identity) = self.numbers.exact(selectors, around) {
+            self.waiting.remove(&address);
+            return self.write(view, address, Some(identity));
+        }
+        let set = self.numbers.set(selectors, around);
+        self.waiting.insert(address, set.clone());
+        wanted.insert(set);
+        let nearest = self.numbers.nearest(selectors, around);
+        self.write(view, address, nearest)
+    }
+
+    fn write(
+        &mut self,
+        view: &View,
+        address: IpAddr,
+        identity: Option<Identity>,
+    ) -> Result<(), ciliate_bpf::Error> {
+        if self.written.get(&address).copied() == identity {
+            return Ok(());
+        }
+        // An address that is an endpoint's, the host's or another node's is that, whatever a server says of it.
+        let taken = |identity: Identity| identity.scope() != IdentityScope::Local;
+        if view.identity_of(address)?.is_some_and(taken) {
+            self.written.remove(&address);
+            return Ok(());
+        }
+        match (identity, self.numbers.own_row(address)) {
+            (Some(identity), _) | (None, Some(identity)) => view.put_identity(address, identity)?,
+            (None, None) => view.remove_identity(address)?,
+        }
+        match identity {
+            Some(identity) => self.written.insert(address, identity),
+            None => self.written.remove(&address),
+        };
+        Ok(())
+    }
+
+    /// Other rules; the kernel has afterwards what the cache says, and nothing else that names ever gave an address.
+    fn configure(&mut self, rules: NameRules, view: &View) -> Result<BTreeSet<NameSet>, LearnError> {
+        self.numbers = Numbers::new(&rules);
+        self.rules = rules;
+        self.cache.set_selectors(self.numbers.selectors(), &mut self.effects);
+        self.effects.changes.clear();
+        self.written.clear();
+        self.waiting.clear();
+        let selected: Vec<(IpAddr, SelectorSet)> =
+            self.cache.selected().map(|(address, set)| (address, set.clone())).collect();
+        let known: HashSet<IpAddr> = selected.iter().map(|(address, _)| *address).collect();
+        for (net, identity) in view.identities()? {
+            if net.prefix_len() != net.max_prefix_len() || !self.numbers.is_ours(identity) {
+                continue;
+            }
+            self.written.insert(net.addr(), identity);
+            if !known.contains(&net.addr()) {
+                self.write(view, net.addr(), None)?;
+            }
+        }
+        let mut wanted = BTreeSet::new();
+        for (address, selectors) in selected {
+            self.apply(view, address, &selectors, &mut wanted)?;
+        }
+        self.carry_out(view)?;
+        Ok(wanted)
+    }
+}
+
+impl From<LearnError> for io::Error {
+    fn from(error: LearnError) -> Self {
+        Self::other(error)
+    }
+}

@@ -1,0 +1,337 @@
+//! Queries through the proxy, and addresses that become reachable by them, on a node with real devices. Needs root.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests state plainly what they expect"
+)]
+
+#[path = "../../bpf/tests/support/node.rs"]
+#[expect(dead_code, reason = "shared with tests that use all of it")]
+mod node;
+#[path = "support/proxy.rs"]
+#[expect(dead_code, reason = "shared with tests that use all of it")]
+mod proxy;
+#[path = "support/resolver.rs"]
+mod resolver;
+
+use ciliate_policy::rule_set::{
+    Action, DirectionRules, Entry, EntryKey, FilterDigest, Otherwise, Peer, RuleId, RuleSet, Traffic,
+};
+use ciliate_proxy::message::{Around, NameIdentity, NameRules, NameSet, Request, Verdict, What};
+use ciliate_types::{Identity, L7Rules, NamePattern, PortPrefix, Protocol};
+use node::{Endpoint, NEVER, Node, SURELY, connect, on_node};
+use proxy::{Proxy, filter};
+use resolver::{NOERROR, REFUSED, SERVFAIL, answer, ask, ask_in_vain, name_of};
+use std::{
+    io::Write as _,
+    net::{IpAddr, TcpListener},
+    process::Command,
+    time::Instant,
+};
+
+/// Outside of the node, as far as policy is concerned.
+const SITES: [&str; 4] = ["192.0.2.10", "192.0.2.11", "2001:db8::10", "192.0.2.12"];
+const TWITTER: Identity = Identity::new(0x0100_0001);
+const TWITTER6: Identity = Identity::new(0x0100_0002);
+const BOTH: Identity = Identity::new(0x0100_0003);
+
+fn pattern(text: &str) -> NamePattern {
+    match text.contains('*') {
+        true => NamePattern::MatchPattern(text.parse().unwrap()),
+        false => NamePattern::MatchName(text.parse().unwrap()),
+    }
+}
+
+fn site(number: usize) -> IpAddr {
+    SITES[number].parse().unwrap()
+}
+
+fn named(patterns: &[&str], around: Around, identity: Identity) -> NameIdentity {
+    NameIdentity {
+        set: NameSet { patterns: patterns.iter().map(|text| pattern(text)).collect(), around },
+        identity,
+    }
+}
+
+fn twitter() -> NameRules {
+    NameRules {
+        patterns: [pattern("*.twitter.com")].into(),
+        identities: vec![
+            named(&["*.twitter.com"], Around::WorldIpv4, TWITTER),
+            named(&["*.twitter.com"], Around::WorldIpv6, TWITTER6),
+        ],
+        prefixes: Vec::new(),
+    }
+}
+
+/// May ask `resolver`, and reach these identities at port 80.
+fn egress<const N: usize>(resolver: Identity, reachable: [Identity; N]) -> RuleSet {
+    let entry = |peer, protocol, port, action, rule: u32| {
+        let traffic = Traffic::Ports(protocol, PortPrefix { value: port, len: 16 });
+        let filter = FilterDigest(u64::from(rule) << 32 | 1);
+        (EntryKey { peer, traffic }, Entry { action, precedence: 5, rule: RuleId(rule), filter })
+    };
+    let queries = [Protocol::UDP, Protocol::TCP]
+        .map(|protocol| entry(Peer::Identity(resolver), protocol, 53, Action::Redirect, 7));
+    let sites = reachable.map(|one| entry(Peer::Identity(one), Protocol::TCP, 80, Action::Allow, 8));
+    let egress = DirectionRules {
+        otherwise: Otherwise::Deny,
+        entries: queries.into_iter().chain(sites).collect(),
+        ..DirectionRules::default()
+    };
+    RuleSet { ingress: DirectionRules::default(), egress }
+}
+
+/// The sites' servers. They listen in the node's own namespace.
+fn sites() -> TcpListener {
+    let ip = |args: &[&str]| assert!(Command::new("ip").args(args).status().unwrap().success());
+    ip(&["link", "set", "lo", "up"]);
+    for address in SITES {
+        ip(&["address", "add", address, "dev", "lo"]);
+    }
+    TcpListener::bind(("::", 80)).unwrap()
+}
+
+/// `api.twitter.com` and others have addresses, the same for every query.
+fn directory(query: &[u8]) -> Vec<Vec<u8>> {
+    let is_v6 = query[query.len() - 3] == 28;
+    let numbers: &[usize] = match (name_of(query).as_str(), is_v6) {
+        ("api.twitter.com", false) => &[0],
+        ("api.twitter.com", true) => &[2],
+        ("www.example.com", false) => &[1],
+        ("new.twitter.com", false) => &[3],
+        _ => &[],
+    };
+    let addresses: Vec<IpAddr> = numbers.iter().map(|number| site(*number)).collect();
+    vec![answer(query, &addresses, 300)]
+}
+
+struct Scene {
+    bot: Endpoint,
+    dns: Endpoint,
+    _sites: TcpListener,
+}
+
+/// A bot that may ask a resolver and reach the identities of Twitter.
+fn scene(node: &mut Node) -> Scene {
+    let dns = node.endpoint(12, &RuleSet::default());
+    let bot = node.endpoint(10, &egress(dns.identity, [TWITTER, TWITTER6, BOTH]));
+    Scene { bot, dns, _sites: sites() }
+}
+
+fn all_names() -> L7Rules {
+    L7Rules::Dns(vec![pattern("*")])
+}
+
+#[test]
+fn a_name_that_is_asked_for_becomes_reachable_with_the_answer() {
+    on_node("dnsstory", |node| {
+        let Scene { bot, dns, _sites } = scene(node);
+        let seen = resolver::serve(&dns, directory);
+        let proxy = Proxy::start(node, 1);
+        proxy.configure_with([filter(7, all_names())], twitter());
+        connect(&bot, site(0), 80, NEVER).unwrap_err();
+        assert_eq!(ask(&bot, dns.v4, 4711, "api.twitter.com"), Some(NOERROR));
+        // The first connection.
+        connect(&bot, site(0), 80, SURELY).unwrap();
+        let (from, name) = seen.recv_timeout(SURELY).unwrap();
+        assert_eq!(
+            (from.ip().to_canonical(), name.as_str()),
+            (bot.v4, "api.twitter.com"),
+            "the server sees the client"
+        );
+        connect(&bot, site(2), 80, NEVER).unwrap_err();
+        assert_eq!(ask(&bot, dns.v6, 4712, "api.twitter.com"), Some(NOERROR));
+        connect(&bot, site(2), 80, SURELY).unwrap();
+        assert_eq!(ask(&bot, dns.v4, 4713, "www.example.com"), Some(NOERROR));
+        connect(&bot, site(1), 80, NEVER).unwrap_err();
+        let status = proxy.status();
+        assert_eq!((status.names.names, status.names.selected, status.requests.forwarded), (2, 2, 3));
+    });
+}
+
+#[test]
+fn names_that_no_rule_allows_are_refused_at_once() {
+    on_node("dnsrefused", |node| {
+        let Scene { bot, dns, _sites } = scene(node);
+        let seen = resolver::serve(&dns, directory);
+        let proxy = Proxy::start(node, 1);
+        proxy.configure_with([filter(7, L7Rules::Dns(vec![pattern("api.twitter.com")]))], twitter());
+        let records = proxy.watch();
+        assert_eq!(ask(&bot, dns.v4, 1, "API.twitter.com"), Some(NOERROR));
+        let begun = Instant::now();
+        assert_eq!(ask(&bot, dns.v4, 2, "new.twitter.com"), Some(REFUSED));
+        assert!(begun.elapsed().as_secs() < 2, "without waiting for anybody");
+        let found: Vec<_> = records.iter().take(2).map(|r| (r.verdict, r.rule, r.what)).collect();
+        let what = |name: &str| What::Dns { name: name.into(), kind: "A".into() };
+        assert_eq!(
+            found,
+            [(Verdict::Forwarded, 7, what("api.twitter.com")), (Verdict::Denied, 0, what("new.twitter.com"))]
+        );
+        assert_eq!(seen.try_iter().count(), 1, "a denied query does not reach the server");
+    });
+}
+
+#[test]
+fn a_server_that_lies_opens_nothing() {
+    on_node("dnslies", |node| {
+        let Scene { bot, dns, _sites } = scene(node);
+        let liar = node.endpoint(13, &RuleSet::default());
+        let stranger = liar.netns.run(|| std::net::UdpSocket::bind(("::", 53)).unwrap()).unwrap();
+        let seen = resolver::serve(&dns, |query| {
+            let lie = answer(query, &[site(3)], 300);
+            let mut other_id = lie.clone();
+            other_id[0] ^= 1;
+            let mut other_name = lie.clone();
+            other_name[13] ^= 3;
+            // An owner that nobody asked for.
+            let mut other_owner = answer(query, &[site(3)], 300);
+            let at = query.len();
+            other_owner.splice(
+                at..at + 2,
+                [3, b'w', b'w', b'w', 7, b't', b'w', b'i', b't', b't', b'e', b'r', 3, b'c', b'o', b'm', 0],
+            );
+            vec![other_id, other_name, other_owner]
+        });
+        let proxy = Proxy::start(node, 1);
+        proxy.configure_with([filter(7, all_names())], twitter());
+        assert_eq!(
+            ask(&bot, dns.v4, 5, "api.twitter.com"),
+            Some(NOERROR),
+            "the third is an answer to the question"
+        );
+        connect(&bot, site(3), 80, NEVER).unwrap_err();
+        // From another source, with everything else right.
+        let (proxied, _) = seen.recv_timeout(SURELY).unwrap();
+        for id in 0..u16::MAX {
+            if id % 97 == 0 {
+                let lie = answer(&resolver::query(id, "api.twitter.com", 1), &[site(3)], 300);
+                let _dropped = stranger.send_to(&lie, proxied);
+            }
+        }
+        std::thread::sleep(NEVER);
+        connect(&bot, site(3), 80, NEVER).unwrap_err();
+        let faults = proxy.status().faults;
+        assert_eq!(
+            (faults.get("unknown_id"), faults.get("other_question")),
+            (Some(&1), Some(&1)),
+            "{faults:?}"
+        );
+    });
+}
+
+#[test]
+fn a_server_that_is_silent_or_gone_is_answered_for() {
+    on_node("dnssilent", |node| {
+        let Scene { bot, dns, _sites } = scene(node);
+        let proxy = Proxy::start(node, 1);
+        proxy.configure_with([filter(7, all_names())], twitter());
+        // Its port is closed: the host says so.
+        assert_eq!(ask(&bot, dns.v4, 5, "api.twitter.com"), Some(SERVFAIL));
+        let _seen = resolver::serve(&dns, |_| Vec::new());
+        assert_eq!(ask(&bot, dns.v4, 6, "api.twitter.com"), Some(SERVFAIL));
+        assert_eq!(proxy.status().faults.get("dns-timeout"), Some(&1));
+        assert_eq!(ask_in_vain(&dns, bot.v4, 7, "api.twitter.com"), None);
+    });
+}
+
+#[test]
+fn new_names_become_reachable_while_nobody_numbers_sets() {
+    on_node("dnsalone", |node| {
+        let Scene { bot, dns, _sites } = scene(node);
+        let _seen = resolver::serve(&dns, directory);
+        let proxy = Proxy::start(node, 1);
+        let mut rules = twitter();
+        rules.patterns.insert(pattern("new.*.com"));
+        proxy.configure_with([filter(7, all_names())], rules.clone());
+        // The set of both patterns has no number: its largest known part is one pattern, and that allows it.
+        assert_eq!(ask(&bot, dns.v4, 5, "new.twitter.com"), Some(NOERROR));
+        connect(&bot, site(3), 80, SURELY).unwrap();
+        assert_eq!(proxy.status().names.waiting, 1);
+        // An agent that comes is asked at once, and with its number all is settled.
+        let mut wanted = proxy.client().watch_wanted().unwrap();
+        let sets = wanted.next().unwrap().unwrap();
+        let both = named(&["*.twitter.com", "new.*.com"], Around::WorldIpv4, BOTH);
+        assert_eq!(sets, std::slice::from_ref(&both.set));
+        rules.identities.push(both);
+        proxy.configure_with([filter(7, all_names())], rules);
+        assert_eq!((proxy.status().names.waiting, proxy.status().names.selected), (0, 1));
+        connect(&bot, site(3), 80, SURELY).unwrap();
+    });
+}
+
+#[test]
+fn an_answer_waits_for_the_number_of_its_set() {
+    on_node("dnswaits", |node| {
+        let Scene { bot, dns, _sites } = scene(node);
+        let _seen = resolver::serve(&dns, directory);
+        let proxy = Proxy::start(node, 1);
+        // No set of this pattern has a number.
+        let rules = NameRules { patterns: [pattern("*.twitter.com")].into(), ..NameRules::default() };
+        proxy.configure_with([filter(7, all_names())], rules);
+        let wanted = proxy.client().watch_wanted().unwrap();
+        let mut agent = proxy.client();
+        std::thread::spawn(move || {
+            for sets in wanted.map_while(Result::ok) {
+                assert_eq!(sets, [twitter().identities[0].set.clone()]);
+                let filters = [filter(7, all_names())].into();
+                let configuration =
+                    ciliate_proxy::message::Configuration { revision: 2, filters, names: twitter() };
+                agent.ask(&Request::Learn(configuration)).unwrap();
+            }
+        });
+        assert_eq!(ask(&bot, dns.v4, 5, "api.twitter.com"), Some(NOERROR));
+        connect(&bot, site(0), 80, SURELY).unwrap();
+        assert_eq!(proxy.status().faults.get("tofqdns-proxy-response-max-delay"), None);
+    });
+}
+
+#[test]
+fn queries_by_tcp_are_judged_and_learned_from() {
+    on_node("dnstcp", |node| {
+        let Scene { bot, dns, _sites } = scene(node);
+        let seen = resolver::serve(&dns, directory);
+        let proxy = Proxy::start(node, 1);
+        proxy.configure_with([filter(7, L7Rules::Dns(vec![pattern("api.twitter.com")]))], twitter());
+        let mut stream = connect(&bot, dns.v4, 53, SURELY).unwrap();
+        stream.set_read_timeout(Some(SURELY)).unwrap();
+        // One after the other without waiting, and in pieces.
+        let mut sent = resolver::framed(&resolver::query(7, "api.twitter.com", 1));
+        sent.extend(resolver::framed(&resolver::query(8, "new.twitter.com", 1)));
+        for piece in sent.chunks(5) {
+            stream.write_all(piece).unwrap();
+        }
+        let mut answers: Vec<_> = (0..2).map(|_| resolver::frame(&mut stream).unwrap()).collect();
+        answers.sort();
+        assert_eq!((answers[0][..2].to_vec(), answers[0][3] & 15), (vec![0, 7], NOERROR));
+        assert_eq!((answers[1][..2].to_vec(), answers[1][3] & 15), (vec![0, 8], REFUSED));
+        connect(&bot, site(0), 80, SURELY).unwrap();
+        assert_eq!(seen.try_iter().map(|(_, name)| name).collect::<Vec<_>>(), ["api.twitter.com"]);
+    });
+}
+
+#[test]
+fn a_new_proxy_knows_what_the_one_before_it_knew() {
+    on_node("dnsrestart", |node| {
+        let Scene { bot, dns, _sites } = scene(node);
+        let _seen = resolver::serve(&dns, directory);
+        let old = Proxy::start(node, 1);
+        old.configure_with([filter(7, all_names())], twitter());
+        assert_eq!(ask(&bot, dns.v4, 5, "api.twitter.com"), Some(NOERROR));
+        // As after a restart of the host.
+        node.datapath.remove_ipcache(site(0).into()).unwrap();
+        let new = Proxy::start(node, 1);
+        connect(&bot, site(0), 80, SURELY).unwrap();
+        assert_eq!(ask(&bot, dns.v4, 6, "new.twitter.com"), Some(NOERROR));
+        connect(&bot, site(3), 80, SURELY).unwrap();
+        assert_eq!(new.status().names.selected, 2);
+        assert!(old.ended(SURELY));
+        new.ask(&Request::CleanNames(Some(pattern("new.*.com"))));
+        connect(&bot, site(3), 80, NEVER).unwrap_err();
+        connect(&bot, site(0), 80, SURELY).unwrap();
+    });
+}
