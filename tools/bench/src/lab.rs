@@ -138,6 +138,18 @@ impl Service {
     }
 }
 
+impl Service {
+    /// Starts one that does not say when it is ready.
+    pub fn spawn(mut command: Command) -> Result<Self> {
+        let process = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        Ok(Self { process })
+    }
+
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+}
+
 impl Drop for Service {
     fn drop(&mut self) {
         let _ = self.process.kill();

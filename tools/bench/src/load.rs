@@ -1,6 +1,7 @@
 //! The tools that make load, and what they report.
 
 pub mod crr;
+pub mod paced;
 pub mod rr;
 pub mod serve;
 pub mod udp;
@@ -62,6 +63,17 @@ impl Recorder {
         if self.failures.len() < MOST_FAILURES {
             self.failures.push(format!("{:.6} s: {text}", self.start.elapsed().as_secs_f64()));
         }
+    }
+
+    /// All of them as one, from the first one's start on.
+    pub fn merge(all: Vec<Self>) -> Self {
+        let mut all = all.into_iter();
+        let mut merged = all.next().unwrap_or_else(|| Self::start(0.0));
+        for one in all {
+            merged.nanoseconds.extend(one.nanoseconds);
+            merged.failures.extend(one.failures);
+        }
+        merged
     }
 
     pub fn finish(mut self) -> Outcome {

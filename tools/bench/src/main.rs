@@ -2,6 +2,7 @@
 
 mod agent;
 mod compare;
+mod http;
 mod lab;
 mod load;
 mod place;
@@ -36,6 +37,10 @@ enum Verb {
     Crr(load::Args),
     /// Small datagrams as fast as they go
     Udp(load::Args),
+    /// HTTP requests at a given rate
+    Paced(load::paced::Args),
+    /// Open HTTP connections, make one request on each, and hold them
+    Idle(load::paced::IdleArgs),
     /// Run another program in the namespace and on the processor given
     Exec {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -45,6 +50,8 @@ enum Verb {
     Compare(compare::Args),
     /// Measure the agent: adding endpoints, changing policies, memory, starting, being killed under load
     Agent(agent::Args),
+    /// Compare the proxy with nginx and haproxy as reverse proxies
+    Http(http::Args),
 }
 
 fn main() -> Result<()> {
@@ -55,9 +62,12 @@ fn main() -> Result<()> {
         Verb::Rr(args) => print(&load::rr::run(&args)?),
         Verb::Crr(args) => print(&load::crr::run(&args)?),
         Verb::Udp(args) => print(&load::udp::run(&args)?),
+        Verb::Paced(args) => print(&load::paced::run(&args)?),
+        Verb::Idle(args) => load::paced::idle(&args),
         Verb::Exec { command } => exec(&command),
         Verb::Compare(args) => compare::run(&args),
         Verb::Agent(args) => agent::run(&args),
+        Verb::Http(args) => http::run(&args),
     }
 }
 

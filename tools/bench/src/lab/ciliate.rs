@@ -18,11 +18,16 @@ pub struct Node {
 impl Node {
     /// `work` lies on a file system of its own: state, socket and the node's bpffs go below it.
     pub fn start(name: &str, work: &Path) -> Result<Self> {
+        Self::start_with(name, work, &[])
+    }
+
+    /// With flags of `ciliate up`.
+    pub fn start_with(name: &str, work: &Path, flags: &[&str]) -> Result<Self> {
         let node = Self { netns: Netns::new(&format!("{name}-node"))?, folder: work.join(name) };
         let bpf = node.folder.join("bpf");
         fs::create_dir_all(&bpf).with_context(|| format!("cannot make {}", bpf.display()))?;
         run(Command::new("mount").args(["-t", "bpf", "bpf"]).arg(&bpf))?;
-        run(node.ciliate()?.arg("up"))?;
+        run(node.ciliate()?.arg("up").args(flags))?;
         Ok(node)
     }
 
@@ -35,6 +40,11 @@ impl Node {
             .env("CILIATE_BPF_ROOT", self.folder.join("bpf/ciliate"))
             .env("CILIATE_LOG_LEVEL", "warn");
         Ok(command)
+    }
+
+    /// This program, on the node itself and on a processor.
+    pub fn tool(&self, core: Option<usize>) -> Result<Command> {
+        self.netns.tool(core)
     }
 
     pub fn socket(&self) -> PathBuf {
