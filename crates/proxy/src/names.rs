@@ -120,7 +120,10 @@ impl Names {
             waiting: HashMap::new(),
             owed: BTreeSet::new(),
         };
-        state.configure(rules, view)?;
+        if let Err(error) = state.configure(rules, view) {
+            // Other rules must not suffer from it.
+            tracing::error!(%error, "some names that were known are not reachable yet; it is tried again every second");
+        }
         let names = Self { state: Mutex::new(state), agents: Mutex::default() };
         if let Some(path) = pre_cache {
             names.read_pre_cache(path, view);
@@ -397,6 +400,7 @@ impl State {
         self.effects.changes.clear();
         self.written.clear();
         self.waiting.clear();
+        self.owed.clear();
         let selected: Vec<(IpAddr, SelectorSet)> =
             self.cache.selected().map(|(address, set)| (address, set.clone())).collect();
         let known: HashSet<IpAddr> = selected.iter().map(|(address, _)| *address).collect();
@@ -410,9 +414,14 @@ impl State {
             }
         }
         let mut wanted = BTreeSet::new();
+        let mut result = Ok(());
         for (address, selectors) in selected {
-            self.apply(view, address, &selectors, &mut wanted)?;
+            if let Err(error) = self.apply(view, address, &selectors, &mut wanted) {
+                self.owed.insert(address);
+                result = Err(error);
+            }
         }
+        result?;
         self.carry_out(view)?;
         Ok(wanted)
     }
