@@ -111,6 +111,7 @@ fn dns_settings(config: &Config) -> anyhow::Result<DnsSettings> {
         response_max_delay: config.tofqdns_max_delay.0,
         pre_cache: config.tofqdns_pre_cache.0.clone(),
         max_sockets: usize::try_from(config.dns_max_sockets.0)?,
+        ..DnsSettings::default()
     })
 }
 

@@ -31,6 +31,8 @@ pub struct DnsSettings {
     pub pre_cache: Option<PathBuf>,
     /// Sockets towards servers, one for each client and server (`dns-max-sockets`).
     pub max_sockets: usize,
+    /// How often connections are looked through for addresses whose time is over.
+    pub survey: Duration,
 }
 
 impl Default for DnsSettings {
@@ -42,6 +44,8 @@ impl Default for DnsSettings {
             response_max_delay: Duration::from_millis(100),
             pre_cache: None,
             max_sockets: 8192,
+            // As in Cilium; programs use answers somewhat longer than they say.
+            survey: Duration::from_secs(60),
         }
     }
 }

@@ -113,14 +113,14 @@ fn directory(query: &[u8]) -> Vec<Vec<u8>> {
 struct Scene {
     bot: Endpoint,
     dns: Endpoint,
-    _sites: TcpListener,
+    sites: TcpListener,
 }
 
 /// A bot that may ask a resolver and reach the identities of Twitter.
 fn scene(node: &mut Node) -> Scene {
     let dns = node.endpoint(12, &RuleSet::default());
     let bot = node.endpoint(10, &egress(dns.identity, [TWITTER, TWITTER6, BOTH]));
-    Scene { bot, dns, _sites: sites() }
+    Scene { bot, dns, sites: sites() }
 }
 
 fn all_names() -> L7Rules {
@@ -130,7 +130,7 @@ fn all_names() -> L7Rules {
 #[test]
 fn a_name_that_is_asked_for_becomes_reachable_with_the_answer() {
     on_node("dnsstory", |node| {
-        let Scene { bot, dns, _sites } = scene(node);
+        let Scene { bot, dns, sites: _sites } = scene(node);
         let seen = resolver::serve(&dns, directory);
         let proxy = Proxy::start(node, 1);
         proxy.configure_with([filter(7, all_names())], twitter());
@@ -157,7 +157,7 @@ fn a_name_that_is_asked_for_becomes_reachable_with_the_answer() {
 #[test]
 fn names_that_no_rule_allows_are_refused_at_once() {
     on_node("dnsrefused", |node| {
-        let Scene { bot, dns, _sites } = scene(node);
+        let Scene { bot, dns, sites: _sites } = scene(node);
         let seen = resolver::serve(&dns, directory);
         let proxy = Proxy::start(node, 1);
         proxy.configure_with([filter(7, L7Rules::Dns(vec![pattern("api.twitter.com")]))], twitter());
@@ -179,7 +179,7 @@ fn names_that_no_rule_allows_are_refused_at_once() {
 #[test]
 fn a_server_that_lies_opens_nothing() {
     on_node("dnslies", |node| {
-        let Scene { bot, dns, _sites } = scene(node);
+        let Scene { bot, dns, sites: _sites } = scene(node);
         let liar = node.endpoint(13, &RuleSet::default());
         let stranger = liar.netns.run(|| std::net::UdpSocket::bind(("::", 53)).unwrap()).unwrap();
         let seen = resolver::serve(&dns, |query| {
@@ -227,7 +227,7 @@ fn a_server_that_lies_opens_nothing() {
 #[test]
 fn a_server_that_is_silent_or_gone_is_answered_for() {
     on_node("dnssilent", |node| {
-        let Scene { bot, dns, _sites } = scene(node);
+        let Scene { bot, dns, sites: _sites } = scene(node);
         let proxy = Proxy::start(node, 1);
         proxy.configure_with([filter(7, all_names())], twitter());
         // Its port is closed: the host says so.
@@ -242,7 +242,7 @@ fn a_server_that_is_silent_or_gone_is_answered_for() {
 #[test]
 fn new_names_become_reachable_while_nobody_numbers_sets() {
     on_node("dnsalone", |node| {
-        let Scene { bot, dns, _sites } = scene(node);
+        let Scene { bot, dns, sites: _sites } = scene(node);
         let _seen = resolver::serve(&dns, directory);
         let proxy = Proxy::start(node, 1);
         let mut rules = twitter();
@@ -267,7 +267,7 @@ fn new_names_become_reachable_while_nobody_numbers_sets() {
 #[test]
 fn an_answer_waits_for_the_number_of_its_set() {
     on_node("dnswaits", |node| {
-        let Scene { bot, dns, _sites } = scene(node);
+        let Scene { bot, dns, sites: _sites } = scene(node);
         let _seen = resolver::serve(&dns, directory);
         let proxy = Proxy::start(node, 1);
         // No set of this pattern has a number.
@@ -291,9 +291,35 @@ fn an_answer_waits_for_the_number_of_its_set() {
 }
 
 #[test]
+fn an_address_goes_when_its_time_is_over_and_nobody_uses_it() {
+    on_node("dnsexpiry", |node| {
+        let Scene { bot, dns, sites } = scene(node);
+        let _seen = resolver::serve(&dns, |query| vec![answer(query, &[site(0)], 1)]);
+        let settings =
+            ciliate_proxy::DnsSettings { survey: std::time::Duration::from_secs(1), ..Default::default() };
+        let proxy = Proxy::start_with(node, 1, settings);
+        proxy.configure_with([filter(7, all_names())], twitter());
+        assert_eq!(ask(&bot, dns.v4, 5, "api.twitter.com"), Some(NOERROR));
+        let stream = connect(&bot, site(0), 80, SURELY).unwrap();
+        let (server, _) = sites.accept().unwrap();
+        std::thread::sleep(std::time::Duration::from_secs(5));
+        assert_eq!(proxy.status().names.selected, 1, "a connection keeps it");
+        connect(&bot, site(0), 80, SURELY).unwrap();
+        let (other, _) = sites.accept().unwrap();
+        drop((stream, server, other));
+        let until = Instant::now() + SURELY;
+        while proxy.status().names.selected > 0 {
+            assert!(Instant::now() < until, "nobody uses it any more");
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        connect(&bot, site(0), 80, NEVER).unwrap_err();
+    });
+}
+
+#[test]
 fn queries_by_tcp_are_judged_and_learned_from() {
     on_node("dnstcp", |node| {
-        let Scene { bot, dns, _sites } = scene(node);
+        let Scene { bot, dns, sites: _sites } = scene(node);
         let seen = resolver::serve(&dns, directory);
         let proxy = Proxy::start(node, 1);
         proxy.configure_with([filter(7, L7Rules::Dns(vec![pattern("api.twitter.com")]))], twitter());
@@ -317,7 +343,7 @@ fn queries_by_tcp_are_judged_and_learned_from() {
 #[test]
 fn a_new_proxy_knows_what_the_one_before_it_knew() {
     on_node("dnsrestart", |node| {
-        let Scene { bot, dns, _sites } = scene(node);
+        let Scene { bot, dns, sites: _sites } = scene(node);
         let _seen = resolver::serve(&dns, directory);
         let old = Proxy::start(node, 1);
         old.configure_with([filter(7, all_names())], twitter());

@@ -82,7 +82,7 @@ impl View {
         }
     }
 
-    /// Shows every live connection. Those that come or go meanwhile may be missed or seen.
+    /// Shows every connection that lives and was not closed. Those that come or go meanwhile may be missed or seen.
     pub fn each_use(&self, mut each: impl FnMut(Use)) -> Result<(), Error> {
         let mut cursor = Cursor::START;
         loop {
@@ -90,7 +90,9 @@ impl View {
                 .read_at::<ConnectionKey, Connection>(self.connections.as_fd())
                 .map_err(call("read", "CONNECTIONS"))?;
             let now = now();
-            for (key, row) in piece.iter().filter(|(_, row)| connection::is_live(row, now)) {
+            for (key, row) in
+                piece.iter().filter(|(_, row)| connection::is_live(row, now) && !connection::is_closing(row))
+            {
                 let (low, high) = (ip(key.low), ip(key.high));
                 let from_high = row.flags & connection_flags::FROM_HIGH != 0;
                 let (source, destination) = if from_high { (high, low) } else { (low, high) };

@@ -14,8 +14,6 @@ use std::{
 
 /// How often names are looked at.
 const TICK: Duration = Duration::from_secs(1);
-/// How often connections are looked through for addresses whose time is over, as in Cilium.
-const SURVEY: Duration = Duration::from_secs(60);
 
 /// Looks after the names of `shared` until the process ends or hands them over.
 pub fn start(shared: &Arc<Shared>) -> io::Result<()> {
@@ -24,7 +22,7 @@ pub fn start(shared: &Arc<Shared>) -> io::Result<()> {
         let mut surveyed = Instant::now();
         loop {
             std::thread::sleep(TICK);
-            let survey = surveyed.elapsed() >= SURVEY;
+            let survey = surveyed.elapsed() >= shared.settings.dns.survey;
             let done = shared.names.tick(&shared).and_then(|()| match survey {
                 true => shared.names.survey(&shared),
                 false => Ok(()),

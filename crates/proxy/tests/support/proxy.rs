@@ -2,7 +2,7 @@
 
 use crate::node::{Endpoint, Node, SURELY, listen};
 use ciliate_proxy::{
-    Client, Limits, Settings,
+    Client, DnsSettings, Limits, Settings,
     message::{
         Answer, Configuration, Digest, Filter, FilterRule, Interest, NameRules, Record, Request, Status,
     },
@@ -25,6 +25,10 @@ pub struct Proxy {
 impl Proxy {
     /// On this thread's node; the same state and socket for each proxy of the node.
     pub fn start(node: &Node, workers: usize) -> Self {
+        Self::start_with(node, workers, DnsSettings::default())
+    }
+
+    pub fn start_with(node: &Node, workers: usize, dns: DnsSettings) -> Self {
         let directory = node.settings.root.parent().unwrap().parent().unwrap().to_owned();
         let socket = directory.join("proxy.sock");
         let settings = Settings {
@@ -35,7 +39,7 @@ impl Proxy {
             limits: Limits::default(),
             http: Default::default(),
             kafka: Default::default(),
-            dns: Default::default(),
+            dns,
         };
         let (ready, is_ready) = channel();
         let thread = std::thread::spawn(move || {
