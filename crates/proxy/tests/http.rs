@@ -130,10 +130,12 @@ fn a_filter_that_nobody_has_told_of_lets_nothing_through() {
         let deathstar = node.endpoint(12, &set);
         let seen = serve(&deathstar, 80);
         let _proxy = Proxy::start(node, 1);
-        let mut stream = connect(&tie, deathstar.v4, 80, SURELY).unwrap();
-        stream.set_read_timeout(Some(SURELY)).unwrap();
-        let _sent = stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        assert!(!matches!(stream.read(&mut [0]), Ok(1..)));
+        // It is reset at once, perhaps before the client has noticed that it is connected.
+        if let Ok(mut stream) = connect(&tie, deathstar.v4, 80, SURELY) {
+            stream.set_read_timeout(Some(SURELY)).unwrap();
+            let _sent = stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert!(!matches!(stream.read(&mut [0]), Ok(1..)));
+        }
         assert_eq!(seen.try_iter().count(), 0);
     });
 }
