@@ -38,12 +38,21 @@ pub struct Told {
     names: NameRules,
     /// Whether it has any rules of ours.
     is_told: bool,
+    /// Whether it may still judge open connections by what was before the last change.
+    is_behind: bool,
     revision: u64,
 }
 
 impl Told {
     pub fn new(proxy: Box<dyn Proxy>) -> Self {
-        Self { proxy, filters: Filters::new(), names: NameRules::default(), is_told: false, revision: 0 }
+        Self {
+            proxy,
+            filters: Filters::new(),
+            names: NameRules::default(),
+            is_told: false,
+            is_behind: false,
+            revision: 0,
+        }
     }
 
     /// Makes the proxy know these filters, besides those that the kernel may still name.
@@ -98,15 +107,21 @@ impl Told {
         if self.filters.is_empty() {
             return Ok(());
         }
-        self.proxy.switched().map_err(failure)?;
+        self.is_behind = true;
+        self.proxy.switched().map_err(silence)?;
         let revision = self.revision.saturating_add(1);
-        self.proxy.configure(&configuration(revision, &wanted, &self.names)).map_err(failure)?;
-        (self.filters, self.revision) = (wanted, revision);
+        self.proxy.configure(&configuration(revision, &wanted, &self.names)).map_err(silence)?;
+        (self.filters, self.revision, self.is_behind) = (wanted, revision, false);
         Ok(())
     }
 
+    /// Tells it once more of a change that it did not acknowledge.
+    pub fn catch_up(&mut self, wanted: impl FnOnce() -> Filters) -> Result<()> {
+        if self.is_behind { self.switched(wanted()) } else { Ok(()) }
+    }
+
     pub fn end(&mut self) -> Result<()> {
-        self.proxy.end().map_err(failure)
+        self.proxy.end().map_err(silence)
     }
 }
 
@@ -129,4 +144,66 @@ fn failure(error: io::Error) -> Failure {
     Failure::unavailable(format!(
         "the proxy cannot carry out the rules about requests: {error}; nothing was changed"
     ))
+}
+
+/// Of what is not taken back when the proxy does not hear it.
+fn silence(error: io::Error) -> Failure {
+    Failure::unavailable(format!("the proxy does not answer: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    /// Answers the first `Switched` with a failure and counts those that it takes.
+    struct Deaf {
+        asked: u32,
+        heard: Arc<AtomicU32>,
+    }
+
+    impl Proxy for Deaf {
+        fn learn(&mut self, _: &Configuration) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn configure(&mut self, _: &Configuration) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn switched(&mut self) -> io::Result<()> {
+            self.asked = self.asked.saturating_add(1);
+            if self.asked == 1 {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.heard.fetch_add(1, Relaxed);
+            Ok(())
+        }
+
+        fn plan(&mut self, _: &NameRules) -> io::Result<Vec<NameSet>> {
+            Ok(Vec::new())
+        }
+
+        fn forget_endpoint(&mut self, _: EndpointId) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn end(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_change_that_was_not_acknowledged_is_told_again_once() {
+        let heard = Arc::new(AtomicU32::new(0));
+        let mut told = Told::new(Box::new(Deaf { asked: 0, heard: Arc::clone(&heard) }));
+        let filters = || Filters::from([(FilterDigest(7), Arc::new(Filter { rules: Vec::new() }))]);
+        told.learn(filters()).unwrap();
+        told.catch_up(filters).unwrap();
+        assert_eq!(heard.load(Relaxed), 0, "nothing has changed yet");
+        assert!(told.switched(filters()).is_err());
+        told.catch_up(filters).unwrap();
+        told.catch_up(filters).unwrap();
+        assert_eq!(heard.load(Relaxed), 1);
+    }
 }

@@ -174,7 +174,7 @@ impl Engine {
             }
         }
         if changed && let Err(failure) = self.proxy.switched(self.policy.filters()) {
-            tracing::error!(%failure, "open connections may be judged by old rules for a while");
+            tracing::error!(%failure, "open connections may be judged by old rules until the proxy has heard of the new ones; it is told again");
         }
     }
 

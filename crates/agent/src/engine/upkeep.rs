@@ -35,6 +35,9 @@ impl Engine {
             return Ok(());
         }
         self.kernel.sweep()?;
+        if let Err(failure) = self.proxy.catch_up(|| self.policy.filters()) {
+            tracing::warn!(%failure, "the proxy has not heard of the last change yet");
+        }
         self.save_made()?;
         self.release_identities(Instant::now())?;
         self.retire_prefixes();

@@ -8,7 +8,8 @@ use ciliate_policy::{
     Engine, Subject,
     rule_set::PeerKind,
     testing::{
-        generate, naive,
+        generate::{self, Extent},
+        naive::{self, Fate},
         world::{Being, Packet, World},
     },
 };
@@ -87,8 +88,8 @@ proptest! {
 
     #[test]
     fn the_packet_code_and_the_naive_model_agree(
-        world in generate::world(4),
-        packets in proptest::collection::vec(generate::packet(), 1..4),
+        world in generate::world_of(Extent::Requests, 4),
+        packets in proptest::collection::vec(generate::packet_of(Extent::Requests), 1..4),
     ) {
         let mut engine = world.engine();
         let mut beings = world.beings(&engine);
@@ -101,10 +102,15 @@ proptest! {
                     if source.address == destination.address || source.address.is_ipv4() != destination.address.is_ipv4() {
                         continue;
                     }
-                    let leaves = source.kind != PeerKind::Endpoint
-                        || naive::allows(&world, Direction::Egress, source, destination, packet);
-                    let enters = destination.kind != PeerKind::Endpoint
-                        || naive::allows(&world, Direction::Ingress, destination, source, packet);
+                    let fates = [
+                        naive::fate(&world, Direction::Egress, source, destination, packet, None),
+                        naive::fate(&world, Direction::Ingress, destination, source, packet, None),
+                    ];
+                    let expected = match fates {
+                        fates if fates.contains(&Fate::Denied) => Fate::Denied,
+                        fates if fates.contains(&Fate::Redirected) => Fate::Redirected,
+                        _ => Fate::Allowed,
+                    };
                     let memory = node(&world, &mut engine, &beings);
                     let frame = bytes(packet, source, destination, device);
                     let action = match (source.kind, destination.kind) {
@@ -112,9 +118,14 @@ proptest! {
                         (_, PeerKind::Endpoint) => memory.to_endpoint(&frame, at),
                         _ => continue,
                     };
+                    let fate = match action {
+                        Action::Drop(_) => Fate::Denied,
+                        Action::Proxy | Action::ProxyBack => Fate::Redirected,
+                        Action::Pass | Action::Deliver { .. } | Action::Answer(_) => Fate::Allowed,
+                    };
                     prop_assert_eq!(
-                        !matches!(action, Action::Drop(_)),
-                        leaves && enters,
+                        fate,
+                        expected,
                         "{} ({}) to {} ({}), {:?}: {:?}",
                         source.labels, source.address, destination.labels, destination.address, packet, action
                     );
