@@ -1,0 +1,17 @@
+//! Rules about requests, with clients and servers that other people wrote: Kafka, gRPC, WebSocket, TLS. Needs root.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    reason = "tests state plainly what they expect"
+)]
+
+#[path = "../end_to_end/stage.rs"]
+#[expect(dead_code, reason = "shared with tests that use all of it")]
+mod stage;
+
+mod kafka;
+mod talk;
