@@ -39,7 +39,7 @@ test-kernels: ## the kernel-facing tests on Debian's 6.1 kernel in QEMU; ten to 
 	@scripts/test-kernels
 
 .PHONY: bench
-bench: ## measure against veth, routing, iptables, nftables, nginx and haproxy; ARGS="compare --only rr" narrows it
+bench: ## measure against veth, routing, iptables, nftables, nginx, haproxy, dnsmasq and unbound; ARGS="compare --only rr" narrows it
 	@scripts/setup bench
 	@scripts/cargo build --release --workspace
 	@scripts/bench $(ARGS)

@@ -2,6 +2,7 @@
 
 pub mod crr;
 pub mod paced;
+pub mod resolve;
 pub mod rr;
 pub mod serve;
 pub mod udp;

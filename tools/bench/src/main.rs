@@ -2,10 +2,13 @@
 
 mod agent;
 mod compare;
+mod dns;
 mod http;
 mod lab;
 mod load;
+mod paired;
 mod place;
+mod process;
 mod report;
 mod statistics;
 
@@ -41,6 +44,8 @@ enum Verb {
     Paced(load::paced::Args),
     /// Open HTTP connections, make one request on each, and hold them
     Idle(load::paced::IdleArgs),
+    /// Answer DNS queries: every name has an address
+    Resolve(load::resolve::Args),
     /// Run another program in the namespace and on the processor given
     Exec {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -52,6 +57,8 @@ enum Verb {
     Agent(agent::Args),
     /// Compare the proxy with nginx and haproxy as reverse proxies
     Http(http::Args),
+    /// Compare the proxy with dnsmasq and unbound as forwarders
+    Dns(dns::Args),
 }
 
 fn main() -> Result<()> {
@@ -64,10 +71,12 @@ fn main() -> Result<()> {
         Verb::Udp(args) => print(&load::udp::run(&args)?),
         Verb::Paced(args) => print(&load::paced::run(&args)?),
         Verb::Idle(args) => load::paced::idle(&args),
+        Verb::Resolve(args) => load::resolve::run(&args),
         Verb::Exec { command } => exec(&command),
         Verb::Compare(args) => compare::run(&args),
         Verb::Agent(args) => agent::run(&args),
         Verb::Http(args) => http::run(&args),
+        Verb::Dns(args) => dns::run(&args),
     }
 }
 

@@ -4,10 +4,10 @@ use super::place::{BULK, END_CORE, Place, REQUESTED, Way};
 use crate::{
     lab::{self, Service},
     load::Outcome,
+    process,
     report::Row,
 };
 use anyhow::{Context, Result, ensure};
-use std::fs;
 
 pub struct Sample {
     pub per_second: f64,
@@ -20,9 +20,9 @@ pub fn throughput(place: &Place, way: Way, seconds: u32) -> Result<Sample> {
     let mut wrk = place.client.tool(Some(END_CORE))?;
     wrk.args(["exec", "--", "wrk", "-t1", "-c64"]).arg(format!("-d{seconds}s"));
     wrk.arg(format!("http://{}{REQUESTED}", place.address(way)));
-    let before = place.process(way).map(processor_ns).transpose()?;
+    let before = place.process(way).map(process::processor_ns).transpose()?;
     let text = lab::output(&mut wrk)?;
-    let after = place.process(way).map(processor_ns).transpose()?;
+    let after = place.process(way).map(process::processor_ns).transpose()?;
     let wrong = text.lines().find(|line| line.contains("Non-2xx") || line.contains("Socket errors"));
     ensure!(wrong.is_none(), "{}", wrong.unwrap_or_default().trim());
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -34,17 +34,6 @@ pub fn throughput(place: &Place, way: Way, seconds: u32) -> Result<Sample> {
     let requests = number_at("requests", -1).context("wrk names no number of requests")?;
     let processor_us = before.zip(after).map(|(before, after)| (after - before) / 1e3 / requests);
     Ok(Sample { per_second, processor_us })
-}
-
-/// Nanoseconds that all threads of a process have had a processor for.
-fn processor_ns(process: u32) -> Result<f64> {
-    let mut sum = 0.0;
-    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
-        let text = fs::read_to_string(thread?.path().join("schedstat"))?;
-        let time = text.split_whitespace().next().and_then(|first| first.parse::<f64>().ok());
-        sum += time.context("schedstat names no time")?;
-    }
-    Ok(sum)
 }
 
 /// At a rate that nothing is overloaded by.
@@ -69,12 +58,12 @@ pub fn bulk(place: &Place, way: Way) -> Result<f64> {
 /// What connections that do nothing cost the proxy.
 pub fn memory(place: &Place, connections: usize) -> Result<Row> {
     let process = place.process(Way::Ciliate).context("there is no proxy")?;
-    let before = resident(process)?;
+    let before = process::resident(process)?;
     let mut idle = place.client.tool(Some(END_CORE))?;
     idle.args(["idle", &place.address(Way::Ciliate).to_string(), "--path", REQUESTED]);
     idle.args(["--connections", &connections.to_string()]);
     let idle = Service::start(idle, "ready")?;
-    let after = resident(process)?;
+    let after = process::resident(process)?;
     drop(idle);
     let each = (after - before) / connections as f64 / 1024.0;
     let measured = format!("{each:.1} KiB ({connections} connections, {:.1} MB before)", before / 1e6);
@@ -83,12 +72,4 @@ pub fn memory(place: &Place, connections: usize) -> Result<Row> {
         values: vec![before, after],
         ..Row::text("memory of the proxy, an idle connection", &measured)
     })
-}
-
-/// Bytes.
-fn resident(process: u32) -> Result<f64> {
-    let text = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kibibytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
-    Ok(kibibytes.context("the kernel names no resident memory")? * 1024.0)
 }
