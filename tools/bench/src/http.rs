@@ -2,15 +2,18 @@
 
 mod measure;
 mod place;
+mod references;
+mod rows;
 
 use crate::{
-    paired::{self, Better, Compared, Series, in_turns},
+    paired::{self, Better, Compared, in_turns},
     report::{Report, Row},
     statistics,
 };
 use anyhow::{Context, Result};
 use measure::Sample;
 use place::{Place, Way};
+use rows::{added, ratio_row};
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -24,69 +27,63 @@ pub struct Args {
     /// Seconds of each measurement
     #[arg(long, default_value_t = 3)]
     seconds: u32,
-    /// Connections that idle while memory is measured; a process may have to open twice as many files
-    #[arg(long, default_value_t = 10_000)]
+    /// Connections that idle while others are measured; a process may have to open twice as many files
+    #[arg(long, default_value_t = 9_000)]
     idle: usize,
+    /// Only these parts; all if none is named
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Only these ways, for a look at one of them; all if none is named
+    #[arg(long, value_enum, value_delimiter = ',')]
+    ways: Vec<Way>,
     /// File for every number, as JSON
     #[arg(long)]
     json: Option<PathBuf>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// HTTP/1.1 requests per second
+    Requests,
+    /// What each way adds to a request, at half the rate of the slowest
+    Latency,
+    /// One large body
+    Bulk,
+    /// HTTP/2 requests per second
+    Http2,
+    /// Unary gRPC calls
+    Grpc,
+    /// Idle connections: their memory, and what they cost others
+    Idle,
+}
+
+/// A number of each round.
+type Series = paired::Series<Way>;
+
 const COMPARED: Compared<Way> = Compared { ours: Way::Ciliate, references: &Way::REFERENCES };
 
 pub fn run(args: &Args) -> Result<()> {
-    let place = Place::new(&args.work)?;
+    let bench = Bench { args, place: Place::new(&args.work)? };
     let mut report = Report::of_this_machine()?;
-    let (mut rates, mut costs) = (Series::new(), Series::new());
-    in_turns(args.rounds, &Way::ALL, |way| {
-        let Sample { per_second, processor_us } = measure::throughput(&place, way, args.seconds)?;
-        rates.entry(way).or_default().push(per_second);
-        costs.entry(way).or_default().extend(processor_us);
-        Ok(())
-    })?;
-    eprintln!("measured requests per second");
-    report.rows.push(COMPARED.row(
-        "requests/s, 64 keep-alive connections",
-        "k/s",
-        1e3,
-        &rates,
-        Better::More,
-        Some(">= 1.0"),
-    ));
-    report.rows.push(COMPARED.row(
-        "processor time of the proxy, a request",
-        "us",
-        1.0,
-        &costs,
-        Better::Less,
-        None,
-    ));
-    report.rows.push(ratio_row("requests/s with 500 rules, to those with one", &rates, Some(">= 0.9")));
-
-    let slowest = rates.values().filter_map(|values| statistics::median(values)).fold(f64::MAX, f64::min);
-    let (mut p50, mut p99) = (Series::new(), Series::new());
-    in_turns(args.rounds, &Way::ALL, |way| {
-        let outcome = measure::latency(&place, way, slowest / 2.0, args.seconds)?;
-        p50.entry(way).or_default().extend(outcome.p50_us);
-        p99.entry(way).or_default().extend(outcome.p99_us);
-        Ok(())
-    })?;
-    eprintln!("measured latency at {:.0} requests/s", slowest / 2.0);
-    for (name, series) in [("p50", &p50), ("p99", &p99)] {
-        let what = format!("added latency {name} at {:.0}/s", slowest / 2.0);
-        report.rows.push(COMPARED.row(&what, "us", 1.0, &added(series), Better::Less, Some("<= 1.0")));
+    let wanted = |part| args.only.is_empty() || args.only.contains(&part);
+    if wanted(Part::Requests) || wanted(Part::Latency) {
+        let rates = bench.requests(&mut report)?;
+        if wanted(Part::Latency) {
+            bench.latency(&mut report, &rates)?;
+        }
     }
-
-    let mut bulk = Series::new();
-    let ways = [Way::Direct, Way::Nginx, Way::Haproxy, Way::Ciliate];
-    in_turns(args.rounds, &ways, |way| {
-        bulk.entry(way).or_default().push(measure::bulk(&place, way)?);
-        Ok(())
-    })?;
-    eprintln!("measured bulk");
-    report.rows.push(COMPARED.row("body of 1 GiB", "Gbit/s", 1.0, &bulk, Better::More, Some(">= 1.0")));
-    report.rows.push(measure::memory(&place, args.idle)?);
-
+    if wanted(Part::Bulk) {
+        bench.bulk(&mut report)?;
+    }
+    if wanted(Part::Http2) {
+        bench.http2(&mut report)?;
+    }
+    if wanted(Part::Grpc) {
+        bench.grpc(&mut report)?;
+    }
+    if wanted(Part::Idle) {
+        bench.idle(&mut report)?;
+    }
     print!("{}", report.rows_table());
     if let Some(file) = &args.json {
         std::fs::write(file, serde_json::to_string_pretty(&report)?)
@@ -95,31 +92,144 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn ratio_row(what: &str, series: &Series<Way>, must: Option<&str>) -> Row {
-    let ratio = series.get(&Way::CiliateMany).zip(series.get(&Way::Ciliate));
-    let ratio = ratio.and_then(|(many, one)| statistics::ratio(many, one));
-    paired::finished(what, &ratio.map_or_else(|| "-".to_owned(), |ratio| paired::shown(&ratio)), series, must)
+struct Bench<'a> {
+    args: &'a Args,
+    place: Place,
 }
 
-/// What each way takes longer than none, each round with itself.
-fn added(series: &Series<Way>) -> Series<Way> {
-    let direct = series.get(&Way::Direct).cloned().unwrap_or_default();
-    let beyond =
-        |values: &Vec<f64>| values.iter().zip(&direct).map(|(value, direct)| value - direct).collect();
-    series
-        .iter()
-        .filter(|(way, _)| **way != Way::Direct)
-        .map(|(way, values)| (*way, beyond(values)))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_added_is_beyond_the_direct_way_of_the_same_round() {
-        let series = Series::from([(Way::Direct, vec![1.0, 2.0]), (Way::Ciliate, vec![4.0, 4.0])]);
-        assert_eq!(added(&series), Series::from([(Way::Ciliate, vec![3.0, 2.0])]));
+impl Bench<'_> {
+    fn requests(&self, report: &mut Report) -> Result<Series> {
+        let (rates, costs) =
+            self.samples(&Way::ALL, |way| measure::throughput(&self.place, way, self.args.seconds))?;
+        eprintln!("measured requests per second");
+        let what = "requests/s, 64 keep-alive connections";
+        report.rows.push(COMPARED.row(what, "k/s", 1e3, &rates, Better::More, Some(">= 1.0")));
+        report.rows.push(COMPARED.row(
+            "processor time of the proxy, a request",
+            "us",
+            1.0,
+            &costs,
+            Better::Less,
+            None,
+        ));
+        report.rows.push(ratio_row("requests/s with 500 rules, to those with one", &rates, Some(">= 0.9")));
+        Ok(rates)
     }
+
+    fn latency(&self, report: &mut Report, rates: &Series) -> Result<()> {
+        let rate = half_of_slowest(rates);
+        let measure = |way| measure::latency(&self.place, way, rate, self.args.seconds);
+        self.added_latency(report, &Way::ALL, &format!("at {rate:.0}/s"), measure)
+    }
+
+    fn bulk(&self, report: &mut Report) -> Result<()> {
+        let mut bulk = Series::new();
+        self.in_turns(&[Way::Direct, Way::Nginx, Way::Haproxy, Way::Ciliate], |way| {
+            bulk.entry(way).or_default().push(measure::bulk(&self.place, way)?);
+            Ok(())
+        })?;
+        eprintln!("measured bulk");
+        report.rows.push(COMPARED.row("body of 1 GiB", "Gbit/s", 1.0, &bulk, Better::More, Some(">= 1.0")));
+        Ok(())
+    }
+
+    fn http2(&self, report: &mut Report) -> Result<()> {
+        let (rates, costs) =
+            self.samples(&Way::HTTP2, |way| measure::http2(&self.place, way, self.args.seconds))?;
+        eprintln!("measured HTTP/2");
+        let what = "HTTP/2 requests/s, 16 connections of 4 streams";
+        report.rows.push(COMPARED.row(what, "k/s", 1e3, &rates, Better::More, Some(">= 1.0")));
+        report.rows.push(COMPARED.row(
+            "processor time of the proxy, a request",
+            "us",
+            1.0,
+            &costs,
+            Better::Less,
+            None,
+        ));
+        Ok(())
+    }
+
+    fn grpc(&self, report: &mut Report) -> Result<()> {
+        let calls = |way, rate| measure::calls(&self.place, way, rate, self.args.seconds);
+        let (rates, costs) = self.samples(&Way::HTTP2, |way| calls(way, None).map(|(sample, _)| sample))?;
+        eprintln!("measured gRPC calls per second");
+        let what = "gRPC unary calls/s, 16 connections of 4 streams";
+        report.rows.push(COMPARED.row(what, "k/s", 1e3, &rates, Better::More, Some(">= 1.0")));
+        report.rows.push(COMPARED.row(
+            "processor time of the proxy, a call",
+            "us",
+            1.0,
+            &costs,
+            Better::Less,
+            None,
+        ));
+        let rate = half_of_slowest(&rates);
+        let measure = |way| calls(way, Some(rate)).map(|(_, outcome)| outcome);
+        self.added_latency(report, &Way::HTTP2, &format!("of a call, at {rate:.0}/s"), measure)
+    }
+
+    fn added_latency(
+        &self,
+        report: &mut Report,
+        ways: &[Way],
+        what: &str,
+        measure: impl Fn(Way) -> Result<crate::load::Outcome>,
+    ) -> Result<()> {
+        let (mut p50, mut p99) = (Series::new(), Series::new());
+        self.in_turns(ways, |way| {
+            let outcome = measure(way)?;
+            p50.entry(way).or_default().extend(outcome.p50_us);
+            p99.entry(way).or_default().extend(outcome.p99_us);
+            Ok(())
+        })?;
+        eprintln!("measured latency {what}");
+        for (name, series) in [("p50", &p50), ("p99", &p99)] {
+            let what = format!("added latency {name} {what}");
+            report.rows.push(COMPARED.row(&what, "us", 1.0, &added(series), Better::Less, Some("<= 1.0")));
+        }
+        Ok(())
+    }
+
+    /// Rates and the proxy's processor time.
+    fn samples(&self, ways: &[Way], measure: impl Fn(Way) -> Result<Sample>) -> Result<(Series, Series)> {
+        let (mut rates, mut costs) = (Series::new(), Series::new());
+        self.in_turns(ways, |way| {
+            let Sample { per_second, processor_us } = measure(way)?;
+            rates.entry(way).or_default().push(per_second);
+            costs.entry(way).or_default().extend(processor_us);
+            Ok(())
+        })?;
+        Ok((rates, costs))
+    }
+
+    fn idle(&self, report: &mut Report) -> Result<()> {
+        let (memory, idle) = measure::memory(&self.place, self.args.idle)?;
+        report.rows.push(memory);
+        drop(idle);
+        let (mut alone, mut beside) = (Vec::new(), Vec::new());
+        for _ in 0..self.args.rounds {
+            let rate = || measure::throughput(&self.place, Way::Ciliate, self.args.seconds);
+            alone.push(rate()?.per_second);
+            let idle = measure::idle(&self.place, self.args.idle)?;
+            beside.push(rate()?.per_second);
+            drop(idle);
+        }
+        eprintln!("measured idle connections");
+        let ratio = statistics::ratio(&beside, &alone).as_ref().map_or_else(String::new, paired::shown);
+        let what = format!("requests/s beside {} idle connections, to those without", self.args.idle);
+        report.rows.push(Row::text(&what, &ratio));
+        Ok(())
+    }
+
+    fn in_turns(&self, ways: &[Way], measure: impl FnMut(Way) -> Result<()>) -> Result<()> {
+        let wanted = |way: &Way| self.args.ways.is_empty() || self.args.ways.contains(way);
+        let ways: Vec<Way> = ways.iter().copied().filter(wanted).collect();
+        in_turns(self.args.rounds, &ways, measure)
+    }
+}
+
+/// A rate that overloads none of these.
+fn half_of_slowest(rates: &Series) -> f64 {
+    rates.values().filter_map(|values| statistics::median(values)).fold(f64::MAX, f64::min) / 2.0
 }

@@ -1,6 +1,7 @@
 //! The tools that make load, and what they report.
 
 pub mod crr;
+pub mod grpc;
 pub mod paced;
 pub mod resolve;
 pub mod rr;

@@ -42,6 +42,10 @@ enum Verb {
     Udp(load::Args),
     /// HTTP requests at a given rate
     Paced(load::paced::Args),
+    /// Answer gRPC calls
+    ServeGrpc(load::grpc::ServeArgs),
+    /// Unary gRPC calls, as fast as they go or at a given rate
+    Grpc(load::grpc::Args),
     /// Open HTTP connections, make one request on each, and hold them
     Idle(load::paced::IdleArgs),
     /// Answer DNS queries: every name has an address
@@ -70,6 +74,8 @@ fn main() -> Result<()> {
         Verb::Crr(args) => print(&load::crr::run(&args)?),
         Verb::Udp(args) => print(&load::udp::run(&args)?),
         Verb::Paced(args) => print(&load::paced::run(&args)?),
+        Verb::ServeGrpc(args) => load::grpc::serve(&args),
+        Verb::Grpc(args) => print(&load::grpc::run(&args)?),
         Verb::Idle(args) => load::paced::idle(&args),
         Verb::Resolve(args) => load::resolve::run(&args),
         Verb::Exec { command } => exec(&command),

@@ -1,6 +1,6 @@
 //! One measurement of one way.
 
-use super::place::{BULK, END_CORE, Place, REQUESTED, Way};
+use super::place::{BULK, END_CORE, Place, Port, REQUESTED, Way};
 use crate::{
     lab::{self, Service},
     load::Outcome,
@@ -19,10 +19,8 @@ pub struct Sample {
 pub fn throughput(place: &Place, way: Way, seconds: u32) -> Result<Sample> {
     let mut wrk = place.client.tool(Some(END_CORE))?;
     wrk.args(["exec", "--", "wrk", "-t1", "-c64"]).arg(format!("-d{seconds}s"));
-    wrk.arg(format!("http://{}{REQUESTED}", place.address(way)));
-    let before = place.process(way).map(process::processor_ns).transpose()?;
-    let text = lab::output(&mut wrk)?;
-    let after = place.process(way).map(process::processor_ns).transpose()?;
+    wrk.arg(format!("http://{}{REQUESTED}", place.address(way, Port::Http1)));
+    let (text, processor) = beside(place, way, || lab::output(&mut wrk))?;
     let wrong = text.lines().find(|line| line.contains("Non-2xx") || line.contains("Socket errors"));
     ensure!(wrong.is_none(), "{}", wrong.unwrap_or_default().trim());
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -32,14 +30,53 @@ pub fn throughput(place: &Place, way: Way, seconds: u32) -> Result<Sample> {
     };
     let per_second = number_at("Requests/sec:", 1).context("wrk names no rate")?;
     let requests = number_at("requests", -1).context("wrk names no number of requests")?;
-    let processor_us = before.zip(after).map(|(before, after)| (after - before) / 1e3 / requests);
-    Ok(Sample { per_second, processor_us })
+    Ok(Sample { per_second, processor_us: processor.map(|us| us / requests) })
+}
+
+/// Requests over HTTP/2 as fast as they go, on 16 connections with four at a time.
+pub fn http2(place: &Place, way: Way, seconds: u32) -> Result<Sample> {
+    let mut h2load = place.client.tool(Some(END_CORE))?;
+    h2load.args(["exec", "--", "h2load", "-t1", "-c16", "-m4"]).arg(format!("-D{seconds}"));
+    h2load.arg(format!("http://{}{REQUESTED}", place.address(way, Port::Http2)));
+    let (text, processor) = beside(place, way, || lab::output(&mut h2load))?;
+    let number_in = |line: &str, before: &str| {
+        let line = text.lines().find_map(|found| found.trim().strip_prefix(line))?;
+        let number = line.split(before).next()?.rsplit([' ', ',']).next()?;
+        number.parse::<f64>().ok()
+    };
+    let failed = number_in("requests:", " failed").context("h2load names no failures")?;
+    let requests = number_in("status codes:", " 2xx").context("h2load names no statuses")?;
+    ensure!(failed == 0.0 && requests > 0.0, "{text}");
+    let per_second = number_in("finished in", " req/s").context("h2load names no rate")?;
+    Ok(Sample { per_second, processor_us: processor.map(|us| us / requests) })
+}
+
+/// Unary gRPC calls on 16 connections with four at a time, as fast as they go or at a rate.
+pub fn calls(place: &Place, way: Way, rate: Option<f64>, seconds: u32) -> Result<(Sample, Outcome)> {
+    let mut grpc = place.client.tool(Some(END_CORE))?;
+    grpc.args(["grpc", &place.address(way, Port::Grpc).to_string(), "--seconds", &seconds.to_string()]);
+    if let Some(rate) = rate {
+        grpc.args(["--rate", &format!("{rate:.0}")]);
+    }
+    let (text, processor) = beside(place, way, || lab::output(&mut grpc))?;
+    let outcome: Outcome = serde_json::from_str(&text)?;
+    ensure!(outcome.failures.is_empty(), "{}", outcome.failures.join("; "));
+    let processor_us = processor.map(|us| us / outcome.count as f64);
+    Ok((Sample { per_second: outcome.per_second, processor_us }, outcome))
+}
+
+/// Does something, and says how many microseconds of a processor the process between the ends has had meanwhile.
+fn beside<T>(place: &Place, way: Way, work: impl FnOnce() -> Result<T>) -> Result<(T, Option<f64>)> {
+    let before = place.process(way).map(process::processor_ns).transpose()?;
+    let done = work()?;
+    let after = place.process(way).map(process::processor_ns).transpose()?;
+    Ok((done, before.zip(after).map(|(before, after)| (after - before) / 1e3)))
 }
 
 /// At a rate that nothing is overloaded by.
 pub fn latency(place: &Place, way: Way, rate: f64, seconds: u32) -> Result<Outcome> {
     let mut paced = place.client.tool(Some(END_CORE))?;
-    paced.args(["paced", &place.address(way).to_string(), "--path", REQUESTED]);
+    paced.args(["paced", &place.address(way, Port::Http1).to_string(), "--path", REQUESTED]);
     paced.args(["--rate", &format!("{rate:.0}"), "--seconds", &seconds.to_string()]);
     let outcome: Outcome = serde_json::from_str(&lab::output(&mut paced)?)?;
     ensure!(outcome.failures.is_empty(), "{}", outcome.failures.join("; "));
@@ -50,26 +87,31 @@ pub fn latency(place: &Place, way: Way, rate: f64, seconds: u32) -> Result<Outco
 pub fn bulk(place: &Place, way: Way) -> Result<f64> {
     let mut curl = place.client.tool(Some(END_CORE))?;
     curl.args(["exec", "--", "curl", "-s", "-f", "-o", "/dev/null", "-w", "%{speed_download}"]);
-    let text = lab::output(curl.arg(format!("http://{}{BULK}", place.address(way))))?;
+    let text = lab::output(curl.arg(format!("http://{}{BULK}", place.address(way, Port::Http1))))?;
     let bytes: f64 = text.trim().parse().with_context(|| format!("curl names no speed: {text:?}"))?;
     Ok(bytes * 8.0 / 1e9)
 }
 
-/// What connections that do nothing cost the proxy.
-pub fn memory(place: &Place, connections: usize) -> Result<Row> {
+/// Connections that do nothing.
+pub fn idle(place: &Place, connections: usize) -> Result<Service> {
+    let mut idle = place.client.tool(Some(END_CORE))?;
+    idle.args(["idle", &place.address(Way::Ciliate, Port::Http1).to_string(), "--path", REQUESTED]);
+    idle.args(["--connections", &connections.to_string()]);
+    Service::start(idle, "ready")
+}
+
+/// What they cost the proxy, and they themselves.
+pub fn memory(place: &Place, connections: usize) -> Result<(Row, Service)> {
     let process = place.process(Way::Ciliate).context("there is no proxy")?;
     let before = process::resident(process)?;
-    let mut idle = place.client.tool(Some(END_CORE))?;
-    idle.args(["idle", &place.address(Way::Ciliate).to_string(), "--path", REQUESTED]);
-    idle.args(["--connections", &connections.to_string()]);
-    let idle = Service::start(idle, "ready")?;
+    let idle = idle(place, connections)?;
     let after = process::resident(process)?;
-    drop(idle);
     let each = (after - before) / connections as f64 / 1024.0;
     let measured = format!("{each:.1} KiB ({connections} connections, {:.1} MB before)", before / 1e6);
-    Ok(Row {
+    let row = Row {
         must: Some("<= 24 KiB".to_owned()),
         values: vec![before, after],
         ..Row::text("memory of the proxy, an idle connection", &measured)
-    })
+    };
+    Ok((row, idle))
 }

@@ -1,13 +1,17 @@
 //! One node with a client, servers, Ciliate's proxy between some of them, and other proxies in the same place.
 
-use crate::lab::{self, Netns, Service, ciliate::Node, run};
+use super::references::{REVERSE, haproxy_config, nginx, nginx_config, origin};
+use crate::{
+    lab::{self, Netns, Service, ciliate::Node, run},
+    load::grpc,
+};
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
 };
 
@@ -22,7 +26,7 @@ const RULES: usize = 500;
 /// For the other proxies: of the node, as its endpoints see it.
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 201, 0, 1);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Way {
     /// No proxy at all.
@@ -37,7 +41,17 @@ pub enum Way {
 
 impl Way {
     pub const ALL: [Self; 5] = [Self::Direct, Self::Nginx, Self::Haproxy, Self::Ciliate, Self::CiliateMany];
+    /// haproxy serves HTTP/2 too, but nginx is the reference there.
+    pub const HTTP2: [Self; 3] = [Self::Direct, Self::Nginx, Self::Ciliate];
     pub const REFERENCES: [Self; 2] = [Self::Nginx, Self::Haproxy];
+}
+
+/// What is spoken there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    Http1,
+    Http2,
+    Grpc,
 }
 
 pub struct Place {
@@ -72,6 +86,9 @@ impl Place {
             node.endpoint(&netns, name, number)?;
             let config = nginx_config(&folder, name, &origin(&folder))?;
             services.push(Service::spawn(nginx(netns.tool(Some(END_CORE))?, &config))?);
+            let mut calls = netns.tool(Some(END_CORE))?;
+            calls.args(["serve-grpc", "0.0.0.0:82"]);
+            services.push(Service::spawn(calls)?);
             servers.push(netns);
         }
         let config = nginx_config(&folder, "reference", REVERSE)?;
@@ -102,14 +119,23 @@ impl Place {
         Ok(place)
     }
 
-    pub fn address(&self, way: Way) -> SocketAddr {
+    pub fn address(&self, way: Way, port: Port) -> SocketAddr {
+        let at = match port {
+            Port::Http1 => 80,
+            Port::Http2 => 81,
+            Port::Grpc => 82,
+        };
         let of =
-            |(_, number): (&str, u8)| SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 201, 77, number)), 80);
+            |(_, number): (&str, u8)| SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 201, 77, number)), at);
         match way {
             Way::Direct => of(PLAIN),
             Way::Ciliate => of(ONE_RULE),
             Way::CiliateMany => of(MANY_RULES),
-            Way::Nginx => (GATEWAY, 8081).into(),
+            Way::Nginx => match port {
+                Port::Http1 => (GATEWAY, 8081).into(),
+                Port::Http2 => (GATEWAY, 8083).into(),
+                Port::Grpc => (GATEWAY, 8084).into(),
+            },
             Way::Haproxy => (GATEWAY, 8082).into(),
         }
     }
@@ -126,17 +152,24 @@ impl Place {
 
     /// That the way lets the request through, and Ciliate's no other.
     fn check(&self, way: Way) -> Result<()> {
-        let status = |path: &str| -> Result<String> {
+        let status = |port: Port, path: &str| -> Result<String> {
             let mut curl = self.client.command("curl")?;
             curl.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "--retry", "20", "--retry-delay", "1"]);
             curl.args(["--retry-connrefused", "-m", "30"]);
-            lab::output(curl.arg(format!("http://{}{path}", self.address(way))))
+            if port == Port::Http2 {
+                curl.arg("--http2-prior-knowledge");
+            }
+            lab::output(curl.arg(format!("http://{}{path}", self.address(way, port))))
         };
-        let allowed = status(REQUESTED)?;
-        ensure!(allowed == "200", "{way:?} answers {allowed} to {REQUESTED}");
-        let other = status("/other")?;
-        let expected = if matches!(way, Way::Ciliate | Way::CiliateMany) { "403" } else { "404" };
-        ensure!(other == expected, "{way:?} answers {other} to another path, not {expected}");
+        let ports =
+            if Way::HTTP2.contains(&way) { [Port::Http1, Port::Http2].as_slice() } else { &[Port::Http1] };
+        for port in ports {
+            let allowed = status(*port, REQUESTED)?;
+            ensure!(allowed == "200", "{way:?} answers {allowed} to {REQUESTED} at {port:?}");
+            let other = status(*port, "/other")?;
+            let expected = if matches!(way, Way::Ciliate | Way::CiliateMany) { "403" } else { "404" };
+            ensure!(other == expected, "{way:?} answers {other} to another path at {port:?}, not {expected}");
+        }
         Ok(())
     }
 }
@@ -145,59 +178,19 @@ fn policy(server: &str, rules: usize) -> Value {
     let mut http: Vec<Value> =
         (1..rules).map(|number| json!({"method": "GET", "path": format!("/v1/other-{number}")})).collect();
     http.push(json!({"method": "GET", "path": format!("{REQUESTED}|{BULK}")}));
+    let calls = [json!({"method": "POST", "path": grpc::METHOD})];
     json!({
         "apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy", "metadata": {"name": server},
         "spec": {
             "endpointSelector": {"matchLabels": {"app": server}},
             "ingress": [{
                 "fromEndpoints": [{"matchLabels": {"app": CLIENT.0}}],
-                "toPorts": [{"ports": [{"port": "80", "protocol": "TCP"}], "rules": {"http": http}}],
+                "toPorts": [
+                    {"ports": [{"port": "80", "protocol": "TCP"}], "rules": {"http": http}},
+                    {"ports": [{"port": "81", "protocol": "TCP"}], "rules": {"http": http}},
+                    {"ports": [{"port": "82", "protocol": "TCP"}], "rules": {"http": calls}},
+                ],
             }],
         },
     })
-}
-
-fn nginx(mut command: Command, config: &Path) -> Command {
-    command.args(["exec", "--", "nginx", "-c"]).arg(config);
-    command
-}
-
-fn origin(folder: &Path) -> String {
-    format!(
-        "server {{ listen 80 backlog=4096; root {};
-           location = {REQUESTED} {{ default_type text/plain; return 200 \"Ship landed\\n\"; }} }}",
-        folder.display()
-    )
-}
-
-/// As a plain reverse proxy that keeps its connections to the server.
-const REVERSE: &str =
-    "upstream origin { server 10.201.77.2:80; keepalive 256; keepalive_requests 100000000; }
-    server { listen 8081 backlog=4096;
-      location / { proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection \"\"; } }";
-
-/// One process that stays in the foreground.
-fn nginx_config(folder: &Path, name: &str, servers: &str) -> Result<PathBuf> {
-    let own = folder.join(name);
-    fs::create_dir_all(&own)?;
-    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|kind| format!("{kind}_temp_path {}/{kind};\n", own.display()))
-        .concat();
-    let config = own.join("nginx.conf");
-    let text = format!(
-        "daemon off; master_process off; user root; pid {0}/pid; error_log stderr crit;
-         events {{ worker_connections 12000; multi_accept on; }}
-         http {{ access_log off; sendfile on; tcp_nodelay on; keepalive_requests 100000000; keepalive_timeout 3600;
-         {temporary}{servers} }}\n",
-        own.display()
-    );
-    fs::write(&config, text)?;
-    Ok(config)
-}
-
-fn haproxy_config() -> &'static str {
-    "global\n  nbthread 1\n  maxconn 8000\n\
-     defaults\n  mode http\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n  http-reuse always\n\
-     frontend in\n  bind :8082\n  default_backend out\n\
-     backend out\n  server origin 10.201.77.2:80\n"
 }
