@@ -15,6 +15,7 @@ mod step;
 mod stream;
 mod table;
 
+pub use answer::GRPC_DENIED;
 pub use connection::Connection;
 pub use step::{ClientNext, ClientStep, ServerNext, ServerStep};
 

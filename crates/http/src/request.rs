@@ -23,6 +23,8 @@ pub struct Request<'a> {
     pub headers: Headers<'a>,
     /// Whether the connection becomes a tunnel if the server agrees.
     pub websocket: bool,
+    /// Whether it is a call of gRPC, which is denied by a status of its own.
+    pub grpc: bool,
 }
 
 /// The headers of a request as lines of `name: value`, each with CR LF.

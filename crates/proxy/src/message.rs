@@ -237,6 +237,9 @@ pub enum What {
         /// Of the answer, where there is one already.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<u16>,
+        /// Of a call of gRPC that was denied: 7, `PERMISSION_DENIED`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grpc_status: Option<u16>,
     },
     /// Malformed, for the named reason.
     Malformed {

@@ -81,6 +81,7 @@ fn only_the_allowed_call_reaches_the_server() {
             path: path.into(),
             host: "deathstar".into(),
             status,
+            grpc_status: None,
         };
         assert_eq!(
             told_of,

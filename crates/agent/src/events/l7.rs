@@ -91,7 +91,9 @@ fn event(state: &State, record: Record, rule: Option<RuleView>) -> RequestEvent 
         rule,
         latency: record.latency,
         content: match record.what {
-            What::Http { method, path, host, status } => Content::Http { method, path, host, status },
+            What::Http { method, path, host, status, grpc_status } => {
+                Content::Http { method, path, host, status, grpc_status }
+            }
             What::Malformed { reason } => Content::Malformed { reason },
             What::Kafka { api, version, client_id, topics } => {
                 Content::Kafka { api, version, client_id, topics }

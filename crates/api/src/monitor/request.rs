@@ -79,6 +79,9 @@ pub enum Content {
         /// Status of the answer, where there is one already.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<u16>,
+        /// Of a call of gRPC that was denied: 7, `PERMISSION_DENIED`.
+        #[serde(default, rename = "grpcStatus", skip_serializing_if = "Option::is_none")]
+        grpc_status: Option<u16>,
     },
     Kafka {
         /// Name of the API, such as `produce`.

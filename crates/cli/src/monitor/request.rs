@@ -41,8 +41,9 @@ fn end(peer: &PeerView) -> String {
 
 fn content(content: &Content) -> String {
     match content {
-        Content::Http { method, path, host, status } => {
-            format!("{method} http://{host}{path} => {}", status.unwrap_or_default())
+        Content::Http { method, path, host, status, grpc_status } => {
+            let grpc = grpc_status.map_or(String::new(), |status| format!(" grpc-status {status}"));
+            format!("{method} http://{host}{path} => {}{grpc}", status.unwrap_or_default())
         }
         Content::Kafka { api, version: _, client_id: _, topics } => {
             format!("{api} topic {}", if topics.is_empty() { "-".to_owned() } else { topics.join(",") })

@@ -13,5 +13,7 @@
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod stage;
 
+mod grpc;
 mod kafka;
 mod talk;
+mod websocket;

@@ -85,6 +85,7 @@ impl Head {
             authority: self.authority.of(buffer),
             headers: Headers::checked(self.lines.of(buffer)),
             websocket: self.flags.has(Flags::WEBSOCKET),
+            grpc: false,
         }
     }
 

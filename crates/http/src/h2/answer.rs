@@ -2,17 +2,17 @@
 
 use super::{
     block::Grpc,
-    connection::{Connection, Side},
+    connection::{Connection, Side, To},
     encoder::free_header,
     frame::{self, LARGEST, code, flag, kind},
     settings::Turn,
-    stream::Half,
+    stream::{Half, Swept},
 };
 use crate::{Refusal, Request, reply};
 use std::sync::Arc;
 
-/// `PERMISSION_DENIED`.
-const GRPC_DENIED: &[u8] = b"7";
+/// `PERMISSION_DENIED`, the status of a call of gRPC that was denied.
+pub const GRPC_DENIED: u16 = 7;
 
 impl<T> Connection<T> {
     /// Answers the request in `block` of a stream that the server does not know.
@@ -23,10 +23,8 @@ impl<T> Connection<T> {
         let mut end = flag::END_STREAM;
         if self.block.grpc() == Grpc::Yes && status == 403 {
             // Trailers alone, as gRPC calls a response without messages.
-            free_header(b":status", b"200", &mut block);
-            free_header(b"content-type", b"application/grpc", &mut block);
-            free_header(b"grpc-status", GRPC_DENIED, &mut block);
-            free_header(b"grpc-message", &grpc_message(body.trim_end()), &mut block);
+            grpc_head(&mut block);
+            grpc_status(body, &mut block);
         } else {
             let len = i64::try_from(body.len()).unwrap_or(i64::MAX);
             let fits =
@@ -82,7 +80,8 @@ impl<T> Connection<T> {
 
     /// Whether the client can have frames of ours now: not in the middle of one of the server's, nor before its first.
     pub(super) fn may_write_to_client(&self) -> bool {
-        self.server_turn == Turn::Later && matches!(self.server, Side::Frames | Side::Closed)
+        self.server_turn == Turn::Later
+            && matches!(self.server, Side::Frames | Side::Closed | Side::Payload { to: To::Nobody, .. })
     }
 
     pub(super) fn write_to_client(&mut self, to_client: &mut Vec<u8>) {
@@ -97,7 +96,7 @@ impl<T> Connection<T> {
         self.block.clear();
         if self.may_write_to_client() || self.server_turn == Turn::First {
             self.greet();
-            for id in waiting {
+            for Swept { id, .. } in waiting {
                 self.reply(id, status, Half::Ended);
             }
             self.say_goodbye(code::NO_ERROR, "");
@@ -107,7 +106,34 @@ impl<T> Connection<T> {
         self.server = Side::Closed;
     }
 
-    /// Asks again about every open stream, after a change of the rules; those that are not allowed any more are reset on both sides. Returns how
+    /// Ends a stream that is not allowed any more, on both sides. A call of gRPC ends with the status of a denial.
+    fn revoke(&mut self, stream: Swept) {
+        let id = stream.id;
+        frame::reset(&mut self.for_server, id, code::CANCEL);
+        if stream.grpc == Grpc::No || stream.server == Half::Ended {
+            frame::reset(&mut self.for_client, id, code::CANCEL);
+            return;
+        }
+        let settings = Arc::clone(&self.settings);
+        let mut block = Vec::with_capacity(128);
+        if !stream.begun {
+            grpc_head(&mut block);
+        }
+        grpc_status(reply::text(403, &settings).1, &mut block);
+        frame::headers(&mut self.for_client, id, flag::END_STREAM, &block);
+        if stream.client == Half::Open {
+            frame::reset(&mut self.for_client, id, code::NO_ERROR);
+        }
+    }
+
+    /// Gives the server what waits for it, unless it is in the middle of a frame of the client's. To be called after each step of the server.
+    pub fn write_to_server(&mut self, to_server: &mut Vec<u8>) {
+        if !matches!(self.client, Side::Preface | Side::Payload { to: To::OtherSide, .. }) {
+            to_server.append(&mut self.for_server);
+        }
+    }
+
+    /// Asks again about every open stream, after a change of the rules; those that are not allowed any more are ended on both sides. Returns how
     /// many these are. What was appended is for the server and for the client.
     pub fn rejudge(
         &mut self,
@@ -116,15 +142,21 @@ impl<T> Connection<T> {
         mut judge: impl FnMut(&Request<'_>) -> bool,
     ) -> usize {
         let denied = self.streams.sweep(|stream| judge(&stream.block.request()));
-        for id in &denied {
-            self.reset_both(*id, code::CANCEL);
-        }
-        if self.client == Side::Frames {
-            to_server.append(&mut self.for_server);
-        }
+        denied.iter().for_each(|stream| self.revoke(*stream));
+        self.write_to_server(to_server);
         self.write_to_client(to_client);
         denied.len()
     }
+}
+
+fn grpc_head(block: &mut Vec<u8>) {
+    free_header(b":status", b"200", block);
+    free_header(b"content-type", b"application/grpc", block);
+}
+
+fn grpc_status(body: &str, block: &mut Vec<u8>) {
+    free_header(b"grpc-status", GRPC_DENIED.to_string().as_bytes(), block);
+    free_header(b"grpc-message", &grpc_message(body.trim_end()), block);
 }
 
 /// Percent-encoded, as gRPC wants messages.

@@ -313,6 +313,7 @@ impl Block {
             authority,
             headers: Headers::checked(self.read.lines.of(text)),
             websocket,
+            grpc: self.read.grpc == Grpc::Yes,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     connection::{Connection, Fate, Side, To},
-    frame::{HEADER, Header, LARGEST, flag, kind},
+    frame::{self, HEADER, Header, LARGEST, flag, kind},
     pieces::collect,
     settings::{Turn, Who},
     step::{ServerNext, ServerStep},
@@ -117,8 +117,17 @@ impl<T> Connection<T> {
     }
 
     fn server_data(&mut self, header: Header) -> Result<Fate, ServerFault> {
-        if matches!(self.streams.place(header.stream), Place::Idle) {
-            return Err(ServerFault::Frame);
+        match self.streams.place(header.stream) {
+            Place::Idle => return Err(ServerFault::Frame),
+            Place::Open(_) => {}
+            // Still on its way when the stream was ended here: the client would take it for a fault, and its room is given back in its place.
+            Place::Closed => {
+                if let Some(credit) = u32::try_from(header.len).ok().filter(|len| *len > 0) {
+                    frame::window_update(&mut self.for_server, 0, credit);
+                    self.server = Side::Payload { left: header.len, to: To::Nobody };
+                }
+                return Ok(Fate::Skip(HEADER));
+            }
         }
         let len = i64::try_from(header.len).unwrap_or(i64::MAX);
         if self.debt > 0 && len > self.client_window {

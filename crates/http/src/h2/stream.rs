@@ -1,6 +1,6 @@
 //! The streams that are open at the server.
 
-use super::block::Block;
+use super::block::{Block, Grpc};
 
 /// A request that was allowed.
 #[derive(Debug)]
@@ -20,6 +20,17 @@ pub(super) struct Stream<T> {
 pub(super) enum Half {
     Open,
     Ended,
+}
+
+/// What has to be known of a stream that was taken away, to end it properly.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Swept {
+    pub id: u32,
+    pub grpc: Grpc,
+    /// The client has the head of a response.
+    pub begun: bool,
+    pub client: Half,
+    pub server: Half,
 }
 
 /// Streams in the order of their numbers.
@@ -76,11 +87,17 @@ impl<T> Streams<T> {
         }
     }
 
-    /// Takes away every stream that is not to stay, and gives their numbers.
-    pub(super) fn sweep(&mut self, mut stays: impl FnMut(&Stream<T>) -> bool) -> Vec<u32> {
-        let gone: Vec<u32> =
-            self.open.iter().filter(|stream| !stays(stream)).map(|stream| stream.id).collect();
-        gone.iter().for_each(|id| self.remove(*id));
+    /// Takes away every stream that is not to stay.
+    pub(super) fn sweep(&mut self, mut stays: impl FnMut(&Stream<T>) -> bool) -> Vec<Swept> {
+        let swept = |stream: &Stream<T>| Swept {
+            id: stream.id,
+            grpc: stream.block.grpc(),
+            begun: stream.token.is_none(),
+            client: stream.client,
+            server: stream.server,
+        };
+        let gone: Vec<Swept> = self.open.iter().filter(|stream| !stays(stream)).map(swept).collect();
+        gone.iter().for_each(|stream| self.remove(stream.id));
         gone
     }
 

@@ -159,6 +159,7 @@ impl Talk {
             });
             self.to_client.extend_from_slice(&self.server_unread[step.forward.clone()]);
             self.to_client.extend(to_client);
+            self.connection.write_to_server(&mut self.to_server);
             self.server_unread.drain(..step.consumed);
             self.server_next = step.next;
             if step.next != ServerNext::Again {

@@ -8,7 +8,7 @@ use crate::{
 use ciliate_http::{
     Refusal, Request, Scratch, Settings,
     h1::{self, ClientEnd, Decision, Rejudged, ServerEnd},
-    h2::{self, Spoken},
+    h2::{self, GRPC_DENIED, Spoken},
 };
 use std::{sync::Arc, time::Instant};
 
@@ -68,6 +68,7 @@ impl Http {
                 let step = connection.server(input, around.to_client, |response| {
                     answered(around.answered, response.token, response.status);
                 });
+                connection.write_to_server(around.to_server);
                 let next = match step.next {
                     h2::ServerNext::More => Next::More,
                     h2::ServerNext::Again => Next::Again,
@@ -201,7 +202,7 @@ fn judge(
             Decision::Allow { token: (watched == Watched::Yes).then(asked), edits }
         }
         Verdict::Denied | Verdict::Refused => {
-            tell(decided, &|| what(request, Some(403)));
+            tell(decided, &|| denied(request));
             Decision::Deny
         }
     }
@@ -223,5 +224,20 @@ fn refused(tell: &mut Tell<'_>, refusal: Refusal) {
 
 fn what(request: &Request<'_>, status: Option<u16>) -> What {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    What::Http { method: text(request.method), path: text(request.path), host: text(request.host), status }
+    What::Http {
+        method: text(request.method),
+        path: text(request.path),
+        host: text(request.host),
+        status,
+        grpc_status: None,
+    }
+}
+
+/// With what the client gets.
+fn denied(request: &Request<'_>) -> What {
+    let mut what = what(request, Some(if request.grpc { 200 } else { 403 }));
+    if let What::Http { grpc_status, .. } = &mut what {
+        *grpc_status = request.grpc.then_some(GRPC_DENIED);
+    }
+    what
 }
