@@ -1,0 +1,22 @@
+//! Flows: what was seen of one packet or one request, in a form that is small to keep and quick to filter.
+//!
+//! Hubble's messages are a flow's form outside of the process; [`Flow::to_message`] and [`Flow::from_message`] lead there and back.
+//! Words that have a fixed meaning there (verdicts, reasons, points of observation) are used here too.
+
+mod content;
+mod flow;
+mod message;
+mod party;
+mod summary;
+mod time;
+mod uuid;
+
+pub use ciliate_hubble::flow::{DropReason, TraceObservationPoint, TraceReason, TrafficDirection, Verdict};
+pub use content::{Content, Dns, Header, Http, Kafka, Request, Stage};
+pub use flow::{
+    Answer, End, Event, EventType, Flow, Judgement, MatchType, Outcome, PolicyRef, Rare, TcpFlags, Transport,
+};
+pub use message::MessageError;
+pub use party::{Node, Party, Service, Workload};
+pub use time::Time;
+pub use uuid::{FlowId, Run};
