@@ -9,6 +9,7 @@
 mod datagram;
 mod gates;
 mod lanes;
+mod many;
 mod random;
 mod thread;
 

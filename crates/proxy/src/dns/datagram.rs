@@ -1,18 +1,17 @@
 //! Datagrams in the name of others: queries that were redirected, their way on, and answers on their way back.
 
-use crate::socket::{self, Family, transparent};
+use super::many::{self, AT_ONCE, Outgoing, Raw, raw_address, source};
+use crate::socket::{Family, transparent};
 use ciliate_abi::mark;
 use nix::{
-    cmsg_space,
     errno::Errno,
     libc,
     sys::socket::{
-        AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType,
-        SockaddrStorage, bind, connect, recv, recvmsg, send, sendmsg, setsockopt, sockopt,
+        AddressFamily, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, connect, setsockopt, sockopt,
     },
 };
 use std::{
-    io::{self, IoSlice, IoSliceMut},
+    io,
     net::{IpAddr, SocketAddr},
     os::fd::{AsFd, AsRawFd as _, OwnedFd},
 };
@@ -34,53 +33,6 @@ pub fn listener(family: Family) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Reads queries, with who asks and who is meant to answer.
-pub struct Receiver {
-    control: Vec<u8>,
-}
-
-impl Default for Receiver {
-    fn default() -> Self {
-        Self { control: cmsg_space!(libc::sockaddr_in6) }
-    }
-}
-
-impl Receiver {
-    /// The length of a query, who asks, and who is meant to answer; none if there is none. One that was cut off is longer
-    /// than the buffer.
-    pub fn receive(
-        &mut self,
-        listener: impl AsFd,
-        buffer: &mut [u8],
-    ) -> io::Result<Option<(usize, SocketAddr, SocketAddr)>> {
-        let mut parts = [IoSliceMut::new(buffer)];
-        let fd = listener.as_fd().as_raw_fd();
-        let received =
-            recvmsg::<SockaddrStorage>(fd, &mut parts, Some(&mut self.control), MsgFlags::MSG_TRUNC);
-        let message = match received {
-            Ok(message) => message,
-            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let from = message.address.as_ref().and_then(socket::plain);
-        let to = message.cmsgs()?.find_map(|control| match control {
-            ControlMessageOwned::Ipv4OrigDstAddr(v4) => {
-                let ip = std::net::Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr));
-                Some(SocketAddr::new(ip.into(), u16::from_be(v4.sin_port)))
-            }
-            ControlMessageOwned::Ipv6OrigDstAddr(v6) => {
-                let ip = std::net::Ipv6Addr::from(v6.sin6_addr.s6_addr);
-                Some(SocketAddr::new(ip.into(), u16::from_be(v6.sin6_port)))
-            }
-            _ => None,
-        });
-        match (from, to) {
-            (Some(from), Some(to)) => Ok(Some((message.bytes, from, to))),
-            _ => Err(io::Error::other("a datagram without its addresses")),
-        }
-    }
-}
-
 /// A socket with the client's address and a port of its own.
 pub fn in_the_name_of(client: IpAddr) -> io::Result<OwnedFd> {
     let own = SocketAddr::new(client, 0);
@@ -94,85 +46,100 @@ pub fn connect_to(fd: impl AsFd, server: SocketAddr) -> io::Result<()> {
     Ok(connect(fd.as_fd().as_raw_fd(), &SockaddrStorage::from(server))?)
 }
 
-/// What became of a datagram that was to be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    Yes,
-    /// The kernel has no room now: it is lost, as datagrams may be.
-    Lost,
-}
-
-pub fn pass_on(fd: impl AsFd, message: &[u8]) -> io::Result<Sent> {
-    match send(fd.as_fd().as_raw_fd(), message, MsgFlags::MSG_NOSIGNAL) {
-        Ok(_) => Ok(Sent::Yes),
-        Err(Errno::EAGAIN | Errno::EINTR | Errno::ENOBUFS) => Ok(Sent::Lost),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The next answer of a server; none if there is none. One that was cut off is longer than the buffer.
-pub fn take(fd: impl AsFd, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-    match recv(fd.as_fd().as_raw_fd(), buffer, MsgFlags::MSG_TRUNC) {
-        Ok(count) => Ok(Some(count)),
-        Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// Answers clients with the address and port of whom they asked, without a socket that is bound to it: a server of the
-/// host's may be.
+/// host's may be. What is said goes with the next [flush](Self::flush).
 pub struct Speaker {
-    v4: OwnedFd,
-    v6: OwnedFd,
+    v4: Mouth,
+    v6: Mouth,
+    lost: u64,
+}
+
+/// One family's.
+struct Mouth {
+    fd: OwnedFd,
+    /// Of these the first `used` wait; the others keep their room.
+    answers: Vec<Said>,
+    used: usize,
+}
+
+struct Said {
     datagram: Vec<u8>,
+    to: (Raw<28>, usize),
+    source: (Raw<40>, usize),
 }
 
 impl Speaker {
     pub fn new() -> io::Result<Self> {
-        Ok(Self { v4: raw(Family::V4)?, v6: raw(Family::V6)?, datagram: Vec::new() })
+        Ok(Self { v4: Mouth::new(Family::V4)?, v6: Mouth::new(Family::V6)?, lost: 0 })
     }
 
-    pub fn say(&mut self, from: SocketAddr, to: SocketAddr, message: &[u8]) -> io::Result<Sent> {
+    pub fn say(&mut self, from: SocketAddr, to: SocketAddr, message: &[u8]) -> io::Result<()> {
         let length = u16::try_from(message.len()).ok().and_then(|length| length.checked_add(UDP_HEADER));
         let length = length.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-        self.datagram.clear();
-        for number in [from.port(), to.port(), length, 0] {
-            self.datagram.extend_from_slice(&number.to_be_bytes());
+        let mouth = if from.is_ipv4() { &mut self.v4 } else { &mut self.v6 };
+        if mouth.used >= AT_ONCE {
+            self.lost = self.lost.saturating_add(mouth.flush());
         }
-        self.datagram.extend_from_slice(message);
-        let target = SockaddrStorage::from(SocketAddr::new(to.ip(), 0));
-        let sent = match (from.ip(), to.ip()) {
+        let Some(said) = mouth.answers.get_mut(mouth.used) else {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        };
+        said.datagram.clear();
+        for number in [from.port(), to.port(), length, 0] {
+            said.datagram.extend_from_slice(&number.to_be_bytes());
+        }
+        said.datagram.extend_from_slice(message);
+        match (from.ip(), to.ip()) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                let sum = checksum(source.octets(), destination.octets(), &self.datagram, length);
-                if let Some(place) = self.datagram.get_mut(6..8) {
+                let sum = checksum(source.octets(), destination.octets(), &said.datagram, length);
+                if let Some(place) = said.datagram.get_mut(6..8) {
                     place.copy_from_slice(&sum.to_be_bytes());
                 }
-                let info = libc::in_pktinfo {
-                    ipi_ifindex: 0,
-                    ipi_spec_dst: libc::in_addr { s_addr: u32::from_ne_bytes(source.octets()) },
-                    ipi_addr: libc::in_addr { s_addr: 0 },
-                };
-                let control = [ControlMessage::Ipv4PacketInfo(&info)];
-                let parts = [IoSlice::new(&self.datagram)];
-                sendmsg(self.v4.as_raw_fd(), &parts, &control, MsgFlags::empty(), Some(&target))
             }
-            (IpAddr::V6(source), IpAddr::V6(_)) => {
-                // The kernel puts the sum in.
-                let info = libc::in6_pktinfo {
-                    ipi6_addr: libc::in6_addr { s6_addr: source.octets() },
-                    ipi6_ifindex: 0,
-                };
-                let control = [ControlMessage::Ipv6PacketInfo(&info)];
-                let parts = [IoSlice::new(&self.datagram)];
-                sendmsg(self.v6.as_raw_fd(), &parts, &control, MsgFlags::empty(), Some(&target))
-            }
+            // The kernel puts the sum in.
+            (IpAddr::V6(_), IpAddr::V6(_)) => {}
             _ => return Err(io::ErrorKind::InvalidInput.into()),
-        };
-        match sent {
-            Ok(_) => Ok(Sent::Yes),
-            Err(Errno::EAGAIN | Errno::EINTR | Errno::ENOBUFS) => Ok(Sent::Lost),
-            Err(error) => Err(error.into()),
         }
+        (said.to, said.source) = (raw_address(to.ip()), source(from.ip()));
+        mouth.used = mouth.used.saturating_add(1);
+        Ok(())
+    }
+
+    /// Sends what was said since the last time; how many answers the kernel had no room for, ever since it was last asked.
+    pub fn flush(&mut self) -> u64 {
+        let lost = [&mut self.v4, &mut self.v6].into_iter().map(Mouth::flush).sum::<u64>();
+        std::mem::take(&mut self.lost).saturating_add(lost)
+    }
+}
+
+impl Mouth {
+    fn new(family: Family) -> io::Result<Self> {
+        let empty = || Said { datagram: Vec::new(), to: (Raw([0; 28]), 0), source: (Raw([0; 40]), 0) };
+        Ok(Self { fd: raw(family)?, answers: std::iter::repeat_with(empty).take(AT_ONCE).collect(), used: 0 })
+    }
+
+    fn flush(&mut self) -> u64 {
+        let mut rest = self.answers.get(..self.used).unwrap_or_default();
+        let mut lost = 0_u64;
+        while !rest.is_empty() {
+            let outgoing = rest.iter().map(|said| Outgoing {
+                bytes: &said.datagram,
+                to: said.to.0.0.get(..said.to.1).unwrap_or_default(),
+                control: said.source.0.0.get(..said.source.1).unwrap_or_default(),
+            });
+            let done = match many::send(&self.fd, outgoing) {
+                Ok(sent) => sent,
+                Err(Errno::EINTR) => 0,
+                // It is lost, as datagrams may be; the next one may have another way.
+                Err(error) => {
+                    tracing::debug!(%error, "cannot answer");
+                    lost = lost.saturating_add(1);
+                    1
+                }
+            };
+            rest = rest.get(done..).unwrap_or_default();
+        }
+        self.used = 0;
+        lost
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::{
     Random,
-    datagram::{self, Receiver, Sent, Speaker},
+    datagram::Speaker,
     gates::Gates,
     lanes::Lanes,
+    many::{self, Inbox, Outgoing},
 };
 use crate::{
     gate::{Decided, Gate},
@@ -13,6 +14,7 @@ use crate::{
     shared::Shared,
 };
 use ciliate_dns::{Answer, Asked, Full, Malformed, Pending, Query, Reply, Resolved, Route, reply, set_id};
+use nix::errno::Errno;
 use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
     eventfd::{EfdFlags, EventFd},
@@ -34,10 +36,8 @@ pub struct Dns {
 
 /// How many events are taken at once.
 const EVENTS: usize = 512;
-/// Datagrams read from one socket before others have their turn.
-const AT_ONCE: usize = 64;
-/// The longest message.
-const BUFFER: usize = 1 << 16;
+/// Batches of datagrams read from one socket before others have their turn.
+const BATCHES: usize = 2;
 const TICK: Duration = Duration::from_secs(1);
 /// Another process has the listeners: what was on its way here is still read for so long.
 const LATE: Duration = Duration::from_secs(3);
@@ -61,7 +61,6 @@ struct Resolver {
     epoll: Epoll,
     bell: Arc<EventFd>,
     listeners: Vec<OwnedFd>,
-    receiver: Receiver,
     speaker: Speaker,
     gates: Gates,
     lanes: Lanes,
@@ -73,6 +72,8 @@ struct Resolver {
     now: Instant,
     ticked: Instant,
     out: Vec<u8>,
+    /// Queries of this batch to be sent on: lane, place.
+    asked: Vec<(usize, usize)>,
 }
 
 impl Dns {
@@ -94,7 +95,6 @@ impl Dns {
             epoll,
             bell,
             listeners,
-            receiver: Receiver::default(),
             speaker: Speaker::new()?,
             gates: Gates::default(),
             held: VecDeque::new(),
@@ -104,6 +104,7 @@ impl Dns {
             now,
             ticked: now,
             out: Vec::new(),
+            asked: Vec::with_capacity(many::AT_ONCE),
         };
         let thread = std::thread::Builder::new().name("dns".into()).spawn(move || resolver.run())?;
         Ok(Self { thread })
@@ -123,28 +124,32 @@ fn token(lane: usize) -> u64 {
 impl Resolver {
     fn run(&mut self) {
         let mut events = vec![EpollEvent::empty(); EVENTS];
-        let mut buffer = vec![0; BUFFER];
+        let mut inbox = Inbox::default();
         let mut drained_from = None;
         loop {
             let count = match self.epoll.wait(&mut events, self.timeout()) {
                 Ok(count) => count,
-                Err(nix::errno::Errno::EINTR) => 0,
+                Err(Errno::EINTR) => 0,
                 Err(error) => {
                     tracing::error!(%error, "cannot wait for queries");
                     return;
                 }
             };
             self.now = Instant::now();
+            self.gates.begin_round();
             for event in events.get(..count).unwrap_or_default() {
                 let index = usize::try_from(event.data() >> KIND_BITS).unwrap_or(usize::MAX);
                 match event.data() & 3 {
-                    LISTENER => self.read_queries(index, &mut buffer),
-                    LANE => self.read_answers(index, &mut buffer),
+                    LISTENER => self.read_queries(index, &mut inbox),
+                    LANE => self.read_answers(index, &mut inbox),
                     _ => drop(self.bell.read()),
                 }
             }
             self.release_held();
             self.give_up_overdue();
+            for _ in 0..self.speaker.flush() {
+                self.shared.counters.fault("dns-send");
+            }
             if self.now.saturating_duration_since(self.ticked) >= TICK {
                 self.ticked = self.now;
                 let pending = &mut self.pending;
@@ -177,38 +182,79 @@ impl Resolver {
         self.now.saturating_duration_since(self.born)
     }
 
-    fn read_queries(&mut self, index: usize, buffer: &mut [u8]) {
-        for _ in 0..AT_ONCE {
+    fn read_queries(&mut self, index: usize, inbox: &mut Inbox) {
+        for _ in 0..BATCHES {
             let Some(listener) = self.listeners.get(index) else { return };
-            match self.receiver.receive(listener, buffer) {
-                Ok(Some((length, from, to))) => {
-                    let Some(message) = buffer.get_mut(..length) else { continue };
-                    self.shared.counters.queries.fetch_add(1, Relaxed);
-                    if let Err(error) = self.query(message, from, to) {
-                        tracing::debug!(%error, %from, %to, "cannot deal with a query");
-                        self.shared.counters.fault("dns-query");
-                    }
-                }
-                Ok(None) => return,
+            let count = match inbox.receive(listener) {
+                Ok(count) => count,
                 Err(error) => {
                     tracing::warn!(%error, "cannot receive queries");
                     self.shared.counters.fault("dns-receive");
                     return;
                 }
+            };
+            self.shared.counters.queries.fetch_add(u64::try_from(count).unwrap_or_default(), Relaxed);
+            let mut asked = std::mem::take(&mut self.asked);
+            for at in 0..count {
+                let Some((from, to)) = inbox.ends(at) else { continue };
+                let Some(message) = inbox.message(at) else { continue };
+                match self.query(message, from, to) {
+                    Ok(Some(lane)) => asked.push((lane, at)),
+                    Ok(None) => {}
+                    Err(error) => {
+                        tracing::debug!(%error, %from, %to, "cannot deal with a query");
+                        self.shared.counters.fault("dns-query");
+                    }
+                }
+            }
+            for run in asked.chunk_by(|(lane, _), (next, _)| lane == next) {
+                self.pass_on(run, inbox);
+            }
+            asked.clear();
+            self.asked = asked;
+            if count < many::AT_ONCE {
+                return;
             }
         }
     }
 
-    /// Deals with one query of a client to a server.
-    fn query(&mut self, message: &mut [u8], client: SocketAddr, server: SocketAddr) -> io::Result<()> {
+    /// Sends queries on, all on one lane, to its server.
+    fn pass_on(&mut self, mut run: &[(usize, usize)], inbox: &Inbox) {
+        while let Some((lane, _)) = run.first() {
+            let Some(row) = self.lanes.get(*lane) else { return };
+            let messages = run.iter().filter_map(|(_, at)| inbox.bytes(*at));
+            let outgoing = messages.map(|bytes| Outgoing { bytes, to: &[], control: &[] });
+            match many::send(&row.fd, outgoing) {
+                Ok(sent) => run = run.get(sent..).unwrap_or_default(),
+                Err(Errno::EINTR) => {}
+                // The kernel has no room now: they are lost, as datagrams may be.
+                Err(Errno::EAGAIN | Errno::ENOBUFS) => return self.shared.counters.fault("dns-send"),
+                Err(error) => {
+                    tracing::debug!(%error, server = %row.server, "cannot ask");
+                    self.shared.counters.fault("dns-query");
+                    return self.lane_failed(*lane);
+                }
+            }
+        }
+    }
+
+    /// Deals with one query of a client to a server; the lane to send it on, unless that was all.
+    fn query(
+        &mut self,
+        message: &mut [u8],
+        client: SocketAddr,
+        server: SocketAddr,
+    ) -> io::Result<Option<usize>> {
         let found = self.gates.find(&self.shared, client, server).map_err(io::Error::other)?;
         let Some(gate) = found else {
             self.shared.counters.fault("policy");
-            return Ok(());
+            return Ok(None);
         };
         let query = match Query::parse(message) {
             Ok(query) => query,
-            Err(malformed) => return self.malformed(message, malformed, &gate, (client, server)),
+            Err(malformed) => {
+                return self.malformed(message, malformed, &gate, (client, server)).map(|()| None);
+            }
         };
         let decided = gate.dns(&query.question.name);
         self.shared.note(&gate, (client, server), decided, || What::Dns {
@@ -217,7 +263,7 @@ impl Resolver {
         });
         if let Verdict::Denied | Verdict::Refused = decided.verdict {
             reply::to_query(&query, self.shared.settings.dns.reject, &mut self.out);
-            return self.say(server, client);
+            return self.say(server, client).map(|()| None);
         }
         let pair = (client.ip(), server);
         let lane = match self.lanes.between(&self.shared, &self.epoll, pair, token, self.now) {
@@ -226,7 +272,7 @@ impl Resolver {
                 tracing::debug!(%error, %client, %server, "cannot ask in the client's name");
                 self.shared.counters.fault("dns-max-sockets");
                 reply::to_query(&query, Reply::Busy, &mut self.out);
-                return self.say(server, client);
+                return self.say(server, client).map(|()| None);
             }
         };
         let route = Route { lane: number(lane), client, server };
@@ -240,18 +286,11 @@ impl Resolver {
                     Full::Ids(_) => "dns-ids",
                 });
                 reply::to_query(&query, Reply::Busy, &mut self.out);
-                return self.say(server, client);
+                return self.say(server, client).map(|()| None);
             }
         };
         set_id(message, id);
-        let Some(lane_row) = self.lanes.get(lane) else { return Ok(()) };
-        match datagram::pass_on(&lane_row.fd, message) {
-            Ok(Sent::Yes | Sent::Lost) => Ok(()),
-            Err(error) => {
-                self.lane_failed(lane);
-                Err(error)
-            }
-        }
+        Ok(Some(lane))
     }
 
     fn malformed(
@@ -271,27 +310,29 @@ impl Resolver {
         Ok(())
     }
 
-    fn read_answers(&mut self, lane: usize, buffer: &mut [u8]) {
-        for _ in 0..AT_ONCE {
+    fn read_answers(&mut self, lane: usize, inbox: &mut Inbox) {
+        for _ in 0..BATCHES {
             let Some(row) = self.lanes.get(lane) else { return };
             let server = row.server;
-            match datagram::take(&row.fd, buffer) {
-                Ok(Some(length)) => {
-                    let Some(message) = buffer.get_mut(..length) else { continue };
-                    self.shared.counters.answers.fetch_add(1, Relaxed);
-                    if let Err(error) = self.answer(message, lane, server) {
-                        tracing::debug!(%error, %server, "cannot deal with an answer");
-                        self.shared.counters.fault("dns-answer");
-                    }
-                }
-                Ok(None) => return,
+            let count = match inbox.receive(&row.fd) {
+                Ok(count) => count,
                 Err(error) => {
                     // Such as a server's port that is closed: the next query tries again.
                     tracing::debug!(%error, %server, "a server cannot be asked");
                     self.shared.counters.fault("dns-server");
-                    self.lane_failed(lane);
-                    return;
+                    return self.lane_failed(lane);
                 }
+            };
+            self.shared.counters.answers.fetch_add(u64::try_from(count).unwrap_or_default(), Relaxed);
+            for at in 0..count {
+                let Some(message) = inbox.message(at) else { continue };
+                if let Err(error) = self.answer(message, lane, server) {
+                    tracing::debug!(%error, %server, "cannot deal with an answer");
+                    self.shared.counters.fault("dns-answer");
+                }
+            }
+            if count < many::AT_ONCE {
+                return;
             }
         }
     }
@@ -391,11 +432,7 @@ impl Resolver {
 
     /// Says what is in `out`.
     fn say(&mut self, from: SocketAddr, to: SocketAddr) -> io::Result<()> {
-        match self.speaker.say(from, to, &self.out)? {
-            Sent::Yes => {}
-            Sent::Lost => self.shared.counters.fault("dns-send"),
-        }
-        Ok(())
+        self.speaker.say(from, to, &self.out)
     }
 }
 
