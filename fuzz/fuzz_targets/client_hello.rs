@@ -1,7 +1,7 @@
-//! Any bytes as a TLS hello: the same outcome however they arrive, within the limit.
+//! Any bytes as a TLS hello, as a server's answer and as what stands between: the same outcome however they arrive, within the limit.
 #![no_main]
 
-use ciliate_tls::{DEFAULT_LIMIT, HelloReader, Progress};
+use ciliate_tls::{AnswerReader, DEFAULT_LIMIT, HelloReader, Interlude, Progress};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u8, &[u8])| {
@@ -17,7 +17,14 @@ fuzz_target!(|input: (u8, &[u8])| {
         }
     }
     assert_eq!(pieces, whole);
+    let answer = AnswerReader::default().read(bytes);
+    let mut answers = AnswerReader::default();
+    assert_eq!(bytes.chunks(usize::from(step).max(1)).find_map(|piece| answers.read(piece)), answer);
+    if let Ok(walked) = Interlude::default().walk(bytes) {
+        assert!(walked.len <= bytes.len());
+    }
     if let Ok(Progress::Complete(hello)) = whole {
+        assert!(reader.hello_len() <= bytes.len());
         assert!(hello.server_name.is_none_or(|name| !name.as_str().is_empty()));
     }
 });

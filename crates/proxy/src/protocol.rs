@@ -135,7 +135,8 @@ impl Protocol {
             Self::Http(http) => http.server(input, around),
             Self::Kafka(kafka) => kafka.server(input, around),
             Self::Dns(dns) => dns.server(input, around),
-            Self::Tls(_) | Self::Tcp => Step::all(input.len()),
+            Self::Tls(tls) => tls.server(input),
+            Self::Tcp => Step::all(input.len()),
         }
     }
 

@@ -7,10 +7,10 @@ use thiserror::Error;
 /// names of authorities or a large ticket make more.
 pub const DEFAULT_LIMIT: usize = 32 * 1024;
 
-const RECORD_HEADER: usize = 5;
+pub(crate) const RECORD_HEADER: usize = 5;
 const MESSAGE_HEADER: usize = 4;
-const LONGEST_RECORD: usize = 1 << 14;
-const HANDSHAKE: u8 = 22;
+pub(crate) const LONGEST_RECORD: usize = 1 << 14;
+pub(crate) const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
 
 /// Takes a ClientHello out of a growing buffer. Each byte is read once, however it arrives.
@@ -82,6 +82,7 @@ impl HelloReader {
             if self.message.is_empty()
                 && let Some(hello) = self.whole(fragment)?
             {
+                self.record = self.record.saturating_add(len);
                 return Ok(Progress::Complete(hello));
             }
             self.message.extend_from_slice(fragment);
@@ -90,6 +91,12 @@ impl HelloReader {
                 return Ok(Progress::Complete(hello));
             }
         }
+    }
+
+    /// How many bytes the records have that carried the hello, once it is complete.
+    #[must_use]
+    pub fn hello_len(&self) -> usize {
+        self.record
     }
 
     fn more(&self, len: usize) -> Result<Progress, HelloError> {

@@ -15,5 +15,6 @@ mod stage;
 
 mod grpc;
 mod kafka;
+mod server_names;
 mod talk;
 mod websocket;
