@@ -1,5 +1,9 @@
 //! What servers answer to a hello, and what clients send before a second one.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test states what it expects plainly")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    reason = "a test states what it expects plainly"
+)]
 
 use ciliate_tls::{
     Ahead, Answer, AnswerReader, DEFAULT_LIMIT, HelloError, HelloReader, Interlude, Progress, Walked,
