@@ -84,7 +84,7 @@ fn serve(context: &Context, settings: &SettingsFlags) -> anyhow::Result<()> {
         kafka: Default::default(),
         dns: dns_settings(&config)?,
     };
-    ciliate_proxy::run(settings, || {}).context("the proxy did not start")
+    ciliate_proxy::guard(settings).context("the proxy did not start")
 }
 
 fn dns_settings(config: &Config) -> anyhow::Result<DnsSettings> {
@@ -125,6 +125,7 @@ impl View for StatusView {
         let mut table = Table::new(&["NAME", "VALUE"]);
         table.push(row!["Version", &status.version]);
         table.push(row!["Process", status.pid]);
+        table.push(row!["Guardian", status.guardian.map_or_else(|| "-".to_owned(), |pid| pid.to_string())]);
         table.push(row!["Up", format!("{} s", status.uptime)]);
         table.push(row!["Workers", status.workers]);
         table.push(row!["Port", status.port]);

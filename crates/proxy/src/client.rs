@@ -19,9 +19,14 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 impl Client {
     pub fn connect(socket: &Path) -> io::Result<Self> {
+        Self::connect_within(socket, PATIENCE)
+    }
+
+    /// With another patience for each answer.
+    pub fn connect_within(socket: &Path, patience: Duration) -> io::Result<Self> {
         let stream = UnixStream::connect(socket)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
         Ok(Self { stream: BufReader::new(stream) })
     }
 

@@ -1,18 +1,16 @@
 //! The socket that the agent talks to.
 
 use crate::{
+    Client,
     configuration::{self, Ready},
     message::{Answer, Configuration, Interest, NameStatus, Request, Status},
     shared::Shared,
+    sockets::ControlSocket,
     worker::{Question, Worker},
 };
 use std::{
-    fs,
     io::{self, BufRead as _, BufReader, Write as _},
-    os::{
-        fd::AsFd as _,
-        unix::net::{UnixListener, UnixStream},
-    },
+    os::{fd::AsFd as _, unix::net::UnixStream},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::Ordering::Relaxed,
@@ -33,6 +31,9 @@ pub struct Control {
     workers: Arc<Vec<Worker>>,
     /// What was told last; locked for a change.
     known: Mutex<Configuration>,
+    /// The process that holds this one's sockets.
+    guardian: Option<u32>,
+    predecessor: Mutex<Option<Client>>,
 }
 
 /// What becomes of the filters that were known before a change.
@@ -44,24 +45,31 @@ enum Before {
 
 impl Control {
     #[must_use]
-    pub fn new(shared: &Arc<Shared>, workers: &Arc<Vec<Worker>>, known: Configuration) -> Arc<Self> {
-        Arc::new(Self { shared: Arc::clone(shared), workers: Arc::clone(workers), known: Mutex::new(known) })
+    pub fn new(
+        shared: &Arc<Shared>,
+        workers: &Arc<Vec<Worker>>,
+        known: Configuration,
+        guardian: Option<u32>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            shared: Arc::clone(shared),
+            workers: Arc::clone(workers),
+            known: Mutex::new(known),
+            guardian,
+            predecessor: Mutex::default(),
+        })
     }
 
-    /// Listens at the settings' path; whoever listened there before is no longer reached.
-    pub fn listen(self: &Arc<Self>) -> io::Result<()> {
-        let path = &self.shared.settings.socket;
-        let new = path.with_extension("new");
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let listener = UnixListener::bind(&new)?;
-        fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-        fs::rename(&new, path)?;
+    /// The proxy that was before this one, and still may have connections: it is told when all is to end.
+    pub fn remember(&self, predecessor: Client) {
+        *self.predecessor.lock().unwrap_or_else(PoisonError::into_inner) = Some(predecessor);
+    }
+
+    /// Answers whoever connects.
+    pub fn serve_all(self: &Arc<Self>, socket: ControlSocket) -> io::Result<()> {
         let control = Arc::clone(self);
         std::thread::Builder::new().name("control".into()).spawn(move || {
-            for stream in listener.incoming() {
+            for stream in socket.listener.incoming() {
                 let control = Arc::clone(&control);
                 let served = stream.and_then(|stream| {
                     std::thread::Builder::new().name("control".into()).spawn(move || {
@@ -129,6 +137,11 @@ impl Control {
             }
             Request::End => {
                 tracing::info!("told to end");
+                let predecessor = self.predecessor.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(mut predecessor) = predecessor {
+                    // It may have gone by itself; that it ends is its answer.
+                    let _gone = predecessor.ask(&Request::End);
+                }
                 std::process::exit(0)
             }
             Request::Plan(rules) => Answer::Wanted(self.shared.names.plan(&rules)),
@@ -198,6 +211,7 @@ impl Control {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
+            guardian: self.guardian,
             uptime: self.shared.started.elapsed().as_secs(),
             workers: self.workers.len(),
             port: self.shared.port,

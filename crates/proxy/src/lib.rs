@@ -9,6 +9,9 @@
 //! listener -> dns thread -> names: the same for queries by UDP
 //! agent -> control -> configuration -> shared -> every session's next request
 //! ```
+//!
+//! [`guard`] runs all of that in a child process and holds the sockets, so that nothing that waits in them is lost when the
+//! child dies; [`run`] runs it here.
 
 mod client;
 mod configuration;
@@ -16,6 +19,7 @@ mod control;
 mod descriptors;
 mod dns;
 mod gate;
+mod guardian;
 mod half;
 mod names;
 mod protocol;
@@ -23,12 +27,14 @@ mod session;
 mod settings;
 mod shared;
 mod socket;
+mod sockets;
 mod watch;
 mod worker;
 
 pub mod message;
 
 pub use client::{Client, Switch};
+pub use guardian::guard;
 pub use settings::{DnsSettings, Limits, Settings};
 
 use ciliate_abi::Listener;
@@ -36,13 +42,15 @@ use ciliate_bpf::{Listeners, View};
 use configuration::Ready;
 use control::Control;
 use dns::Dns;
+use guardian::{Guardian, Word};
 use names::Names;
 use shared::Shared;
-use socket::Family;
+use sockets::Sockets;
 use std::{
     io,
     os::fd::{AsFd as _, OwnedFd},
     sync::Arc,
+    time::{Duration, Instant},
 };
 use thiserror::Error;
 use worker::Worker;
@@ -60,7 +68,21 @@ pub enum Error {
     Listen(#[source] io::Error),
     #[error("cannot listen at {}: {source}", path.display())]
     Control { path: std::path::PathBuf, source: io::Error },
+    #[error("cannot start a process of its own: {0}")]
+    Guardian(#[source] io::Error),
 }
+
+/// Which of the processes that serve the same sockets this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// It takes over from whoever served before, with other sockets.
+    First,
+    /// Its sockets are known already.
+    Another,
+}
+
+/// How long a predecessor may take to hand over; one that does not answer is passed over.
+const PREDECESSOR: Duration = Duration::from_secs(5);
 
 /// Serves until it is asked to hand over and its last connection has ended. `ready` is called once connections are taken.
 ///
@@ -68,25 +90,39 @@ pub enum Error {
 /// What keeps it from starting.
 pub fn run(settings: Settings, ready: impl FnOnce()) -> Result<(), Error> {
     let settings = descriptors::fit(settings);
+    let sockets = Sockets::open(&settings)?;
+    serve(settings, sockets, Turn::First, None, ready)
+}
+
+fn serve(
+    settings: Settings,
+    sockets: Sockets,
+    turn: Turn,
+    guardian: Option<Guardian>,
+    ready: impl FnOnce(),
+) -> Result<(), Error> {
+    let Sockets { port, connections, queries, control: listener } = sockets;
     let view = View::open(&settings.bpf_root)?;
     let listeners = Listeners::open(&settings.bpf_root)?;
     let at = |source| Error::Configuration { path: settings.state_dir.clone(), source };
     let kept = configuration::load(&settings.state_dir).map_err(at)?.unwrap_or_default();
     let configuration = Ready::new(&kept).map_err(|error| at(io::Error::other(error)))?;
-    let (port, sockets) = listen(settings.workers).map_err(Error::Listen)?;
-    let first: Vec<OwnedFd> = sockets
+    let first: Vec<OwnedFd> = connections
         .first()
         .map(|pair| pair.iter().map(|fd| fd.try_clone()).collect::<io::Result<_>>())
         .transpose()
         .map_err(Error::Listen)?
         .unwrap_or_default();
-    let queries =
-        Family::BOTH.map(dns::listener).into_iter().collect::<io::Result<Vec<_>>>().map_err(Error::Listen)?;
     let path = settings.socket.clone();
-    let mut predecessor = Client::connect(&path).ok();
-    // Queries wait in these sockets until the names are here.
-    for (kind, socket) in [Listener::UdpV4, Listener::UdpV6].into_iter().zip(&queries) {
-        listeners.set(kind, socket.as_fd())?;
+    let mut predecessor = match turn {
+        Turn::First => Client::connect_within(&path, PREDECESSOR).ok(),
+        Turn::Another => None,
+    };
+    if turn == Turn::First {
+        // Queries wait in these sockets until the names are here.
+        for (kind, socket) in [Listener::UdpV4, Listener::UdpV6].into_iter().zip(&queries) {
+            listeners.set(kind, socket.as_fd())?;
+        }
     }
     if let Some(client) = &mut predecessor
         && let Err(error) = client.ask(&message::Request::HandOverNames)
@@ -100,23 +136,28 @@ pub fn run(settings: Settings, ready: impl FnOnce()) -> Result<(), Error> {
     let shared = Arc::new(Shared::new(settings, view, configuration, names, port));
     let resolver = Dns::start(&shared, queries).map_err(Error::Listen)?;
     names::start_upkeep(&shared).map_err(Error::Listen)?;
-    let workers: Vec<_> = sockets
+    let workers: Vec<_> = connections
         .into_iter()
         .map(|pair| Worker::start(&shared, pair))
         .collect::<io::Result<_>>()
         .map_err(Error::Listen)?;
     let workers = Arc::new(workers);
-    let control = Control::new(&shared, &workers, kept);
-    for (kind, socket) in [Listener::TcpV4, Listener::TcpV6].into_iter().zip(&first) {
-        listeners.set(kind, socket.as_fd())?;
+    let guardian_pid = guardian.as_ref().map(|guardian| guardian.pid);
+    let control = Control::new(&shared, &workers, kept, guardian_pid);
+    if turn == Turn::First {
+        for (kind, socket) in [Listener::TcpV4, Listener::TcpV6].into_iter().zip(&first) {
+            listeners.set(kind, socket.as_fd())?;
+        }
+        listener.take_over(&path)?;
     }
     drop(first);
-    control.listen().map_err(|source| Error::Control { path, source })?;
+    control.serve_all(listener).map_err(|source| Error::Control { path, source })?;
     if let Some(mut predecessor) = predecessor {
         match predecessor.ask(&message::Request::HandOver) {
             Ok(_) => tracing::info!("new connections come here; the proxy before keeps its own"),
             Err(error) => tracing::info!(%error, "the proxy before this one has gone"),
         }
+        control.remember(predecessor);
     }
     tracing::info!(
         process = std::process::id(),
@@ -126,24 +167,26 @@ pub fn run(settings: Settings, ready: impl FnOnce()) -> Result<(), Error> {
         connections = shared.settings.limits.connections,
         "ready"
     );
+    if let Some(guardian) = &guardian {
+        guardian.say(Word::Ready);
+        guardian.replace_when_gone(&shared).map_err(Error::Guardian)?;
+    }
     ready();
+    let (mut drained_from, mut untold) = (None, guardian.as_ref());
     loop {
-        std::thread::park_timeout(std::time::Duration::from_millis(200));
-        if shared.is_draining() && resolver.is_finished() && workers.iter().all(Worker::is_finished) {
+        std::thread::park_timeout(Duration::from_millis(200));
+        if !shared.is_draining() {
+            continue;
+        }
+        let since = *drained_from.get_or_insert_with(Instant::now);
+        if since.elapsed() > worker::HANDSHAKES
+            && let Some(guardian) = untold.take()
+        {
+            guardian.say(Word::Released);
+        }
+        if resolver.is_finished() && workers.iter().all(Worker::is_finished) {
             tracing::info!("the last connection has ended");
             return Ok(());
         }
     }
-}
-
-/// A pair of listening sockets, one a family, for each worker, all on one port.
-fn listen(workers: usize) -> io::Result<(u16, Vec<Vec<OwnedFd>>)> {
-    let first = socket::listener(Family::V4, 0)?;
-    let port = socket::local(&first)?.port();
-    let mut pairs = vec![vec![first, socket::listener(Family::V6, port)?]];
-    for _ in 1..workers.max(1) {
-        let pair = Family::BOTH.into_iter().map(|family| socket::listener(family, port));
-        pairs.push(pair.collect::<io::Result<_>>()?);
-    }
-    Ok((port, pairs))
 }

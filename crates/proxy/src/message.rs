@@ -128,6 +128,9 @@ pub struct FilterRule {
 pub struct Status {
     pub version: String,
     pub pid: u32,
+    /// The process that starts another one should this one die.
+    #[serde(default)]
+    pub guardian: Option<u32>,
     /// Seconds since the process began.
     pub uptime: u64,
     pub workers: usize,

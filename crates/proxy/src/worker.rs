@@ -44,7 +44,7 @@ const EVENTS: usize = 512;
 /// How often connections are looked at that have not moved.
 const SWEEP: Duration = Duration::from_secs(1);
 /// New connections go elsewhere, but those whose handshake began here end up here: so long they are still accepted.
-const HANDSHAKES: Duration = Duration::from_secs(3);
+pub const HANDSHAKES: Duration = Duration::from_secs(3);
 /// Connections accepted before others have their turn.
 const ACCEPT_AT_ONCE: usize = 64;
 

@@ -9,7 +9,7 @@ use ciliate_proxy::{
 use ciliate_types::EndpointId;
 use std::{
     env, fs, io,
-    os::unix::process::CommandExt as _,
+    os::unix::{fs::MetadataExt as _, process::CommandExt as _},
     path::PathBuf,
     process::{Command, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -85,6 +85,24 @@ impl Keeper {
         }
     }
 
+    /// Has a proxy of another build, or with other settings, hand over to one of this agent's. Looks once.
+    fn renew(&mut self) -> io::Result<()> {
+        if self.watching {
+            return Ok(());
+        }
+        let Answer::Status(found) = self.launch.reach()?.ask(&Request::Status)? else { return Ok(()) };
+        if self.launch.is_current(found.pid) {
+            return Ok(());
+        }
+        tracing::info!(process = found.pid, "the proxy is of another build or has other settings");
+        let wanted = self.launch.wanted();
+        if let Err(error) = self.launch.start(Some(found.pid)) {
+            tracing::error!(%error, "no other proxy can take over: the one before goes on");
+        }
+        drop(wanted);
+        Ok(())
+    }
+
     /// Has the process watched over from now on.
     fn watch(&mut self) -> io::Result<()> {
         if self.watching {
@@ -156,12 +174,14 @@ impl Listener {
 impl Proxy for Keeper {
     fn learn(&mut self, configuration: &Configuration) -> io::Result<()> {
         *self.launch.wanted() = true;
+        self.renew()?;
         self.launch.reach()?.ask(&Request::Learn(configuration.clone()))?;
         self.watch()
     }
 
     fn configure(&mut self, configuration: &Configuration) -> io::Result<()> {
         *self.launch.wanted() = true;
+        self.renew()?;
         self.launch.reach()?.ask(&Request::Configure(configuration.clone()))?;
         self.watch()
     }
@@ -197,6 +217,11 @@ impl Proxy for Keeper {
             Err(error) => return Err(error),
         }
         let Launch { socket, log, .. } = &*self.launch;
+        // The process that held its sockets notices its end a moment later.
+        let told = Instant::now();
+        while told.elapsed() < PATIENCE && Client::connect(socket).is_ok() {
+            thread::sleep(LOOK);
+        }
         for left in [socket, &socket.with_extension("new"), log] {
             match fs::remove_file(left) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -219,7 +244,7 @@ impl Launch {
                 let wanted = self.wanted();
                 match Client::connect(&self.socket) {
                     // Unless another thread has started one, or ended the last one, meanwhile.
-                    Err(error) if gone(&error) && *wanted => self.start(),
+                    Err(error) if gone(&error) && *wanted => self.start(None),
                     reached => reached,
                 }
             }
@@ -231,13 +256,29 @@ impl Launch {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// It leads a session of its own: what ends the agent does not end it.
-    fn start(&self) -> io::Result<Client> {
+    /// Whether the process runs this program with these settings. One that cannot be looked at is left alone.
+    fn is_current(&self, pid: u32) -> bool {
+        let program = |of: &str| fs::metadata(format!("/proc/{of}/exe")).map(|file| (file.dev(), file.ino()));
+        let pid = pid.to_string();
+        let (Ok(its), Ok(ours), Ok(line)) =
+            (program(&pid), program("self"), fs::read(format!("/proc/{pid}/cmdline")))
+        else {
+            return true;
+        };
+        let words = line.strip_suffix(&[0]).unwrap_or(&line).split(|byte| *byte == 0).skip(1);
+        its == ours && words.eq(self.arguments().map(str::as_bytes))
+    }
+
+    fn arguments(&self) -> impl Iterator<Item = &str> {
+        ["proxy", "serve"].into_iter().chain(self.flags.iter().map(String::as_str))
+    }
+
+    /// Starts a process, in a group of its own: what ends the agent does not end it. It may take over from another one.
+    fn start(&self, before: Option<u32>) -> io::Result<Client> {
         let log = fs::File::options().create(true).append(true).open(&self.log)?;
         let mut command = Command::new(env::current_exe()?);
         command
-            .args(["proxy", "serve"])
-            .args(&self.flags)
+            .args(self.arguments())
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -246,7 +287,9 @@ impl Launch {
         let mut child = command.spawn()?;
         let started = Instant::now();
         loop {
-            if let Ok(client) = Client::connect(&self.socket) {
+            if let Ok(mut client) = Client::connect(&self.socket)
+                && (before.is_none() || serves_instead(&mut client, before))
+            {
                 // Somebody has to take note of its end, lest it stays as a zombie.
                 thread::Builder::new().name("proxy-end".into()).spawn(move || child.wait().map(drop))?;
                 return Ok(client);
@@ -262,4 +305,10 @@ impl Launch {
             thread::sleep(LOOK);
         }
     }
+}
+
+/// Whether another process answers than the one before.
+fn serves_instead(client: &mut Client, before: Option<u32>) -> bool {
+    let status = client.ask(&Request::Status);
+    matches!(status, Ok(Answer::Status(status)) if Some(status.pid) != before)
 }
