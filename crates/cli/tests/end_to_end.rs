@@ -3,52 +3,25 @@
 #[cfg(test)]
 #[path = "end_to_end/stage.rs"]
 mod stage;
+#[cfg(test)]
+#[path = "end_to_end/story.rs"]
+#[expect(dead_code, reason = "shared with tests that use all of it")]
+mod story;
 
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use stage::{eventually, inside, said, shell, text};
+use stage::{eventually, inside, said, shell};
 use std::{
     fs,
     io::{BufRead, BufReader},
     process::Stdio,
 };
-
-const RULE1: &str = r#"
-apiVersion: "cilium.io/v2"
-kind: CiliumNetworkPolicy
-metadata:
-  name: "rule1"
-spec:
-  description: "L3-L4 policy to restrict deathstar access to empire ships only"
-  endpointSelector:
-    matchLabels: {org: empire, class: deathstar}
-  ingress:
-  - fromEndpoints:
-    - matchLabels: {org: empire}
-    toPorts:
-    - ports:
-      - {port: "80", protocol: TCP}
-"#;
-
-/// Starts the three of the story; returns once the station answers.
-fn cast(stage: &stage::Stage) {
-    let run = |name: &str, org: &str, command: &[&str]| {
-        let labels = [format!("org={org}"), format!("class={name}")];
-        let flags = ["run", "--detach", "--name", name, "-l", &labels[0], "-l", &labels[1], "--"];
-        stage.done(&[&flags, command].concat());
-    };
-    run("deathstar", "empire", &["deathstar", "serve"]);
-    run("tiefighter", "empire", &["sleep", "infinity"]);
-    run("xwing", "alliance", &["sleep", "infinity"]);
-    eventually("the station listens", || lands(stage, "tiefighter"));
-}
+use story::{LANDING, RULE1, ask, cast};
 
 fn lands(stage: &stage::Stage, ship: &str) -> bool {
-    let request = ["deathstar", "request", "POST", "http://deathstar/v1/request-landing", "--timeout", "1"];
-    let output = stage.output(&[&["exec", ship, "--"], request.as_slice()].concat());
-    output.status.success() && text(&output.stdout).trim() == "Ship landed"
+    ask(stage, ship, LANDING) == (0, "Ship landed".to_owned())
 }
 
 /// The story of issue 3 by hand: what a user types, and that nothing of it stays.
@@ -440,8 +413,7 @@ fn down_also_clears_what_a_killed_agent_left() {
         let before = stage.traces();
         stage.done(&["up"]);
         cast(stage);
-        let pid = stage.json(&["status"])["pid"].as_i64().unwrap();
-        kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL).unwrap();
+        story::kill_hard(story::agent(stage));
         let (code, error) = stage.fails(&["status"]);
         assert_eq!(code, 3, "{error}");
         assert!(error.contains("ciliate up"), "{error}");

@@ -8,6 +8,7 @@ use crate::{
     sockets::ControlSocket,
     worker::{Question, Worker},
 };
+use ciliate_dns::{Name, Resolution};
 use std::{
     io::{self, BufRead as _, BufReader, Write as _},
     os::{fd::AsFd as _, unix::net::UnixStream},
@@ -161,8 +162,21 @@ impl Control {
                 }
             }
             Request::HandOverNames => {
-                self.shared.names.hand_over();
+                self.shared.names.hand_over(&self.shared.settings.socket);
                 Answer::Done
+            }
+            Request::Learned { endpoint, name, addresses } => {
+                let found: Vec<_> =
+                    addresses.into_iter().map(|(address, ttl)| Resolution { address, ttl }).collect();
+                let learned = Name::from_text(&name).ok_or_else(|| format!("{name:?} is no name"));
+                let learned = learned.and_then(|name| {
+                    let (names, view) = (&self.shared.names, &self.shared.view);
+                    names.learn_here(view, endpoint, &name, &found).map_err(|error| error.to_string())
+                });
+                match learned {
+                    Ok(_) => Answer::Done,
+                    Err(reason) => Answer::Failed(reason),
+                }
             }
             Request::Watch(_) | Request::WatchWanted => {
                 Answer::Failed("watching takes a connection of its own".into())

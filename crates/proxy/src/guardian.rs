@@ -28,7 +28,9 @@ use std::{
 
 /// A worker that lived for so long did not die of what it found at its start.
 const STABLE: Duration = Duration::from_secs(5);
-/// Between the end of a worker that lived shorter and the next; it doubles each time.
+/// So many that lived shorter, one after the other, are replaced at once.
+const QUICK_DEATHS: u32 = 20;
+/// After that there are pauses, each twice as long as the one before.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long a proxy that is to take over may take until it does.
@@ -59,7 +61,7 @@ pub fn guard(settings: Settings) -> Result<(), Error> {
     let settings = descriptors::fit(settings);
     let sockets = Sockets::open(&settings)?;
     let place = sockets.control.place();
-    let (mut sockets, mut turn, mut pause) = (Some(sockets), Turn::First, Duration::ZERO);
+    let (mut sockets, mut turn, mut deaths) = (Some(sockets), Turn::First, 0_u32);
     while let Some(held) = sockets.take() {
         let started = Instant::now();
         let (link, other) = UnixStream::pair().map_err(Error::Guardian)?;
@@ -86,15 +88,23 @@ pub fn guard(settings: Settings) -> Result<(), Error> {
             tracing::info!(?status, "the worker has ended: it has a successor, or nothing is left to do");
             return Ok(());
         }
-        pause = if started.elapsed() >= STABLE {
-            Duration::ZERO
-        } else {
-            pause.saturating_mul(2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
-        };
+        deaths = if started.elapsed() >= STABLE { 0 } else { deaths.saturating_add(1) };
+        let pause = pause_after(deaths);
         tracing::error!(?status, ?pause, "the worker has died: another takes its place");
         thread::sleep(pause);
     }
     Ok(())
+}
+
+/// Before the next worker is started, when so many died one after the other.
+fn pause_after(deaths: u32) -> Duration {
+    match deaths.checked_sub(QUICK_DEATHS) {
+        None => Duration::ZERO,
+        Some(more) => {
+            let doubled = SHORTEST_PAUSE.saturating_mul(2_u32.saturating_pow(more));
+            doubled.min(LONGEST_PAUSE)
+        }
+    }
 }
 
 #[expect(unsafe_code, reason = "a child that goes on without exec")]
@@ -167,4 +177,16 @@ fn start_another() -> io::Result<()> {
     // Somebody has to take note of its end, lest it stays as a zombie.
     thread::Builder::new().name("guardian-end".into()).spawn(move || child.wait().map(drop))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_loop_of_deaths_is_slowed_down() {
+        assert_eq!([0, 1, QUICK_DEATHS - 1].map(pause_after), [Duration::ZERO; 3]);
+        assert_eq!([0, 1, 2].map(|more| pause_after(QUICK_DEATHS + more).as_millis()), [10, 20, 40]);
+        assert_eq!([30, u32::MAX].map(pause_after), [LONGEST_PAUSE; 2]);
+    }
 }

@@ -6,6 +6,7 @@
 //! has one. That allows less than policy does, never more.
 
 mod numbers;
+mod successor;
 mod upkeep;
 
 pub use upkeep::start as start_upkeep;
@@ -24,11 +25,12 @@ use std::{
     net::IpAddr,
     path::Path,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     time::SystemTime,
 };
+use successor::Successor;
 use thiserror::Error;
 
 /// Questions that wait for the agent.
@@ -61,6 +63,7 @@ pub struct Names {
     state: Mutex<State>,
     /// Agents that number sets.
     agents: Mutex<Vec<SyncSender<Vec<NameSet>>>>,
+    successor: OnceLock<Successor>,
 }
 
 #[derive(Debug)]
@@ -124,7 +127,7 @@ impl Names {
             // Other rules must not suffer from it.
             tracing::error!(%error, "some names that were known are not reachable yet; it is tried again every second");
         }
-        let names = Self { state: Mutex::new(state), agents: Mutex::default() };
+        let names = Self { state: Mutex::new(state), agents: Mutex::default(), successor: OnceLock::new() };
         if let Some(path) = pre_cache {
             names.read_pre_cache(path, view);
         }
@@ -153,6 +156,20 @@ impl Names {
     /// Keeps what a name resolved to. Afterwards the kernel has every address, and the answer may be released: at once, or
     /// after an [asked](Learned::Asked) agent has answered or taken too long.
     pub fn learn(
+        &self,
+        view: &View,
+        endpoint: Option<EndpointId>,
+        name: &Name,
+        found: &[Resolution],
+    ) -> Result<Learned, LearnError> {
+        if let Some(successor) = self.successor.get() {
+            return successor.learn(endpoint, name, found);
+        }
+        self.learn_here(view, endpoint, name, found)
+    }
+
+    /// The same for what another process has heard.
+    pub fn learn_here(
         &self,
         view: &View,
         endpoint: Option<EndpointId>,
@@ -291,9 +308,10 @@ impl Names {
         state.carry_out(view).map(drop)
     }
 
-    /// Keeps no names any more: another process reads the file from now on.
-    pub fn hand_over(&self) {
+    /// Keeps no names any more: another process, which will listen at `socket`, reads the file from now on.
+    pub fn hand_over(&self, socket: &Path) {
         self.lock().file = None;
+        self.successor.get_or_init(|| Successor::new(socket.to_owned()));
     }
 
     #[must_use]

@@ -78,7 +78,12 @@ impl Stage {
 
     /// The binary with this stage's folders.
     pub fn ciliate(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ciliate"));
+        self.build(Path::new(env!("CARGO_BIN_EXE_ciliate")), arguments)
+    }
+
+    /// Another build of the binary, with this stage's folders.
+    pub fn build(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         for name in env::vars().map(|(name, _)| name).filter(|name| name.starts_with("CILIATE_")) {
             command.env_remove(name);
         }
