@@ -36,6 +36,9 @@ pub struct Args {
     /// Only these ways, for a look at one of them; all if none is named
     #[arg(long, value_enum, value_delimiter = ',')]
     ways: Vec<Way>,
+    /// Requests a second at which latency is measured, instead of half of the slowest way's
+    #[arg(long)]
+    rate: Option<f64>,
     /// File for every number, as JSON
     #[arg(long)]
     json: Option<PathBuf>,
@@ -66,11 +69,13 @@ pub fn run(args: &Args) -> Result<()> {
     let bench = Bench { args, place: Place::new(&args.work)? };
     let mut report = Report::of_this_machine()?;
     let wanted = |part| args.only.is_empty() || args.only.contains(&part);
-    if wanted(Part::Requests) || wanted(Part::Latency) {
+    let mut rate = args.rate;
+    if wanted(Part::Requests) || (wanted(Part::Latency) && rate.is_none()) {
         let rates = bench.requests(&mut report)?;
-        if wanted(Part::Latency) {
-            bench.latency(&mut report, &rates)?;
-        }
+        rate = rate.or_else(|| half_of_slowest(&rates));
+    }
+    if wanted(Part::Latency) {
+        bench.latency(&mut report, rate)?;
     }
     if wanted(Part::Bulk) {
         bench.bulk(&mut report)?;
@@ -116,8 +121,8 @@ impl Bench<'_> {
         Ok(rates)
     }
 
-    fn latency(&self, report: &mut Report, rates: &Series) -> Result<()> {
-        let rate = half_of_slowest(rates);
+    fn latency(&self, report: &mut Report, rate: Option<f64>) -> Result<()> {
+        let rate = rate.context("no way was measured")?;
         let measure = |way| measure::latency(&self.place, way, rate, self.args.seconds);
         self.added_latency(report, &Way::ALL, &format!("at {rate:.0}/s"), measure)
     }
@@ -164,7 +169,7 @@ impl Bench<'_> {
             Better::Less,
             None,
         ));
-        let rate = half_of_slowest(&rates);
+        let rate = half_of_slowest(&rates).context("no way was measured")?;
         let measure = |way| calls(way, Some(rate)).map(|(_, outcome)| outcome);
         self.added_latency(report, &Way::HTTP2, &format!("of a call, at {rate:.0}/s"), measure)
     }
@@ -230,6 +235,6 @@ impl Bench<'_> {
 }
 
 /// A rate that overloads none of these.
-fn half_of_slowest(rates: &Series) -> f64 {
-    rates.values().filter_map(|values| statistics::median(values)).fold(f64::MAX, f64::min) / 2.0
+fn half_of_slowest(rates: &Series) -> Option<f64> {
+    rates.values().filter_map(|values| statistics::median(values)).reduce(f64::min).map(|rate| rate / 2.0)
 }

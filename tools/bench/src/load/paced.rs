@@ -1,11 +1,20 @@
 //! HTTP requests at a given rate, on connections that stay open: how long an answer takes when nothing is overloaded.
 
 use super::{Outcome, Recorder};
-use anyhow::{Context, Result, ensure};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use anyhow::{Context, Result, bail, ensure};
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, ppoll},
+    sys::{
+        prctl::set_timerslack,
+        resource::{Resource, getrlimit, setrlimit},
+        time::TimeSpec,
+    },
+};
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    os::fd::AsFd as _,
     thread,
     time::{Duration, Instant},
 };
@@ -38,8 +47,10 @@ pub struct IdleArgs {
 }
 
 struct Line {
-    stream: BufReader<TcpStream>,
+    stream: TcpStream,
     request: Vec<u8>,
+    /// What came of the answer.
+    answer: Vec<u8>,
 }
 
 impl Line {
@@ -47,73 +58,142 @@ impl Line {
         let stream = TcpStream::connect_timeout(&to, Duration::from_secs(5))
             .with_context(|| format!("cannot connect to {to}"))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         let request = format!("GET {path} HTTP/1.1\r\nHost: {to}\r\n\r\n").into_bytes();
-        Ok(Self { stream: BufReader::with_capacity(1024, stream), request })
+        Ok(Self { stream, request, answer: Vec::new() })
     }
 
-    /// The whole answer, which must be 200 and say its length.
+    fn request(&mut self) -> Result<()> {
+        self.answer.clear();
+        Ok(self.stream.write_all(&self.request)?)
+    }
+
+    /// Reads once; whether all of the answer is there, which must be 200 and say its length.
+    fn answered(&mut self) -> Result<bool> {
+        let mut buffer = [0; 4096];
+        let count = self.stream.read(&mut buffer)?;
+        ensure!(count > 0, "the connection ends before its answer");
+        self.answer.extend_from_slice(buffer.get(..count).unwrap_or_default());
+        let Some(end) = self.answer.windows(4).position(|end| end == b"\r\n\r\n") else {
+            return Ok(false);
+        };
+        let head = str::from_utf8(self.answer.get(..end).unwrap_or_default())?;
+        ensure!(head.starts_with("HTTP/1.1 200 "), "the answer is {head:?}");
+        let lengths = head.lines().filter_map(|line| line.split_once(':'));
+        let mut lengths = lengths.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        let length = lengths.next().context("the answer does not say how long it is")?.1;
+        let whole = end.saturating_add(4).saturating_add(length.trim().parse::<usize>()?);
+        ensure!(self.answer.len() <= whole, "the answer is longer than it says");
+        Ok(self.answer.len() == whole)
+    }
+
     fn ask(&mut self) -> Result<()> {
-        self.stream.get_mut().write_all(&self.request)?;
-        let (mut line, mut length) = (String::new(), None);
-        self.stream.read_line(&mut line)?;
-        ensure!(line.starts_with("HTTP/1.1 200 "), "the answer is {line:?}");
-        while line != "\r\n" {
-            line.clear();
-            ensure!(self.stream.read_line(&mut line)? > 0, "the answer ends in its head");
-            if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                length = Some(value.trim().parse::<u64>()?);
-            }
-        }
-        let length = length.context("the answer does not say how long it is")?;
-        let read = std::io::copy(&mut (&mut self.stream).take(length), &mut std::io::sink())?;
-        ensure!(read == length, "the answer ends in its body");
+        self.request()?;
+        while !self.answered()? {}
         Ok(())
     }
 }
 
+/// One thread serves all connections, so that it takes little from what it measures.
 pub fn run(args: &Args) -> Result<Outcome> {
+    // Else the kernel may wake us 50 microseconds late.
+    set_timerslack(1)?;
     let pause = f64::from(args.connections) / args.rate.max(1.0);
-    let lines = (0..args.connections).map(|_| Line::open(args.to, &args.path)).collect::<Result<Vec<_>>>()?;
-    let start = Instant::now();
-    let recorders: Vec<Recorder> = thread::scope(|scope| {
-        let begin = |(number, line): (u16, Line)| {
+    let mut callers = (0..args.connections)
+        .map(|number| {
             let offset = pause * f64::from(number) / f64::from(args.connections);
-            scope.spawn(move || keep_asking(line, start, offset, pause, args.seconds))
-        };
-        let threads: Vec<_> = (0..).zip(lines).map(begin).collect();
-        threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
-    });
-    ensure!(recorders.len() == usize::from(args.connections), "a connection's thread panicked");
-    Ok(Recorder::merge(recorders).finish())
-}
-
-fn keep_asking(mut line: Line, start: Instant, offset: f64, pause: f64, seconds: f64) -> Recorder {
-    let mut recorder = Recorder::start(seconds);
-    for turn in 0_u32.. {
-        let due = Duration::from_secs_f64(offset + pause * f64::from(turn));
-        if due.as_secs_f64() >= seconds {
-            break;
-        }
-        // An answer that came too late makes the next request late, which counts; that the clock wakes us late does not.
-        let since = match due.checked_sub(start.elapsed()) {
-            Some(early) => {
-                thread::sleep(early);
-                Instant::now()
-            }
-            None => start.checked_add(due).unwrap_or(start),
-        };
-        match line.ask() {
-            Ok(()) => recorder.round_trip(since),
-            Err(error) => {
+            Ok(Caller {
+                line: Line::open(args.to, &args.path)?,
+                offset,
+                turn: 0,
+                free: Duration::ZERO,
+                since: None,
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let mut recorder = Recorder::start(args.seconds);
+    let start = Instant::now();
+    loop {
+        for caller in &mut callers {
+            if let Err(error) = caller.begin(start, pause, args.seconds) {
                 recorder.failure(format!("{error:#}"));
-                break;
+            }
+        }
+        let next = callers.iter().filter_map(|caller| caller.next(pause, args.seconds)).reduce(f64::min);
+        let waiting = callers.iter().any(|caller| caller.since.is_some());
+        if next.is_none() && !waiting {
+            return Ok(recorder.finish());
+        }
+        let pause = next.map(|next| Duration::from_secs_f64(next).saturating_sub(start.elapsed()));
+        for index in readable(&callers, pause.unwrap_or(PATIENCE))? {
+            let Some(caller) = callers.get_mut(index) else { continue };
+            match caller.line.answered() {
+                Ok(false) => {}
+                Ok(true) => {
+                    recorder.round_trip(caller.since.take().unwrap_or(start));
+                    caller.free = start.elapsed();
+                }
+                Err(error) => {
+                    recorder.failure(format!("{error:#}"));
+                    (caller.since, caller.turn) = (None, u32::MAX);
+                }
             }
         }
     }
-    recorder
+}
+
+/// Whoever has not answered by then never will.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A connection and when it asks.
+struct Caller {
+    line: Line,
+    /// Seconds after the start.
+    offset: f64,
+    turn: u32,
+    /// When the last answer came, after the start.
+    free: Duration,
+    /// When the request was due that waits for its answer.
+    since: Option<Instant>,
+}
+
+impl Caller {
+    /// Seconds after the start when it asks next; none if it waits or has done so for the last time.
+    fn next(&self, pause: f64, seconds: f64) -> Option<f64> {
+        let due = self.offset + pause * f64::from(self.turn);
+        (self.since.is_none() && due < seconds).then_some(due)
+    }
+
+    /// Asks if it is time to.
+    fn begin(&mut self, start: Instant, pause: f64, seconds: f64) -> Result<()> {
+        let Some(due) = self.next(pause, seconds) else { return Ok(()) };
+        let (due, now) = (Duration::from_secs_f64(due), start.elapsed());
+        if due > now {
+            return Ok(());
+        }
+        // An answer that came too late makes the next request late, which counts; that the clock wakes us late does not.
+        self.since =
+            Some(if self.free > due { start.checked_add(due).unwrap_or(start) } else { Instant::now() });
+        self.turn = self.turn.saturating_add(1);
+        self.line.request()
+    }
+}
+
+/// Which of those that wait have something to read, at the latest after the pause.
+fn readable(callers: &[Caller], pause: Duration) -> Result<Vec<usize>> {
+    let waiting: Vec<(usize, &Caller)> =
+        callers.iter().enumerate().filter(|(_, caller)| caller.since.is_some()).collect();
+    let mut polled: Vec<PollFd<'_>> = waiting
+        .iter()
+        .map(|(_, caller)| PollFd::new(caller.line.stream.as_fd(), PollFlags::POLLIN))
+        .collect();
+    match ppoll(&mut polled, Some(TimeSpec::from_duration(pause)), None) {
+        Ok(0) if pause == PATIENCE => bail!("there is no answer after {} s", PATIENCE.as_secs()),
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(error) => return Err(error).context("cannot wait for answers"),
+    }
+    let ready = |fd: &PollFd<'_>| fd.any().unwrap_or(false);
+    Ok(waiting.iter().zip(&polled).filter(|(_, fd)| ready(fd)).map(|((index, _), _)| *index).collect())
 }
 
 /// Opens connections, makes one request on each, says `ready` and holds them until it is killed.
@@ -135,7 +215,10 @@ pub fn idle(args: &IdleArgs) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpListener;
+    use std::{
+        io::{BufRead as _, BufReader},
+        net::TcpListener,
+    };
 
     #[test]
     fn requests_come_at_their_rate() {
