@@ -5,7 +5,7 @@ use super::{
     connection::Connection,
     head::Flags,
     response::{self, Asked},
-    state::{After, Client, Continued, Open, Server},
+    state::{After, Client, Continued, Open, Server, To},
     step::{Response, ServerEnd, ServerNext, ServerStep},
 };
 use crate::{
@@ -127,6 +127,10 @@ impl<T> Connection<T> {
 
     fn end_response(&mut self, after: After) {
         self.answered();
+        // The server has answered without the rest of the body. One that has forgotten that there is a body would take the rest for
+        // requests, which no rule has seen: it does not get it.
+        let unheard = matches!(self.client, Client::Body { to: To::Server, framer, .. } if !framer.ended());
+        let after = if unheard && self.open.is_empty() { After::Nothing } else { after };
         match after {
             After::NextRequest => self.server = Server::Head,
             After::Nothing => self.close(),

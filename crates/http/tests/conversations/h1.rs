@@ -97,6 +97,44 @@ fn interim_responses_pass() {
     assert_eq!(talk.statuses(), [200, 200]);
 }
 
+/// A server that has forgotten the length of a body ("CL.0") answers at once, and would take the rest for requests.
+#[test]
+fn who_answers_before_the_body_does_not_get_the_rest() {
+    let smuggled = "DELETE /denied HTTP/1.1\r\nHost: a\r\n\r\n";
+    let head = |size: usize| format!("POST /allowed HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n");
+    for (head, first) in [
+        (head(smuggled.len()), ""),
+        (head(smuggled.len() + 4), "1234"),
+        ("POST /allowed HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".into(), "2A\r\n"),
+    ] {
+        let mut talk = Conversation::new();
+        talk.client([head.as_str(), first].concat());
+        talk.server(OK);
+        talk.client([smuggled, GET].concat());
+        assert_eq!(talk.to_server(), [head.as_str(), first].concat());
+        assert_eq!(talk.to_client(), OK);
+        assert_eq!((talk.server_next(), talk.client_next()), (ServerNext::Close, ClientNext::Last));
+        // Nor does a second answer get through.
+        talk.server(OK);
+        assert_eq!(talk.to_client(), OK);
+    }
+}
+
+/// An answer may begin before the body has ended, as long as it does not end before.
+#[test]
+fn answers_may_begin_early() {
+    let mut talk = Conversation::new();
+    let head = "POST /allowed HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n";
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n";
+    talk.client([head, "ping"].concat());
+    talk.server([answer, "PING"].concat());
+    talk.client("pong");
+    talk.server("PONG");
+    talk.client(GET);
+    assert_eq!(talk.to_server(), [head, "pingpong", GET].concat());
+    assert_eq!((talk.to_client(), talk.server_next()), ([answer, "PINGPONG"].concat(), ServerNext::More));
+}
+
 #[test]
 fn an_answer_instead_of_100_ends_the_connection() {
     let mut talk = Conversation::new();
