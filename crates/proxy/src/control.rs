@@ -3,7 +3,8 @@
 use crate::{
     Client,
     configuration::{self, Ready},
-    message::{Answer, Configuration, Interest, NameStatus, Request, Status},
+    message::{Answer, Configuration, Interest, Lesson, NameStatus, Request, Status},
+    names::{self, Overdue},
     shared::Shared,
     sockets::ControlSocket,
     worker::{Question, Worker},
@@ -17,7 +18,7 @@ use std::{
         atomic::Ordering::Relaxed,
         mpsc::{RecvTimeoutError, Sender, channel},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// A configuration of a thousand policies has a few megabytes.
@@ -161,27 +162,46 @@ impl Control {
                     Err(error) => Answer::Failed(error.to_string()),
                 }
             }
-            Request::HandOverNames => {
-                self.shared.names.hand_over(&self.shared.settings.socket);
-                Answer::Done
-            }
-            Request::Learned { endpoint, name, addresses } => {
-                let found: Vec<_> =
-                    addresses.into_iter().map(|(address, ttl)| Resolution { address, ttl }).collect();
-                let learned = Name::from_text(&name).ok_or_else(|| format!("{name:?} is no name"));
-                let learned = learned.and_then(|name| {
-                    let (names, view) = (&self.shared.names, &self.shared.view);
-                    names.learn_here(view, endpoint, &name, &found).map_err(|error| error.to_string())
-                });
-                match learned {
-                    Ok(_) => Answer::Done,
-                    Err(reason) => Answer::Failed(reason),
-                }
-            }
+            Request::HandOverNames => match self.hand_names_over() {
+                Ok(()) => Answer::Done,
+                Err(error) => Answer::Failed(error.to_string()),
+            },
+            Request::LearnName(lesson) => match self.learn(&lesson) {
+                Ok(()) => Answer::Done,
+                Err(reason) => Answer::Failed(reason),
+            },
             Request::Watch(_) | Request::WatchWanted => {
                 Answer::Failed("watching takes a connection of its own".into())
             }
         }
+    }
+
+    fn hand_names_over(&self) -> io::Result<()> {
+        match self.shared.names.hand_over() {
+            Some(lessons) => names::teach_successor(&self.shared, &self.workers, lessons),
+            None => Ok(()),
+        }
+    }
+
+    /// Learns from the process before this one, as from an answer of its own.
+    fn learn(&self, lesson: &Lesson) -> Result<(), String> {
+        let name = Name::try_from(&lesson.name).map_err(|error| error.to_string())?;
+        let found = lesson.addresses.iter().map(|(address, ttl)| Resolution { address: *address, ttl: *ttl });
+        let found: Vec<Resolution> = found.collect();
+        let (names, view) = (&self.shared.names, &self.shared.view);
+        let learned = names.learn(view, lesson.endpoint, &name, &found).map_err(|error| error.to_string())?;
+        let Some(wait) = learned.wait(&self.shared.settings.dns) else { return Ok(()) };
+        let (since, addresses) = (Instant::now(), found.iter().map(|one| one.address).collect::<Vec<_>>());
+        while !names.is_settled(&addresses) {
+            if since.elapsed() >= wait {
+                return match learned.overdue(&self.shared.counters) {
+                    Overdue::Release => Ok(()),
+                    Overdue::Withhold => Err("the names are another process's now".into()),
+                };
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     fn configure(&self, mut configuration: Configuration, before: Before) -> Result<(), String> {

@@ -2,14 +2,13 @@
 
 mod names;
 
-pub use names::{Around, CachedAddress, CachedName, NameIdentity, NameRules, NameSet, NameStatus};
+pub use names::{
+    Around, CachedAddress, CachedName, Lesson, NameIdentity, NameRules, NameSet, NameStatus, WireName,
+};
 
 use ciliate_types::{EndpointId, Identity, L7Rules, NamePattern};
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
-};
+use std::{collections::BTreeMap, net::SocketAddr};
 
 /// A request to the proxy; each is answered by one [`Answer`], but for [`Request::Watch`], which is answered by many.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,12 +40,8 @@ pub enum Request {
     ForgetEndpoint(EndpointId),
     /// Keeps no names from now on, for another process begins to.
     HandOverNames,
-    /// What an answer to the one that handed its names over says: addresses, each with its TTL in seconds.
-    Learned {
-        endpoint: Option<EndpointId>,
-        name: String,
-        addresses: Vec<(IpAddr, u32)>,
-    },
+    /// What that process still hears: the kernel has its addresses when the answer comes.
+    LearnName(Lesson),
     /// Another process has taken the new connections over: end when the last connection does.
     HandOver,
     /// End now, with every connection.

@@ -5,19 +5,22 @@
 //! number yet is asked for; until the agent has answered, the address has the identity of the largest part of the set that
 //! has one. That allows less than policy does, never more.
 
+mod late;
 mod numbers;
-mod successor;
 mod upkeep;
 
+pub use late::{PATIENCE as LATE_PATIENCE, start as teach_successor};
 pub use upkeep::start as start_upkeep;
 
-use crate::message::{CachedAddress, CachedName, NameRules, NameSet, NameStatus};
+use crate::message::{CachedAddress, CachedName, Lesson, NameRules, NameSet, NameStatus};
+use crate::{settings::DnsSettings, shared::Counters};
 use ciliate_bpf::View;
 use ciliate_dns::{
     CacheFile, CacheFull, CacheSettings, Effects, Name, NameCache, NameMatcher, Resolution, SelectorId,
     SelectorSet, Torn, UnixTime, read_pre_cache,
 };
 use ciliate_types::{EndpointId, Identity, IdentityScope, NamePattern};
+use late::Late;
 use numbers::Numbers;
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -25,12 +28,11 @@ use std::{
     net::IpAddr,
     path::Path,
     sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
-use successor::Successor;
 use thiserror::Error;
 
 /// Questions that wait for the agent.
@@ -56,6 +58,8 @@ pub enum Learned {
     Settled,
     /// Not yet; the agent was asked.
     Asked,
+    /// Not yet; the process that keeps the names now was told.
+    PassedOn,
 }
 
 #[derive(Debug)]
@@ -63,7 +67,6 @@ pub struct Names {
     state: Mutex<State>,
     /// Agents that number sets.
     agents: Mutex<Vec<SyncSender<Vec<NameSet>>>>,
-    successor: OnceLock<Successor>,
 }
 
 #[derive(Debug)]
@@ -71,6 +74,7 @@ struct State {
     cache: NameCache,
     /// None once another process has it.
     file: Option<CacheFile>,
+    late: Option<Late>,
     effects: Effects,
     rules: NameRules,
     numbers: Numbers,
@@ -80,6 +84,37 @@ struct State {
     waiting: HashMap<IpAddr, NameSet>,
     /// Addresses that could not be written.
     owed: BTreeSet<IpAddr>,
+}
+
+/// What becomes of an answer that has waited for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overdue {
+    Release,
+    Withhold,
+}
+
+impl Learned {
+    /// How long an answer may be held back for it; none if it need not be.
+    #[must_use]
+    pub fn wait(self, settings: &DnsSettings) -> Option<Duration> {
+        match self {
+            Self::Settled => None,
+            Self::Asked => Some(settings.response_max_delay),
+            Self::PassedOn => Some(LATE_PATIENCE),
+        }
+    }
+
+    /// The wait was in vain: counts that, and says what becomes of the answer. One whose addresses have an identity that allows less
+    /// may be of use; one whose addresses nobody has written is not.
+    pub fn overdue(self, counters: &Counters) -> Overdue {
+        match self {
+            Self::Settled | Self::Asked => {
+                counters.fault("tofqdns-proxy-response-max-delay");
+                Overdue::Release
+            }
+            Self::PassedOn => Overdue::Withhold,
+        }
+    }
 }
 
 fn now() -> UnixTime {
@@ -116,6 +151,7 @@ impl Names {
         let mut state = State {
             cache,
             file: Some(opened.file),
+            late: None,
             effects: Effects::default(),
             rules: NameRules::default(),
             numbers: Numbers::default(),
@@ -127,7 +163,7 @@ impl Names {
             // Other rules must not suffer from it.
             tracing::error!(%error, "some names that were known are not reachable yet; it is tried again every second");
         }
-        let names = Self { state: Mutex::new(state), agents: Mutex::default(), successor: OnceLock::new() };
+        let names = Self { state: Mutex::new(state), agents: Mutex::default() };
         if let Some(path) = pre_cache {
             names.read_pre_cache(path, view);
         }
@@ -162,25 +198,11 @@ impl Names {
         name: &Name,
         found: &[Resolution],
     ) -> Result<Learned, LearnError> {
-        if let Some(successor) = self.successor.get() {
-            return successor.learn(endpoint, name, found);
-        }
-        self.learn_here(view, endpoint, name, found)
-    }
-
-    /// The same for what another process has heard.
-    pub fn learn_here(
-        &self,
-        view: &View,
-        endpoint: Option<EndpointId>,
-        name: &Name,
-        found: &[Resolution],
-    ) -> Result<Learned, LearnError> {
         let mut state = self.lock();
-        if state.file.is_none() {
-            return Err(LearnError::HandedOver);
-        }
         let state = &mut *state;
+        if state.file.is_none() {
+            return state.pass_on(endpoint, name, found);
+        }
         let learned = state.cache.learn(now(), endpoint, name, found, &mut state.effects);
         let wanted = state.carry_out(view)?;
         learned?;
@@ -193,11 +215,12 @@ impl Names {
         }
     }
 
-    /// Whether none of these addresses waits for a number.
+    /// Whether none of these addresses waits for a number, or for another process.
     #[must_use]
     pub fn is_settled(&self, addresses: &[IpAddr]) -> bool {
         let state = self.lock();
-        !addresses.iter().any(|address| state.waiting.contains_key(address))
+        let is_late = |address| state.late.as_ref().is_some_and(|late| late.is_under_way(address));
+        !addresses.iter().any(|address| state.waiting.contains_key(address) || is_late(*address))
     }
 
     /// Has an agent number these sets; false if there is none.
@@ -308,12 +331,6 @@ impl Names {
         state.carry_out(view).map(drop)
     }
 
-    /// Keeps no names any more: another process, which will listen at `socket`, reads the file from now on.
-    pub fn hand_over(&self, socket: &Path) {
-        self.lock().file = None;
-        self.successor.get_or_init(|| Successor::new(socket.to_owned()));
-    }
-
     #[must_use]
     pub fn is_handed_over(&self) -> bool {
         self.lock().file.is_none()
@@ -334,6 +351,24 @@ impl Names {
 }
 
 impl State {
+    /// Has the process learn that keeps the names now.
+    fn pass_on(
+        &mut self,
+        endpoint: Option<EndpointId>,
+        name: &Name,
+        found: &[Resolution],
+    ) -> Result<Learned, LearnError> {
+        if found.is_empty() {
+            return Ok(Learned::Settled);
+        }
+        let addresses = found.iter().map(|one| (one.address, one.ttl)).collect();
+        let lesson = Lesson { endpoint, name: name.into(), addresses };
+        match self.late.as_mut().is_some_and(|late| late.pass_on(lesson)) {
+            true => Ok(Learned::PassedOn),
+            false => Err(LearnError::HandedOver),
+        }
+    }
+
     /// Writes what an operation on the cache asks for; returns the sets that have no number.
     fn carry_out(&mut self, view: &View) -> Result<BTreeSet<NameSet>, LearnError> {
         let mut effects = std::mem::take(&mut self.effects);

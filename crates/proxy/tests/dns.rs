@@ -361,3 +361,37 @@ fn a_new_proxy_knows_what_the_one_before_it_knew() {
         connect(&bot, site(0), 80, SURELY).unwrap();
     });
 }
+
+#[test]
+fn what_was_asked_before_a_hand_over_is_answered_after_it() {
+    on_node("dnshandover", |node| {
+        let Scene { bot, dns, sites: _sites } = scene(node);
+        // Slower than the start of a proxy.
+        let seen = resolver::serve(&dns, |query| {
+            std::thread::sleep(std::time::Duration::from_millis(800));
+            directory(query)
+        });
+        let old = Proxy::start(node, 1);
+        old.configure_with([filter(7, all_names())], twitter());
+        let mut stream = connect(&bot, dns.v4, 53, SURELY).unwrap();
+        stream.set_read_timeout(Some(SURELY)).unwrap();
+        stream.write_all(&resolver::framed(&resolver::query(7, "new.twitter.com", 1))).unwrap();
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| ask(&bot, dns.v4, 4711, "api.twitter.com"));
+            // Both are with the resolver.
+            for _ in 0..2 {
+                seen.recv_timeout(SURELY).unwrap();
+            }
+            let new = Proxy::start(node, 1);
+            assert!(!asked.is_finished(), "the resolver is slower than that");
+            assert_eq!(asked.join().unwrap(), Some(NOERROR));
+            connect(&bot, site(0), 80, SURELY).unwrap();
+            let frame = resolver::frame(&mut stream).unwrap();
+            assert_eq!((frame[..2].to_vec(), frame[3] & 15), (vec![0, 7], NOERROR));
+            connect(&bot, site(3), 80, SURELY).unwrap();
+            assert_eq!(new.status().names.selected, 2, "the new one knows both");
+            drop(stream);
+            assert!(old.ended(SURELY));
+        });
+    });
+}

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     gate::{Decided, Gate},
     message::{Side, Verdict, What},
-    names::Learned,
+    names::{Learned, Overdue},
     shared::Shared,
 };
 use ciliate_dns::{Answer, Asked, Full, Malformed, Pending, Query, Reply, Resolved, Route, reply, set_id};
@@ -54,6 +54,7 @@ struct Held {
     server: SocketAddr,
     client: SocketAddr,
     message: Vec<u8>,
+    learned: Learned,
 }
 
 struct Resolver {
@@ -381,11 +382,11 @@ impl Resolver {
         } else {
             self.out.extend_from_slice(message);
         }
-        if learned == Learned::Asked {
-            let until = self.now.checked_add(self.shared.settings.dns.response_max_delay).unwrap_or(self.now);
+        if let Some(wait) = learned.wait(&self.shared.settings.dns) {
+            let until = self.now.checked_add(wait).unwrap_or(self.now);
             let addresses = self.resolved.addresses.iter().map(|one| one.address).collect();
             let message = std::mem::take(&mut self.out);
-            self.held.push_back(Held { until, addresses, server, client, message });
+            self.held.push_back(Held { until, addresses, server, client, message, learned });
             return Ok(());
         }
         self.say(server, client)
@@ -400,8 +401,8 @@ impl Resolver {
                 self.held.push_back(held);
                 continue;
             }
-            if is_late {
-                self.shared.counters.fault("tofqdns-proxy-response-max-delay");
+            if is_late && held.learned.overdue(&self.shared.counters) == Overdue::Withhold {
+                continue;
             }
             self.out = held.message;
             if let Err(error) = self.say(held.server, held.client) {

@@ -1,5 +1,6 @@
 //! What the two say to each other of names and the identities of their addresses.
 
+use ciliate_dns::{Malformed, Name};
 use ciliate_types::{EndpointId, Identity, NamePattern};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -105,4 +106,32 @@ pub struct NameStatus {
     pub queries: u64,
     pub answers: u64,
     pub under_way: u64,
+}
+
+/// What a name resolved to, told by a process that keeps no names any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lesson {
+    pub endpoint: Option<EndpointId>,
+    pub name: WireName,
+    /// With their seconds to live.
+    pub addresses: Vec<(IpAddr, u32)>,
+}
+
+/// A name as it stands in messages, so that any byte may be in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WireName(Vec<u8>);
+
+impl From<&Name> for WireName {
+    fn from(name: &Name) -> Self {
+        Self(name.as_bytes().to_vec())
+    }
+}
+
+impl TryFrom<&WireName> for Name {
+    type Error = Malformed;
+
+    fn try_from(wire: &WireName) -> Result<Self, Malformed> {
+        Self::from_bytes(&wire.0)
+    }
 }

@@ -5,7 +5,7 @@ use crate::{
     dns::Random,
     gate::Decided,
     message::{Side, Verdict, What},
-    names::Learned,
+    names::{Learned, Overdue},
     settings::DnsSettings,
     shared::Shared,
 };
@@ -36,6 +36,7 @@ struct Held {
     until: Instant,
     addresses: Vec<IpAddr>,
     message: Vec<u8>,
+    learned: Learned,
 }
 
 /// Which held answers go.
@@ -171,14 +172,15 @@ impl Dns {
             }
         };
         set_id(message, asked.client_id);
-        match learned {
-            Learned::Settled => push(around.to_client, message),
-            Learned::Asked => {
+        match learned.wait(&shared.settings.dns) {
+            None => push(around.to_client, message),
+            Some(wait) => {
                 let now = Instant::now();
                 self.held.push(Held {
-                    until: now.checked_add(shared.settings.dns.response_max_delay).unwrap_or(now),
+                    until: now.checked_add(wait).unwrap_or(now),
                     addresses: self.resolved.addresses.iter().map(|one| one.address).collect(),
                     message: message.to_vec(),
+                    learned,
                 });
             }
         }
@@ -196,10 +198,7 @@ impl Dns {
         self.held.retain(|held| {
             let is_late = held.until <= now;
             let goes = which == Release::All || is_late || shared.names.is_settled(&held.addresses);
-            if goes {
-                if is_late {
-                    shared.counters.fault("tofqdns-proxy-response-max-delay");
-                }
+            if goes && !(is_late && held.learned.overdue(&shared.counters) == Overdue::Withhold) {
                 push(to_client, &held.message);
             }
             !goes
