@@ -218,12 +218,26 @@ pub(crate) mod syscall {
 
     /// Writes an entry. `K` and `V` are the map's own types.
     pub fn update<K, V>(map: BorrowedFd<'_>, key: &K, value: &V) -> io::Result<()> {
+        write(map, key, value, 0)
+    }
+
+    /// Writes over an entry; an absent one stays absent and is no error. `K` and `V` are the map's own types.
+    pub fn replace<K, V>(map: BorrowedFd<'_>, key: &K, value: &V) -> io::Result<()> {
+        /// Of `BPF_MAP_UPDATE_ELEM`: only if it is there.
+        const BPF_EXIST: u64 = 2;
+        match write(map, key, value, BPF_EXIST) {
+            Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+            done => done,
+        }
+    }
+
+    fn write<K, V>(map: BorrowedFd<'_>, key: &K, value: &V, flags: u64) -> io::Result<()> {
         let mut attr = Element {
             map: number(map),
             pad: 0,
             key: std::ptr::from_ref(key) as u64,
             value: std::ptr::from_ref(value) as u64,
-            flags: 0,
+            flags,
         };
         call(UPDATE_ELEM, &mut attr).map(drop)
     }

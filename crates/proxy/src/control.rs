@@ -4,7 +4,7 @@ use crate::{
     Client,
     configuration::{self, Ready},
     message::{Answer, Configuration, Interest, Lesson, NameStatus, Request, Status},
-    names::{self, Overdue},
+    names::{self, LearnError, Moved, Overdue},
     shared::Shared,
     sockets::ControlSocket,
     worker::{Question, Worker},
@@ -152,12 +152,16 @@ impl Control {
                 let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
                 Answer::NamePatterns(known.names.clone())
             }
-            Request::CleanNames(which) => match self.shared.names.clean(which.as_ref(), &self.shared.view) {
-                Ok(count) => Answer::Cleaned(count),
-                Err(error) => Answer::Failed(error.to_string()),
-            },
+            Request::CleanNames(which) => {
+                let cleaned = self.shared.names.clean(which.as_ref(), &self.shared.view);
+                match cleaned.and_then(|count| self.judge_again().map(|()| count)) {
+                    Ok(count) => Answer::Cleaned(count),
+                    Err(error) => Answer::Failed(error.to_string()),
+                }
+            }
             Request::ForgetEndpoint(endpoint) => {
-                match self.shared.names.forget_endpoint(endpoint, &self.shared.view) {
+                let forgotten = self.shared.names.forget_endpoint(endpoint, &self.shared.view);
+                match forgotten.and_then(|()| self.judge_again()) {
                     Ok(()) => Answer::Done,
                     Err(error) => Answer::Failed(error.to_string()),
                 }
@@ -174,6 +178,16 @@ impl Control {
                 Answer::Failed("watching takes a connection of its own".into())
             }
         }
+    }
+
+    /// Connections, here and in the kernel, whose addresses no name allows any more.
+    fn judge_again(&self) -> Result<(), LearnError> {
+        if self.shared.names.judge_again(&self.shared.view)? == Moved::Some {
+            self.shared.renew();
+            // One that does not answer looks at its next request.
+            self.ask_all(Question::JudgeAnew);
+        }
+        Ok(())
     }
 
     fn hand_names_over(&self) -> io::Result<()> {

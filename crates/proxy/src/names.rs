@@ -84,6 +84,15 @@ struct State {
     waiting: HashMap<IpAddr, NameSet>,
     /// Addresses that could not be written.
     owed: BTreeSet<IpAddr>,
+    /// Addresses whose identity is another one than their connections were judged by.
+    moved: HashSet<IpAddr>,
+}
+
+/// Whether addresses have changed their identities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    None,
+    Some,
 }
 
 /// What becomes of an answer that has waited for too long.
@@ -158,6 +167,7 @@ impl Names {
             written: HashMap::new(),
             waiting: HashMap::new(),
             owed: BTreeSet::new(),
+            moved: HashSet::new(),
         };
         if let Err(error) = state.configure(rules, view) {
             // Other rules must not suffer from it.
@@ -331,6 +341,20 @@ impl Names {
         state.carry_out(view).map(drop)
     }
 
+    /// Has connections judged again whose addresses have lost the identity that they had by their names, or have another one. Says
+    /// whether there are such addresses.
+    pub fn judge_again(&self, view: &View) -> Result<Moved, LearnError> {
+        let moved = std::mem::take(&mut self.lock().moved);
+        if moved.is_empty() {
+            return Ok(Moved::None);
+        }
+        if let Err(error) = view.judge_again(|address| moved.contains(&address)) {
+            self.lock().moved.extend(moved);
+            return Err(error.into());
+        }
+        Ok(Moved::Some)
+    }
+
     #[must_use]
     pub fn is_handed_over(&self) -> bool {
         self.lock().file.is_none()
@@ -438,10 +462,13 @@ impl State {
             (Some(identity), _) | (None, Some(identity)) => view.put_identity(address, identity)?,
             (None, None) => view.remove_identity(address)?,
         }
-        match identity {
+        let before = match identity {
             Some(identity) => self.written.insert(address, identity),
             None => self.written.remove(&address),
         };
+        if before.is_some() && before != identity {
+            self.moved.insert(address);
+        }
         Ok(())
     }
 

@@ -27,8 +27,8 @@ use node::{Endpoint, NEVER, Node, SURELY, connect, on_node};
 use proxy::{Proxy, filter};
 use resolver::{NOERROR, REFUSED, SERVFAIL, answer, ask, ask_in_vain, name_of};
 use std::{
-    io::Write as _,
-    net::{IpAddr, TcpListener},
+    io::{Read as _, Write as _},
+    net::{IpAddr, TcpListener, TcpStream},
     process::Command,
     time::Instant,
 };
@@ -393,5 +393,42 @@ fn what_was_asked_before_a_hand_over_is_answered_after_it() {
             drop(stream);
             assert!(old.ended(SURELY));
         });
+    });
+}
+
+/// Both directions of a connection that was opened before.
+fn still_speaks(client: &mut TcpStream, server: &mut TcpStream) -> bool {
+    let passes = |from: &mut TcpStream, to: &mut TcpStream| {
+        to.set_read_timeout(Some(NEVER)).unwrap();
+        from.write_all(b"x").is_ok() && to.read_exact(&mut [0]).is_ok()
+    };
+    passes(client, server) && passes(server, client)
+}
+
+#[test]
+fn what_is_forgotten_ends_the_connections_that_names_allowed() {
+    on_node("dnsclean", |node| {
+        let Scene { bot, dns, sites } = scene(node);
+        let _seen = resolver::serve(&dns, directory);
+        let proxy = Proxy::start(node, 1);
+        proxy.configure_with([filter(7, all_names())], twitter());
+        let mut open = ["api.twitter.com", "new.twitter.com"].map(|name| {
+            assert_eq!(ask(&bot, dns.v4, 5, name), Some(NOERROR));
+            let number = if name.starts_with("api") { 0 } else { 3 };
+            let client = connect(&bot, site(number), 80, SURELY).unwrap();
+            (client, sites.accept().unwrap().0)
+        });
+        for (client, server) in &mut open {
+            assert!(still_speaks(client, server));
+        }
+        proxy.ask(&Request::CleanNames(Some(pattern("new.twitter.com"))));
+        let [(client, server), (other_client, other_server)] = &mut open;
+        assert!(still_speaks(client, server), "its name is known");
+        assert!(!still_speaks(other_client, other_server), "no name allows it");
+        // Whoever asks again may go on: the segment is sent again.
+        assert_eq!(ask(&bot, dns.v4, 6, "new.twitter.com"), Some(NOERROR));
+        other_server.set_read_timeout(Some(SURELY)).unwrap();
+        other_server.read_exact(&mut [0]).unwrap();
+        assert!(still_speaks(client, server));
     });
 }

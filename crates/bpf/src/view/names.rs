@@ -84,6 +84,29 @@ impl View {
 
     /// Shows every connection that lives and was not closed. Those that come or go meanwhile may be missed or seen.
     pub fn each_use(&self, mut each: impl FnMut(Use)) -> Result<(), Error> {
+        self.each_live(|key, row| {
+            each(used(key, row));
+            Ok(())
+        })
+    }
+
+    /// Has connections to or from these addresses judged again at their next packets, as if an epoch had changed. What the kernel
+    /// counts of one at that very moment may be lost, nothing else.
+    pub fn judge_again(&self, mut which: impl FnMut(IpAddr) -> bool) -> Result<(), Error> {
+        self.each_live(|key, row| {
+            let Use { source, destination } = used(key, row);
+            if !which(source) && !which(destination) {
+                return Ok(());
+            }
+            let row = Connection { source_epoch: NEVER, destination_epoch: NEVER, ..*row };
+            syscall::replace(self.connections.as_fd(), key, &row).map_err(call("write", "CONNECTIONS"))
+        })
+    }
+
+    fn each_live(
+        &self,
+        mut each: impl FnMut(&ConnectionKey, &Connection) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let mut cursor = Cursor::START;
         loop {
             let (piece, reached) = cursor
@@ -93,16 +116,23 @@ impl View {
             for (key, row) in
                 piece.iter().filter(|(_, row)| connection::is_live(row, now) && !connection::is_closing(row))
             {
-                let (low, high) = (ip(key.low), ip(key.high));
-                let from_high = row.flags & connection_flags::FROM_HIGH != 0;
-                let (source, destination) = if from_high { (high, low) } else { (low, high) };
-                each(Use { source, destination });
+                each(key, row)?;
             }
             if reached == Reached::End {
                 return Ok(());
             }
         }
     }
+}
+
+/// An epoch that nobody has: they begin with 1.
+const NEVER: u32 = 0;
+
+fn used(key: &ConnectionKey, row: &Connection) -> Use {
+    let (low, high) = (ip(key.low), ip(key.high));
+    let from_high = row.flags & connection_flags::FROM_HIGH != 0;
+    let (source, destination) = if from_high { (high, low) } else { (low, high) };
+    Use { source, destination }
 }
 
 fn key(at: IpAddr) -> Prefixed<IpcacheKey> {

@@ -1,6 +1,6 @@
 //! What happens to names as time passes: they expire, and go when no connection uses their addresses.
 
-use super::{LearnError, Names, now};
+use super::{LearnError, Moved, Names, now};
 use crate::shared::Shared;
 use ciliate_bpf::Use;
 use ciliate_types::EndpointId;
@@ -26,6 +26,14 @@ pub fn start(shared: &Arc<Shared>) -> io::Result<()> {
             let done = shared.names.tick(&shared).and_then(|()| match survey {
                 true => shared.names.survey(&shared),
                 false => Ok(()),
+            });
+            let done = done.and_then(|()| match shared.names.judge_again(&shared.view)? {
+                // What this process carries, too.
+                Moved::Some => {
+                    shared.renew();
+                    Ok(())
+                }
+                Moved::None => Ok(()),
             });
             match done {
                 Ok(()) => {}
