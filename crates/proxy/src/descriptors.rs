@@ -5,8 +5,8 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// A connection is two sockets.
 const EACH: u64 = 2;
-/// Listeners, maps, control connections, logs, and what is accepted only to be refused.
-const OTHERS: u64 = 512;
+/// Listeners, maps, control connections, logs, pipes for large bodies, and what is accepted only to be refused.
+const OTHERS: u64 = 1024;
 
 /// Raises the limit to what the most connections need; where that is not allowed, the most connections are fewer.
 pub fn fit(mut settings: Settings) -> Settings {

@@ -1,6 +1,9 @@
 //! One of the two sockets of a session, with what could not be passed on yet.
 
-use crate::socket::{self, Cut};
+use crate::{
+    pipe::Pipe,
+    socket::{self, Cut},
+};
 use nix::{errno::Errno, sys::socket::Shutdown};
 use std::{
     io,
@@ -13,6 +16,8 @@ pub struct Half {
     /// Whether reading and writing may succeed: the kernel tells when they may again.
     readable: bool,
     writable: bool,
+    /// What comes past this process; it goes before `output`.
+    pub pipe: Option<Pipe>,
     /// Received, and not yet taken by the protocol.
     pub input: Vec<u8>,
     output: Vec<u8>,
@@ -50,6 +55,7 @@ impl Half {
             fd,
             readable: false,
             writable: false,
+            pipe: None,
             input: Vec::new(),
             output: Vec::new(),
             sent: 0,
@@ -74,6 +80,14 @@ impl Half {
     /// Bytes that wait to be sent.
     #[must_use]
     pub fn backlog(&self) -> usize {
+        self.piped().saturating_add(self.kept())
+    }
+
+    fn piped(&self) -> usize {
+        self.pipe.as_ref().map_or(0, Pipe::held)
+    }
+
+    fn kept(&self) -> usize {
         self.output.len().saturating_sub(self.sent)
     }
 
@@ -100,6 +114,27 @@ impl Half {
         }
     }
 
+    /// Has up to `most` bytes go on to a half that has a pipe and no backlog.
+    pub fn splice(&mut self, to: &mut Self, most: u64) -> io::Result<Read> {
+        let Some(pipe) = &mut to.pipe else { return Ok(Read::Nothing) };
+        match pipe.fill(&self.fd, most) {
+            Ok(0) => {
+                self.ended = true;
+                Ok(Read::End)
+            }
+            Ok(count) => {
+                to.flush()?;
+                Ok(Read::Bytes(count))
+            }
+            Err(Errno::EAGAIN) => {
+                self.readable = false;
+                Ok(Read::Nothing)
+            }
+            Err(Errno::EINTR) => Ok(Read::Nothing),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Sends as much as goes now and keeps the rest.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut rest = bytes;
@@ -113,13 +148,13 @@ impl Half {
 
     /// Sends what was kept, as much as goes. Returns whether anything went.
     pub fn flush(&mut self) -> io::Result<bool> {
-        let mut moved = false;
-        if self.writable && self.backlog() > 0 {
+        let mut moved = self.empty_pipe()?;
+        if self.writable && self.piped() == 0 && self.kept() > 0 {
             let output = std::mem::take(&mut self.output);
             let count = self.write(output.get(self.sent..).unwrap_or_default())?;
             self.output = output;
             self.sent = self.sent.saturating_add(count);
-            moved = count > 0;
+            moved |= count > 0;
         }
         if self.backlog() == 0 {
             self.output.clear();
@@ -132,6 +167,19 @@ impl Half {
                     Ok(()) | Err(Errno::ENOTCONN) => {}
                     Err(error) => return Err(error.into()),
                 }
+            }
+        }
+        Ok(moved)
+    }
+
+    fn empty_pipe(&mut self) -> io::Result<bool> {
+        let mut moved = false;
+        while let Some(pipe) = self.pipe.as_mut().filter(|pipe| self.writable && pipe.held() > 0) {
+            match pipe.empty_into(&self.fd) {
+                Ok(count) => moved |= count > 0,
+                Err(Errno::EAGAIN) => self.writable = false,
+                Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(moved)

@@ -22,6 +22,7 @@ mod gate;
 mod guardian;
 mod half;
 mod names;
+mod pipe;
 mod protocol;
 mod session;
 mod settings;

@@ -140,6 +140,38 @@ impl Protocol {
         }
     }
 
+    /// How many of the client's next bytes go to the server whatever they are.
+    #[must_use]
+    pub fn client_opaque(&self) -> u64 {
+        match self {
+            Self::Http(http) => http.client_opaque(),
+            Self::Kafka(_) | Self::Tls(_) | Self::Dns(_) | Self::Tcp => 0,
+        }
+    }
+
+    /// How many of the server's next bytes go to the client whatever they are.
+    #[must_use]
+    pub fn server_opaque(&self) -> u64 {
+        match self {
+            Self::Http(http) => http.server_opaque(),
+            Self::Kafka(_) | Self::Tls(_) | Self::Dns(_) | Self::Tcp => 0,
+        }
+    }
+
+    /// So many of the client's opaque bytes have gone on.
+    pub fn client_spliced(&mut self, len: u64) {
+        if let Self::Http(http) = self {
+            http.client_spliced(len);
+        }
+    }
+
+    /// So many of the server's opaque bytes have gone on.
+    pub fn server_spliced(&mut self, len: u64) {
+        if let Self::Http(http) = self {
+            http.server_spliced(len);
+        }
+    }
+
     pub fn client_end(&mut self) -> End {
         match self {
             Self::Http(http) => http.client_end(),

@@ -1,13 +1,17 @@
 //! One client's connection and the one to its server.
 
+mod carry;
+
 use crate::{
-    gate::{Decided, Gate},
-    half::{Half, Read},
-    message::{ConnectionInfo, Message, Record, What},
-    protocol::{Asked, End, Next, Protocol, Release, Step, Surroundings, Watched},
+    gate::Gate,
+    half::Half,
+    message::ConnectionInfo,
+    pipe::Pipes,
+    protocol::{Protocol, Release},
     shared::Shared,
     socket,
 };
+use carry::Origin;
 use ciliate_http::Scratch;
 use ciliate_types::Protocol as Transport;
 use std::{io, net::SocketAddr, os::fd::OwnedFd, time::Instant};
@@ -16,6 +20,7 @@ use std::{io, net::SocketAddr, os::fd::OwnedFd, time::Instant};
 pub struct Workbench {
     pub buffer: Vec<u8>,
     pub scratch: Scratch,
+    pipes: Pipes,
     to_server: Vec<u8>,
     to_client: Vec<u8>,
 }
@@ -28,6 +33,7 @@ impl Default for Workbench {
         Self {
             buffer: vec![0; BUFFER],
             scratch: Scratch::default(),
+            pipes: Pipes::default(),
             to_server: Vec::new(),
             to_client: Vec::new(),
         }
@@ -79,13 +85,6 @@ impl From<io::Error> for Over {
     fn from(error: io::Error) -> Self {
         Self::Failed(error)
     }
-}
-
-/// Which end something came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
-    Client,
-    Server,
 }
 
 impl Session {
@@ -162,19 +161,22 @@ impl Session {
                 moved |= self.server.flush()?;
             }
             if self.client.may_read() && !self.client_waits && !self.deaf && self.server.backlog() < limit {
-                moved |= self.read(Origin::Client, shared, bench)?;
+                moved |= self.carry(Origin::Client, shared, bench)?;
             }
             if self.stage == Stage::Open
                 && self.server.may_read()
                 && !self.server_waits
                 && self.client.backlog() < limit
             {
-                moved |= self.read(Origin::Server, shared, bench)?;
+                moved |= self.carry(Origin::Server, shared, bench)?;
             }
             if !moved {
                 break;
             }
             self.moved = now;
+        }
+        for origin in [Origin::Client, Origin::Server] {
+            self.give_pipe_back(origin);
         }
         self.conclude()
     }
@@ -207,172 +209,6 @@ impl Session {
         }
         if self.client.finished() && self.server.finished() {
             return Err(Over::Closed);
-        }
-        Ok(())
-    }
-
-    /// Reads once from an end and passes on what came; returns whether anything did.
-    fn read(&mut self, origin: Origin, shared: &Shared, bench: &mut Workbench) -> Result<bool, Over> {
-        let mut buffer = std::mem::take(&mut bench.buffer);
-        let half = self.half(origin);
-        let read = half.read(&mut buffer);
-        let result = match read {
-            Ok(Read::Nothing) => Ok(false),
-            Ok(Read::End) => {
-                // Nothing may be sent after the end.
-                let released = match origin {
-                    Origin::Client => Ok(()),
-                    Origin::Server => self.release(shared, bench, Release::All),
-                };
-                released.and_then(|()| self.ended(origin)).map(|()| true)
-            }
-            Ok(Read::Bytes(count)) => {
-                let half = self.half(origin);
-                let fresh = buffer.get(..count).unwrap_or_default();
-                let passed = if half.input.is_empty() {
-                    self.take(origin, fresh, shared, bench).map(|consumed| {
-                        let rest = fresh.get(consumed..).unwrap_or_default();
-                        self.half(origin).input.extend_from_slice(rest);
-                    })
-                } else {
-                    half.input.extend_from_slice(fresh);
-                    self.take_kept(origin, shared, bench)
-                };
-                passed.map(|()| true)
-            }
-            Err(error) => Err(error.into()),
-        };
-        bench.buffer = buffer;
-        let moved = result?;
-        // One end's step may have made room for what the other had sent already.
-        match origin {
-            Origin::Server if std::mem::take(&mut self.client_waits) => {
-                self.take_kept(Origin::Client, shared, bench)?;
-            }
-            Origin::Client if std::mem::take(&mut self.server_waits) => {
-                self.take_kept(Origin::Server, shared, bench)?;
-            }
-            Origin::Client | Origin::Server => {}
-        }
-        Ok(moved)
-    }
-
-    fn half(&mut self, origin: Origin) -> &mut Half {
-        match origin {
-            Origin::Client => &mut self.client,
-            Origin::Server => &mut self.server,
-        }
-    }
-
-    /// Goes on with what was received before.
-    fn take_kept(&mut self, origin: Origin, shared: &Shared, bench: &mut Workbench) -> Result<(), Over> {
-        let mut kept = std::mem::take(&mut self.half(origin).input);
-        let consumed = self.take(origin, &kept, shared, bench)?;
-        kept.drain(..consumed.min(kept.len()));
-        if kept.is_empty() {
-            kept = Vec::new();
-        }
-        self.half(origin).input = kept;
-        Ok(())
-    }
-
-    /// Shows bytes to the protocol until it wants no more of them. Returns how many it took.
-    fn take(
-        &mut self,
-        origin: Origin,
-        input: &[u8],
-        shared: &Shared,
-        bench: &mut Workbench,
-    ) -> Result<usize, Over> {
-        let mut taken = 0_usize;
-        loop {
-            let rest = input.get(taken..).unwrap_or_default();
-            if origin == Origin::Client && self.deaf {
-                return Ok(input.len());
-            }
-            let step = self.step(origin, rest, shared, bench);
-            let forward = rest.get(step.forward.clone()).unwrap_or_default();
-            let (client, server) = (&mut self.client, &mut self.server);
-            match origin {
-                Origin::Client => server.send(forward)?,
-                Origin::Server => client.send(forward)?,
-            }
-            if !bench.to_server.is_empty() {
-                server.send(&bench.to_server)?;
-            }
-            if !bench.to_client.is_empty() {
-                client.send(&bench.to_client)?;
-            }
-            taken = taken.saturating_add(step.consumed);
-            match step.next {
-                Next::More => return Ok(taken),
-                Next::Again if taken < input.len() => {}
-                Next::Again => return Ok(taken),
-                Next::Wait => {
-                    match origin {
-                        Origin::Client => self.client_waits = true,
-                        Origin::Server => self.server_waits = true,
-                    }
-                    return Ok(taken);
-                }
-                Next::Deaf => {
-                    self.deaf = true;
-                    return Ok(input.len());
-                }
-                Next::Finish => {
-                    (self.deaf, self.finishing) = (true, true);
-                    return Ok(input.len());
-                }
-                Next::Cut(reason) => return Err(Over::Cut(reason)),
-            }
-        }
-    }
-
-    fn step(&mut self, origin: Origin, input: &[u8], shared: &Shared, bench: &mut Workbench) -> Step {
-        bench.to_server.clear();
-        bench.to_client.clear();
-        let Self { protocol, gate, from, to, requests, .. } = self;
-        let watched = if shared.watchers.wanted() { Watched::Yes } else { Watched::No };
-        let mut tell = |decided: Decided, what: &dyn Fn() -> What| {
-            *requests = requests.saturating_add(1);
-            shared.note(gate, (*from, *to), decided, what);
-        };
-        let mut answered = |asked: &Asked| {
-            let latency = u64::try_from(asked.at.elapsed().as_nanos()).ok();
-            let told = gate.record((*from, *to), asked.decided, asked.what.clone());
-            shared.watchers.tell(&Record { message: Message::Response, latency, ..told });
-        };
-        let mut around = Surroundings {
-            shared,
-            gate,
-            scratch: &mut bench.scratch,
-            to_server: &mut bench.to_server,
-            to_client: &mut bench.to_client,
-            tell: &mut tell,
-            answered: &mut answered,
-            watched,
-        };
-        match origin {
-            Origin::Client => protocol.client(input, &mut around),
-            Origin::Server => protocol.server(input, &mut around),
-        }
-    }
-
-    /// An end sends no more.
-    fn ended(&mut self, origin: Origin) -> Result<(), Over> {
-        let end = match origin {
-            Origin::Client => self.protocol.client_end(),
-            Origin::Server => self.protocol.server_end(),
-        };
-        match (end, origin) {
-            (End::Cut, _) => return Err(Over::Cut("truncated")),
-            (End::Pass, Origin::Client) => self.server.finish(),
-            (End::Pass, Origin::Server) => self.client.finish(),
-            (End::Close, _) => {
-                self.deaf = true;
-                self.server.finish();
-                self.finishing = true;
-            }
         }
         Ok(())
     }

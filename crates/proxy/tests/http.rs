@@ -183,3 +183,88 @@ fn a_newer_proxy_takes_over_and_no_connection_is_lost() {
         assert!(old.ended(SURELY), "the old one ends with its last connection");
     });
 }
+
+/// A body that every byte of tells where it belongs.
+fn body(len: usize) -> Vec<u8> {
+    (0..len).map(|at| u8::try_from(at * 31 / 7 % 251).unwrap()).collect()
+}
+
+/// Answers each request on each connection with a large body, and tells what bodies it got.
+fn serve_large(endpoint: &node::Endpoint, len: usize) -> std::sync::mpsc::Receiver<Vec<u8>> {
+    let listener = endpoint.netns.run(|| std::net::TcpListener::bind("[::]:80").unwrap()).unwrap();
+    let (got, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let got = got.clone();
+            std::thread::spawn(move || {
+                while let Some((_, body)) = message(&mut stream) {
+                    let _nobody = got.send(body);
+                    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {len}\r\n\r\n");
+                    if stream
+                        .write_all(answer.as_bytes())
+                        .and_then(|()| stream.write_all(&self::body(len)))
+                        .is_err()
+                    {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    told
+}
+
+/// Head and body; none at the end.
+fn message(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).ok()?;
+        head.extend(byte);
+    }
+    let head = String::from_utf8(head).unwrap().to_lowercase();
+    let length = head.split("content-length: ").nth(1);
+    let length = length.map_or(0, |rest| rest.split("\r\n").next().unwrap().parse().unwrap());
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).unwrap();
+    Some((head, body))
+}
+
+/// Large bodies pass by the process, and small messages before and after them keep their places. Who does not read what it asked
+/// for holds nobody up.
+#[test]
+fn large_bodies_arrive_whole_beside_a_client_that_does_not_read() {
+    const LARGE: usize = 5 << 20;
+    on_node("proxylarge", |node| {
+        let tie = node.endpoint(10, &RuleSet::default());
+        let set = rules([(Peer::Identity(tie.identity), 80, Action::Redirect, 5, 7)]);
+        let deathstar = node.endpoint(12, &set);
+        let got = serve_large(&deathstar, LARGE);
+        let proxy = Proxy::start(node, 1);
+        proxy.configure([filter(7, landing())]);
+        let post = |len: usize| {
+            format!("POST /v1/request-landing HTTP/1.1\r\nHost: deathstar\r\nContent-Length: {len}\r\n\r\n")
+        };
+        let mut lazy = connect(&tie, deathstar.v4, 80, SURELY).unwrap();
+        lazy.write_all(post(0).as_bytes()).unwrap();
+        let mut stream = connect(&tie, deathstar.v4, 80, SURELY).unwrap();
+        stream.set_read_timeout(Some(SURELY)).unwrap();
+        for sent in [0, 100, 3 << 20, 128 << 10, 1] {
+            // A denial behind the body waits for its turn.
+            let denied = "GET /v1/exhaust-port HTTP/1.1\r\nHost: deathstar\r\n\r\n";
+            let all = [post(sent).as_bytes(), &body(sent), denied.as_bytes()].concat();
+            let mut writer = stream.try_clone().unwrap();
+            let writing = std::thread::spawn(move || writer.write_all(&all).unwrap());
+            let (head, received) = message(&mut stream).unwrap();
+            assert!(head.starts_with("http/1.1 200 "), "{head}");
+            assert!(received == body(LARGE), "the answer's body is another one");
+            assert!(message(&mut stream).unwrap().0.starts_with("http/1.1 403 "));
+            writing.join().unwrap();
+        }
+        let received: Vec<usize> = got.try_iter().map(|body| body.len()).collect();
+        assert_eq!(received.len(), 6);
+        // Now it reads after all.
+        lazy.set_read_timeout(Some(SURELY)).unwrap();
+        assert!(message(&mut lazy).unwrap().1 == body(LARGE));
+    });
+}

@@ -128,13 +128,23 @@ impl Bench<'_> {
     }
 
     fn bulk(&self, report: &mut Report) -> Result<()> {
-        let mut bulk = Series::new();
+        let (mut bulk, mut costs) = (Series::new(), Series::new());
         self.in_turns(&[Way::Direct, Way::Nginx, Way::Haproxy, Way::Ciliate], |way| {
-            bulk.entry(way).or_default().push(measure::bulk(&self.place, way)?);
+            let (rate, cost) = measure::bulk(&self.place, way)?;
+            bulk.entry(way).or_default().push(rate);
+            costs.entry(way).or_default().extend(cost);
             Ok(())
         })?;
         eprintln!("measured bulk");
         report.rows.push(COMPARED.row("body of 1 GiB", "Gbit/s", 1.0, &bulk, Better::More, Some(">= 1.0")));
+        report.rows.push(COMPARED.row(
+            "processor time of the proxy for it",
+            "ms",
+            1.0,
+            &costs,
+            Better::Less,
+            None,
+        ));
         Ok(())
     }
 

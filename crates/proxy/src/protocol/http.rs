@@ -81,6 +81,38 @@ impl Http {
         Step { consumed, forward, next }
     }
 
+    pub fn client_opaque(&self) -> u64 {
+        match &self.version {
+            Version::Unknown => 0,
+            Version::One(connection) => connection.client_opaque(),
+            Version::Two(connection) => connection.client_opaque(),
+        }
+    }
+
+    pub fn server_opaque(&self) -> u64 {
+        match &self.version {
+            Version::Unknown => 0,
+            Version::One(connection) => connection.server_opaque(),
+            Version::Two(connection) => connection.server_opaque(),
+        }
+    }
+
+    pub fn client_spliced(&mut self, len: u64) {
+        match &mut self.version {
+            Version::Unknown => {}
+            Version::One(connection) => connection.client_spliced(len),
+            Version::Two(connection) => connection.client_spliced(len),
+        }
+    }
+
+    pub fn server_spliced(&mut self, len: u64) {
+        match &mut self.version {
+            Version::Unknown => {}
+            Version::One(connection) => connection.server_spliced(len),
+            Version::Two(connection) => connection.server_spliced(len),
+        }
+    }
+
     pub fn client_end(&mut self) -> End {
         let end = match &mut self.version {
             Version::Unknown => return End::Close,

@@ -83,13 +83,14 @@ pub fn latency(place: &Place, way: Way, rate: f64, seconds: u32) -> Result<Outco
     Ok(outcome)
 }
 
-/// Gbit/s of one body of 1 GiB.
-pub fn bulk(place: &Place, way: Way) -> Result<f64> {
+/// One body of 1 GiB: Gbit/s, and milliseconds of a processor that the process between the ends took for it.
+pub fn bulk(place: &Place, way: Way) -> Result<(f64, Option<f64>)> {
     let mut curl = place.client.tool(Some(END_CORE))?;
     curl.args(["exec", "--", "curl", "-s", "-f", "-o", "/dev/null", "-w", "%{speed_download}"]);
-    let text = lab::output(curl.arg(format!("http://{}{BULK}", place.address(way, Port::Http1))))?;
+    curl.arg(format!("http://{}{BULK}", place.address(way, Port::Http1)));
+    let (text, processor_us) = beside(place, way, || lab::output(&mut curl))?;
     let bytes: f64 = text.trim().parse().with_context(|| format!("curl names no speed: {text:?}"))?;
-    Ok(bytes * 8.0 / 1e9)
+    Ok((bytes * 8.0 / 1e9, processor_us.map(|us| us / 1e3)))
 }
 
 /// Connections that do nothing.
