@@ -142,8 +142,13 @@ impl Half {
             let count = self.write(rest)?;
             rest = rest.get(count..).unwrap_or_default();
         }
-        self.output.extend_from_slice(rest);
+        self.keep(rest);
         Ok(())
+    }
+
+    /// Has it sent with the next [`flush`](Self::flush).
+    pub fn keep(&mut self, bytes: &[u8]) {
+        self.output.extend_from_slice(bytes);
     }
 
     /// Sends what was kept, as much as goes. Returns whether anything went.

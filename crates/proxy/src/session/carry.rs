@@ -1,6 +1,6 @@
 //! What one end sends goes on to the other, shown to the protocol on its way where that has to see it.
 
-use super::{Over, Session, Workbench};
+use super::{Over, Session, Stage, Workbench};
 use crate::{
     gate::Decided,
     half::{Half, Read},
@@ -162,8 +162,23 @@ impl Session {
         Ok(())
     }
 
-    /// Shows bytes to the protocol until it wants no more of them. Returns how many it took.
+    /// Shows bytes to the protocol until it wants no more of them, and sends what comes of it. Returns how many it took.
     fn take(
+        &mut self,
+        origin: Origin,
+        input: &[u8],
+        shared: &Shared,
+        bench: &mut Workbench,
+    ) -> Result<usize, Over> {
+        let taken = self.take_steps(origin, input, shared, bench)?;
+        self.client.flush()?;
+        if self.stage == Stage::Open {
+            self.server.flush()?;
+        }
+        Ok(taken)
+    }
+
+    fn take_steps(
         &mut self,
         origin: Origin,
         input: &[u8],
@@ -179,17 +194,18 @@ impl Session {
             let step = self.step(origin, rest, shared, bench);
             let forward = rest.get(step.forward.clone()).unwrap_or_default();
             let (client, server) = (&mut self.client, &mut self.server);
-            match origin {
-                Origin::Client => server.send(forward)?,
-                Origin::Server => client.send(forward)?,
-            }
-            if !bench.to_server.is_empty() {
-                server.send(&bench.to_server)?;
-            }
-            if !bench.to_client.is_empty() {
-                client.send(&bench.to_client)?;
-            }
+            let (for_client, for_server) = match origin {
+                Origin::Client => ([&[], bench.to_client.as_slice()], [forward, &bench.to_server]),
+                Origin::Server => ([forward, &bench.to_client], [&[], bench.to_server.as_slice()]),
+            };
             taken = taken.saturating_add(step.consumed);
+            // What several steps have to say goes out together.
+            let last = step.next != Next::Again || taken >= input.len();
+            for (half, pieces) in [(client, for_client), (server, for_server)] {
+                for piece in pieces.into_iter().filter(|piece| !piece.is_empty()) {
+                    if last { half.send(piece)? } else { half.keep(piece) }
+                }
+            }
             match step.next {
                 Next::More => return Ok(taken),
                 Next::Again if taken < input.len() => {}
