@@ -81,7 +81,7 @@ fn say(ship: &Ship, port: u16, bytes: &[u8]) -> Vec<u8> {
 
 fn prefixed<const WIDTH: usize>(body: &[u8]) -> Vec<u8> {
     let length = body.len().to_be_bytes();
-    [&length[length.len() - WIDTH..], body].concat()
+    [&length.last_chunk::<WIDTH>().unwrap()[..], body].concat()
 }
 
 /// A ClientHello (RFC 8446, 4.1.2) with one cipher suite and the name (RFC 6066, 3).
