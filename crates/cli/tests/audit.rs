@@ -17,7 +17,7 @@ use ciliate_net::Netns;
 use outside::{BY_NAME, Bot, resolver};
 use stage::{Stage, eventually, inside};
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     path::Path,
     process::Stdio,
@@ -74,8 +74,12 @@ fn say(ship: &Ship, port: u16, bytes: &[u8]) -> Vec<u8> {
     stream.write_all(bytes).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
     let mut answer = Vec::new();
-    // A reset after the answer is an end, too.
-    let _end = stream.read_to_end(&mut answer);
+    // A reset after the answer is an end, too; silence is none.
+    let end = stream.read_to_end(&mut answer).map_err(|error| error.kind());
+    assert!(
+        !matches!(end, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)),
+        "port {port}: it hangs after {answer:?}"
+    );
     answer
 }
 

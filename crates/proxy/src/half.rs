@@ -18,6 +18,8 @@ pub struct Half {
     writable: bool,
     /// What comes past this process; it goes before `output`.
     pub pipe: Option<Pipe>,
+    /// The kernel has told that the peer sends no more, and will not again: reading goes on up to the end.
+    hung_up: bool,
     /// Received, and not yet taken by the protocol.
     pub input: Vec<u8>,
     output: Vec<u8>,
@@ -56,6 +58,7 @@ impl Half {
             readable: false,
             writable: false,
             pipe: None,
+            hung_up: false,
             input: Vec::new(),
             output: Vec::new(),
             sent: 0,
@@ -66,6 +69,10 @@ impl Half {
 
     pub fn mark_readable(&mut self) {
         self.readable = true;
+    }
+
+    pub fn mark_hung_up(&mut self) {
+        self.hung_up = true;
     }
 
     pub fn mark_writable(&mut self) {
@@ -100,8 +107,9 @@ impl Half {
                     return Ok(Read::End);
                 }
                 Ok(count) => {
-                    // Less than there was room for: all has been read, and the kernel tells of more.
-                    self.readable = count == room;
+                    // Less than there was room for: all has been read, and the kernel tells of more. An end that it told of
+                    // together with these bytes is still to be read.
+                    self.readable = count == room || self.hung_up;
                     return Ok(Read::Bytes(count));
                 }
                 Err(Errno::EAGAIN) => {

@@ -154,6 +154,10 @@ impl Carrier {
                 let readable = events.intersects(EpollFlags::EPOLLIN | ended);
                 let writable = events.intersects(EpollFlags::EPOLLOUT | ended);
                 let mut result = Ok(());
+                if events.intersects(ended) {
+                    let half = if kind == CLIENT { &mut session.client } else { &mut session.server };
+                    half.mark_hung_up();
+                }
                 if kind == CLIENT {
                     if readable {
                         session.client.mark_readable();
