@@ -129,3 +129,24 @@ fn lower_limits_are_told_when_a_file_is_loaded() {
         NameCache::load(&file, CacheSettings { max_names: 2, ..CacheSettings::default() }, UnixTime(100));
     assert_eq!((loaded.stats().lookups, report.refused, loaded.stats().evicted), (2, 1, 0));
 }
+
+#[test]
+fn a_hundred_thousand_names_and_no_more() {
+    let settings = CacheSettings::default();
+    let most = usize::try_from(settings.max_names).unwrap();
+    let mut cache = cache(settings, &["*.in"]);
+    let mut effects = Effects::default();
+    let mut refused = 0;
+    for number in 0..120_000_u32 {
+        // No endpoint has more than it may.
+        let id = endpoint(1 + u16::try_from(number % 4).unwrap());
+        let [_, b, c, d] = number.to_be_bytes();
+        let address = format!("10.{b}.{c}.{d}");
+        let name = name(&format!("host-{number}.in"));
+        let learned = cache.learn(UnixTime(100), id, &name, &found(&[&address], 60), &mut effects);
+        refused += usize::from(learned.is_err());
+        effects.clear();
+    }
+    let stats = cache.stats();
+    assert_eq!((stats.lookups, stats.addresses, refused), (most, most, 20_000));
+}
