@@ -4,6 +4,7 @@
 //! Words that have a fixed meaning there (verdicts, reasons, points of observation) are used here too.
 
 mod content;
+mod filter;
 mod flow;
 mod message;
 mod party;
@@ -13,6 +14,7 @@ mod uuid;
 
 pub use ciliate_hubble::flow::{DropReason, TraceObservationPoint, TraceReason, TrafficDirection, Verdict};
 pub use content::{Content, Dns, Header, Http, Kafka, Request, Stage};
+pub use filter::{Filter, FilterError, List, MOST_BYTES, MOST_FILTERS};
 pub use flow::{
     Answer, End, Event, EventType, Flow, Judgement, MatchType, Outcome, PolicyRef, Rare, TcpFlags, Transport,
 };

@@ -3,6 +3,8 @@
 mod read;
 mod write;
 
+pub use read::tcp_flags;
+
 /// Why a message is no flow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
@@ -15,4 +17,4 @@ pub enum MessageError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

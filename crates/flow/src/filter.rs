@@ -1,0 +1,106 @@
+//! Which flows somebody wants: Hubble's filters, compiled so that a flow is judged without an allocation.
+
+mod cel;
+mod compile;
+mod http;
+mod label;
+mod name;
+mod test;
+
+use crate::Flow;
+use ciliate_hubble::flow::FlowFilter;
+use compile::Compiler;
+use prost::Message as _;
+use std::fmt;
+use test::Test;
+
+/// Filters of one request or of one exporter.
+///
+/// Within a message different fields have to match all, and of the values of a field one. A flow passes if it matches one of
+/// the filters that allow, or there are none, and none of those that deny.
+#[derive(Debug, Default)]
+pub struct Filter {
+    allow: Vec<Tests>,
+    deny: Vec<Tests>,
+}
+
+/// What one message asks, cheap questions first.
+type Tests = Vec<Test>;
+
+/// Which of the two lists of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum List {
+    /// Flows that match are shown.
+    Allow,
+    /// Flows that match are not shown.
+    Deny,
+}
+
+impl fmt::Display for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Allow => "whitelist",
+            Self::Deny => "blacklist",
+        })
+    }
+}
+
+/// Why filters cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FilterError {
+    #[error("{list}[{number}].{field}: {what}")]
+    Field {
+        list: List,
+        /// Of the message in its list, from 0.
+        number: usize,
+        /// As in Hubble's interface, such as `source_pod`.
+        field: &'static str,
+        /// What is wrong with which value, and what would be right.
+        what: String,
+    },
+    #[error("the {list} has {count} filters, more than the {MOST_FILTERS} that are taken: join them")]
+    TooMany { list: List, count: usize },
+    #[error("the filters take {bytes} bytes, more than the {MOST_BYTES} that are taken")]
+    TooLarge { bytes: usize },
+}
+
+/// Messages in one list.
+pub const MOST_FILTERS: usize = 128;
+/// All messages of both lists as they are sent.
+pub const MOST_BYTES: usize = 128 << 10;
+
+impl Filter {
+    /// From a request's `whitelist` and `blacklist`.
+    ///
+    /// # Errors
+    /// Says which field of which message is wrong and what would be right, or that there is too much of it.
+    pub fn new(whitelist: &[FlowFilter], blacklist: &[FlowFilter]) -> Result<Self, FilterError> {
+        let bytes = whitelist.iter().chain(blacklist).map(FlowFilter::encoded_len).sum();
+        if bytes > MOST_BYTES {
+            return Err(FilterError::TooLarge { bytes });
+        }
+        Ok(Self { allow: compile(List::Allow, whitelist)?, deny: compile(List::Deny, blacklist)? })
+    }
+
+    #[must_use]
+    pub fn matches(&self, flow: &Flow) -> bool {
+        let holds = |tests: &Tests| tests.iter().all(|test| test.holds(flow));
+        (self.allow.is_empty() || self.allow.iter().any(holds)) && !self.deny.iter().any(holds)
+    }
+
+    /// Whether every flow passes.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.deny.is_empty() && (self.allow.is_empty() || self.allow.iter().any(Vec::is_empty))
+    }
+}
+
+fn compile(list: List, filters: &[FlowFilter]) -> Result<Vec<Tests>, FilterError> {
+    if filters.len() > MOST_FILTERS {
+        return Err(FilterError::TooMany { list, count: filters.len() });
+    }
+    filters.iter().enumerate().map(|(number, filter)| Compiler::new(list, number).compile(filter)).collect()
+}
+
+#[cfg(test)]
+mod tests;
