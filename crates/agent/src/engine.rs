@@ -16,6 +16,7 @@ mod object;
 mod remove;
 mod restore;
 mod rules;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod trace;

@@ -9,7 +9,7 @@ pub use keeper::{Keeper, News};
 
 use crate::failure::{Failure, Result};
 use ciliate_policy::rule_set::{Filter, FilterDigest};
-use ciliate_proxy::message::{self, Configuration, Digest, FilterRule, NameRules, NameSet};
+use ciliate_proxy::message::{self, Configuration, Digest, FilterRule, NameRules, NameSet, Secrets};
 use ciliate_types::EndpointId;
 use std::{collections::BTreeMap, io, sync::Arc};
 
@@ -36,6 +36,7 @@ pub struct Told {
     proxy: Box<dyn Proxy>,
     filters: Filters,
     names: NameRules,
+    secrets: Secrets,
     /// Whether it has any rules of ours.
     is_told: bool,
     /// Whether it may still judge open connections by what was before the last change.
@@ -49,23 +50,46 @@ impl Told {
             proxy,
             filters: Filters::new(),
             names: NameRules::default(),
+            secrets: Secrets::new(),
             is_told: false,
             is_behind: false,
             revision: 0,
         }
     }
 
+    /// Whether it knows all of these filters.
+    pub fn knows(&self, filters: &Filters) -> bool {
+        filters.keys().all(|digest| self.filters.contains_key(digest))
+    }
+
     /// Makes the proxy know these filters, besides those that the kernel may still name.
-    pub fn learn(&mut self, wanted: Filters) -> Result<()> {
-        if wanted.keys().all(|digest| self.filters.contains_key(digest)) {
-            return Ok(());
-        }
-        let mut all = self.filters.clone();
+    pub fn learn(&mut self, wanted: Filters, secrets: Secrets) -> Result<()> {
+        let (mut all, mut values) = (self.filters.clone(), self.secrets.clone());
         all.extend(wanted);
+        values.extend(secrets);
         // An earlier agent's filters stay: the kernel may name them until everything is restored.
         let revision = self.revision.saturating_add(1);
-        self.proxy.learn(&configuration(revision, &all, &self.names)).map_err(failure)?;
-        (self.filters, self.revision, self.is_told) = (all, revision, true);
+        self.proxy.learn(&configuration(revision, &all, &self.names, &values)).map_err(failure)?;
+        (self.filters, self.secrets, self.revision, self.is_told) = (all, values, revision, true);
+        Ok(())
+    }
+
+    /// The filters have these secrets now, and no others. What is open is judged by them when this returns.
+    pub fn learn_secrets(&mut self, secrets: Secrets) -> Result<()> {
+        if secrets == self.secrets {
+            return Ok(());
+        }
+        self.secrets = secrets;
+        if !self.is_told {
+            return Ok(());
+        }
+        self.is_behind = true;
+        let revision = self.revision.saturating_add(1);
+        self.proxy
+            .configure(&configuration(revision, &self.filters, &self.names, &self.secrets))
+            .map_err(silence)?;
+        self.proxy.switched().map_err(silence)?;
+        (self.revision, self.is_behind) = (revision, false);
         Ok(())
     }
 
@@ -81,7 +105,7 @@ impl Told {
             return Ok(());
         }
         let revision = self.revision.saturating_add(1);
-        self.proxy.learn(&configuration(revision, &self.filters, &names)).map_err(failure)?;
+        self.proxy.learn(&configuration(revision, &self.filters, &names, &self.secrets)).map_err(failure)?;
         (self.names, self.revision, self.is_told) = (names, revision, true);
         Ok(())
     }
@@ -104,13 +128,15 @@ impl Told {
 
     /// The kernel names no filters but these any more, and maybe others for the first time.
     pub fn switched(&mut self, wanted: Filters) -> Result<()> {
-        if self.filters.is_empty() {
+        if self.filters.is_empty() && !self.is_behind {
             return Ok(());
         }
         self.is_behind = true;
         self.proxy.switched().map_err(silence)?;
         let revision = self.revision.saturating_add(1);
-        self.proxy.configure(&configuration(revision, &wanted, &self.names)).map_err(silence)?;
+        self.proxy
+            .configure(&configuration(revision, &wanted, &self.names, &self.secrets))
+            .map_err(silence)?;
         (self.filters, self.revision, self.is_behind) = (wanted, revision, false);
         Ok(())
     }
@@ -125,9 +151,9 @@ impl Told {
     }
 }
 
-fn configuration(revision: u64, filters: &Filters, names: &NameRules) -> Configuration {
+fn configuration(revision: u64, filters: &Filters, names: &NameRules, secrets: &Secrets) -> Configuration {
     let filters = filters.iter().map(|(digest, filter)| (Digest(digest.0), content(filter)));
-    Configuration { revision, filters: filters.collect(), names: names.clone() }
+    Configuration { revision, filters: filters.collect(), names: names.clone(), secrets: secrets.clone() }
 }
 
 fn content(filter: &Filter) -> message::Filter {
@@ -198,7 +224,7 @@ mod tests {
         let heard = Arc::new(AtomicU32::new(0));
         let mut told = Told::new(Box::new(Deaf { asked: 0, heard: Arc::clone(&heard) }));
         let filters = || Filters::from([(FilterDigest(7), Arc::new(Filter { rules: Vec::new() }))]);
-        told.learn(filters()).unwrap();
+        told.learn(filters(), Secrets::new()).unwrap();
         told.catch_up(filters).unwrap();
         assert_eq!(heard.load(Relaxed), 0, "nothing has changed yet");
         assert!(told.switched(filters()).is_err());

@@ -170,7 +170,7 @@ impl State {
     pub fn policies(&self) -> usize {
         let is_policy = |name: &ObjectName| match name.0.kind {
             Kind::CiliumNetworkPolicy | Kind::CiliumClusterwideNetworkPolicy | Kind::NetworkPolicy => true,
-            Kind::CiliumCidrGroup | Kind::Namespace => false,
+            Kind::CiliumCidrGroup | Kind::Namespace | Kind::Secret => false,
         };
         self.objects.iter().filter(|(name, _)| is_policy(name)).count()
     }

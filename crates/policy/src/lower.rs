@@ -7,7 +7,12 @@ mod labels;
 mod names;
 mod traffic;
 
-use crate::{object::Object, parse::path::Problems, rule::Spec, selector::Block};
+use crate::{
+    object::{Object, kubernetes::decoded},
+    parse::path::Problems,
+    rule::Spec,
+    selector::Block,
+};
 use ipnet::IpNet;
 use std::{collections::BTreeSet, net::IpAddr};
 
@@ -16,8 +21,8 @@ use std::{collections::BTreeSet, net::IpAddr};
 pub enum Lowered {
     Policy(Vec<Spec>),
     CidrGroup(BTreeSet<IpNet>),
-    /// Its labels reach the engine as labels of endpoints.
-    Namespace,
+    /// Labels of a namespace reach the engine as labels of endpoints, and only the proxy gets the values of secrets.
+    Nothing,
 }
 
 /// Notes everything that is wrong with an object.
@@ -44,7 +49,19 @@ pub fn lower(object: &Object, problems: &mut Problems) -> Lowered {
             });
             Lowered::CidrGroup(nets.into_iter().flatten().collect())
         }
-        Object::Namespace(_) => Lowered::Namespace,
+        Object::Namespace(_) => Lowered::Nothing,
+        Object::Secret(secret) => {
+            problems.at("data", |p| {
+                for (name, value) in &secret.data {
+                    if decoded(value).is_none() {
+                        p.at(name, |p| {
+                            p.fail("is not base64: write what is to be taken as it is under stringData")
+                        });
+                    }
+                }
+            });
+            Lowered::Nothing
+        }
     }
 }
 

@@ -3,10 +3,11 @@
 pub mod cilium;
 pub mod kubernetes;
 pub mod l7;
+pub mod secret;
 pub mod selector;
 
 use cilium::{CiliumCidrGroup, CiliumNetworkPolicy};
-use kubernetes::{Namespace, NetworkPolicy};
+use kubernetes::{Namespace, NetworkPolicy, Secret};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use std::{collections::BTreeMap, fmt, str::FromStr};
 use thiserror::Error;
@@ -19,6 +20,7 @@ pub enum Kind {
     NetworkPolicy,
     CiliumCidrGroup,
     Namespace,
+    Secret,
 }
 
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -26,12 +28,13 @@ pub enum Kind {
 pub struct KindError(String);
 
 impl Kind {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::CiliumNetworkPolicy,
         Self::CiliumClusterwideNetworkPolicy,
         Self::NetworkPolicy,
         Self::CiliumCidrGroup,
         Self::Namespace,
+        Self::Secret,
     ];
 
     /// As in the field `kind`.
@@ -43,6 +46,7 @@ impl Kind {
             Self::NetworkPolicy => "NetworkPolicy",
             Self::CiliumCidrGroup => "CiliumCIDRGroup",
             Self::Namespace => "Namespace",
+            Self::Secret => "Secret",
         }
     }
 
@@ -55,6 +59,7 @@ impl Kind {
             Self::NetworkPolicy => "netpol",
             Self::CiliumCidrGroup => "ccg",
             Self::Namespace => "ns",
+            Self::Secret => "secret",
         }
     }
 
@@ -66,6 +71,7 @@ impl Kind {
             Self::NetworkPolicy => "networkpolicies",
             Self::CiliumCidrGroup => "ciliumcidrgroups",
             Self::Namespace => "namespaces",
+            Self::Secret => "secrets",
         }
     }
 
@@ -77,7 +83,7 @@ impl Kind {
                 "cilium.io/v2"
             }
             Self::NetworkPolicy => "networking.k8s.io/v1",
-            Self::Namespace => "v1",
+            Self::Namespace | Self::Secret => "v1",
         }
     }
 
@@ -85,7 +91,7 @@ impl Kind {
     #[must_use]
     pub const fn namespaced(self) -> bool {
         match self {
-            Self::CiliumNetworkPolicy | Self::NetworkPolicy => true,
+            Self::CiliumNetworkPolicy | Self::NetworkPolicy | Self::Secret => true,
             Self::CiliumClusterwideNetworkPolicy | Self::CiliumCidrGroup | Self::Namespace => false,
         }
     }
@@ -165,6 +171,7 @@ pub enum Object {
     NetworkPolicy(NetworkPolicy),
     CiliumCidrGroup(CiliumCidrGroup),
     Namespace(Namespace),
+    Secret(Secret),
 }
 
 impl Object {
@@ -176,6 +183,7 @@ impl Object {
             Self::NetworkPolicy(_) => Kind::NetworkPolicy,
             Self::CiliumCidrGroup(_) => Kind::CiliumCidrGroup,
             Self::Namespace(_) => Kind::Namespace,
+            Self::Secret(_) => Kind::Secret,
         }
     }
 
@@ -188,6 +196,7 @@ impl Object {
             Self::NetworkPolicy(policy) => &policy.metadata,
             Self::CiliumCidrGroup(group) => &group.metadata,
             Self::Namespace(namespace) => &namespace.metadata,
+            Self::Secret(secret) => &secret.metadata,
         }
     }
 
@@ -199,6 +208,7 @@ impl Object {
             Self::NetworkPolicy(policy) => &mut policy.metadata,
             Self::CiliumCidrGroup(group) => &mut group.metadata,
             Self::Namespace(namespace) => &mut namespace.metadata,
+            Self::Secret(secret) => &mut secret.metadata,
         };
         metadata.namespace = Some(namespace.to_owned());
     }
@@ -246,7 +256,8 @@ impl Serialize for Object {
             }
             Self::NetworkPolicy(policy) => map.serialize_entry("spec", &policy.spec)?,
             Self::CiliumCidrGroup(group) => map.serialize_entry("spec", &group.spec)?,
-            Self::Namespace(_) => {}
+            // What is in a secret is not shown.
+            Self::Namespace(_) | Self::Secret(_) => {}
         }
         map.end()
     }

@@ -192,6 +192,7 @@ impl Input<'_> {
             Kind::NetworkPolicy => Object::NetworkPolicy(Decode::decode(node, problems)),
             Kind::CiliumCidrGroup => Object::CiliumCidrGroup(Decode::decode(node, problems)),
             Kind::Namespace => Object::Namespace(Decode::decode(node, problems)),
+            Kind::Secret => Object::Secret(Decode::decode(node, problems)),
         };
         if kind.namespaced() && object.namespace().is_none_or(str::is_empty) {
             object.set_namespace(self.default_namespace);
@@ -247,7 +248,8 @@ fn check_api_version(kind: Kind, written: &str, problems: &mut Problems) {
         Kind::CiliumNetworkPolicy
         | Kind::CiliumClusterwideNetworkPolicy
         | Kind::NetworkPolicy
-        | Kind::Namespace => kind.api_version(),
+        | Kind::Namespace
+        | Kind::Secret => kind.api_version(),
     };
     if written != kind.api_version() && written != also {
         let message = format!("{written:?} is wrong for a {kind}: write {}", kind.api_version());

@@ -169,7 +169,7 @@ impl Policies {
                 self.groups.insert(key.name.clone(), group);
                 Vec::new()
             }
-            Lowered::Namespace => Vec::new(),
+            Lowered::Nothing => Vec::new(),
         };
         self.objects.insert(key, ids.clone());
         ids

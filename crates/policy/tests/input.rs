@@ -262,6 +262,37 @@ fn rules_about_requests_are_checked() {
     );
 }
 
+/// What is wrong with a secret is said without its values.
+#[test]
+fn secrets_are_read_and_not_shown() {
+    let head = "apiVersion: v1\nkind: Secret\nmetadata: {name: token}\n";
+    let value = |body: &str| {
+        let parsed = parse(&format!("{head}{body}"), "", "default").unwrap().remove(0);
+        let Object::Secret(secret) = &parsed.object else { panic!("{parsed:?}") };
+        assert!(!format!("{:?}", parsed.object).contains("opensesame"), "{:?}", parsed.object);
+        let shown = ciliate_policy::object::secret::redacted(parsed.raw.clone()).to_string();
+        assert!(!shown.contains("opensesame") && !shown.contains("b3BlbnNlc2FtZQ"), "{shown}");
+        assert!(parsed.warnings.is_empty());
+        secret.only_value().map(|value| String::from_utf8(value.expose().to_vec()).unwrap())
+    };
+    let open = Some("opensesame".to_owned());
+    assert_eq!(value("stringData: {key: opensesame}"), open);
+    assert_eq!(value("type: Opaque\ndata: {key: b3BlbnNlc2FtZQ==}"), open);
+    assert_eq!(value("data: {key: eA==}\nstringData: {key: opensesame}"), open);
+    assert_eq!(value("data: {other: eA==}\nstringData: {key: opensesame}"), None);
+    assert_eq!(value(""), None);
+    for (body, field, part) in [
+        ("data: {key: opensesame!}", "data.key", "is not base64"),
+        ("data: opensesame", "data", "wants a mapping"),
+        ("stringData: [opensesame]", "stringData", "wants a mapping"),
+        ("data: {key: [opensesame]}", "data.key", "wants a text"),
+    ] {
+        let all = faults(&format!("{head}{body}"));
+        assert!(all.iter().any(|(_, at, message)| at == field && message.contains(part)), "{body}: {all:?}");
+        assert!(!format!("{all:?}").contains("opensesame"), "{all:?}");
+    }
+}
+
 /// On the way in names are no field at all: whoever writes them is told.
 #[test]
 fn names_are_for_destinations() {

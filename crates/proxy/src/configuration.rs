@@ -1,13 +1,15 @@
 //! The configuration made ready for judging, and the copy of it on disk.
 
-use crate::message::{Configuration, Filter, FilterRule};
+use crate::message::{Configuration, Filter, FilterRule, Secrets};
 use ciliate_dns::{Name, NameMatcher, SelectorId};
 use ciliate_http::RuleSet;
 use ciliate_tls::ServerNames;
 use ciliate_types::{HttpRule, KafkaRule, L7Rules, NamePattern};
 use std::{
     collections::HashMap,
-    fs, io,
+    fs,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -58,7 +60,7 @@ pub struct ConfigurationError {
 impl Ready {
     pub fn new(configuration: &Configuration) -> Result<Self, ConfigurationError> {
         let ready = |(digest, filter): (&crate::message::Digest, &Filter)| {
-            ReadyFilter::new(filter).map(|filter| (digest.0, Arc::new(filter)))
+            ReadyFilter::new(filter, &configuration.secrets).map(|filter| (digest.0, Arc::new(filter)))
         };
         Ok(Self {
             revision: configuration.revision,
@@ -80,7 +82,7 @@ impl Ready {
 }
 
 impl ReadyFilter {
-    fn new(filter: &Filter) -> Result<Self, ConfigurationError> {
+    fn new(filter: &Filter, secrets: &Secrets) -> Result<Self, ConfigurationError> {
         let mut ready = Self { rules: filter.rules.clone(), ..Self::default() };
         let (mut http, mut owners): (Vec<HttpRule>, Vec<u32>) = (Vec::new(), Vec::new());
         let mut names: Vec<&NamePattern> = Vec::new();
@@ -100,8 +102,10 @@ impl ReadyFilter {
             }
         }
         if !http.is_empty() {
-            // No source of secrets is known here: a rule that needs one goes by its stand-in value.
-            let rules = RuleSet::compile(&http, &|_, _| None).map_err(|error| ready.blame(&error))?;
+            let secret = |namespace: &str, name: &str| {
+                Some(secrets.get(&format!("{namespace}/{name}"))?.expose().to_vec())
+            };
+            let rules = RuleSet::compile(&http, &secret).map_err(|error| ready.blame(&error))?;
             ready.http = Some(HttpFilter { rules, owners });
         }
         if !asked.is_empty() {
@@ -164,6 +168,12 @@ pub fn load(state_dir: &Path) -> io::Result<Option<Configuration>> {
 /// Writes the configuration in the place of the old one, all or nothing.
 pub fn save(state_dir: &Path, configuration: &Configuration) -> io::Result<()> {
     let (path, new) = (path(state_dir), state_dir.join("proxy.json.new"));
-    fs::write(&new, serde_json::to_vec(configuration)?)?;
+    // Secrets may be in it. One that was left behind may have other rights.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    file.write_all(&serde_json::to_vec(configuration)?)?;
     fs::rename(new, path)
 }

@@ -127,7 +127,8 @@ impl Control {
                 None => Answer::Failed("a worker does not answer".into()),
             },
             Request::Configuration => {
-                Answer::Configuration(self.known.lock().unwrap_or_else(PoisonError::into_inner).clone())
+                let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                Answer::Configuration(known.redacted())
             }
             Request::HandOver => {
                 tracing::info!(
@@ -224,6 +225,9 @@ impl Control {
             let mut filters = known.filters.clone();
             filters.append(&mut configuration.filters);
             configuration.filters = filters;
+            let mut secrets = known.secrets.clone();
+            secrets.append(&mut configuration.secrets);
+            configuration.secrets = secrets;
         }
         let ready = Ready::new(&configuration).map_err(|error| error.to_string())?;
         let state_dir = &self.shared.settings.state_dir;

@@ -6,7 +6,7 @@ pub use names::{
     Around, CachedAddress, CachedName, Lesson, NameIdentity, NameRules, NameSet, NameStatus, WireName,
 };
 
-use ciliate_types::{EndpointId, Identity, L7Rules, NamePattern};
+use ciliate_types::{Concealed, EndpointId, Identity, L7Rules, NamePattern};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -89,6 +89,21 @@ pub struct Configuration {
     pub filters: BTreeMap<Digest, Filter>,
     #[serde(default)]
     pub names: NameRules,
+    /// What filters compare headers with, by `namespace/name`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: Secrets,
+}
+
+/// Values by `namespace/name`.
+pub type Secrets = BTreeMap<String, Concealed>;
+
+impl Configuration {
+    /// Without the values of secrets.
+    #[must_use]
+    pub fn redacted(mut self) -> Self {
+        self.secrets.values_mut().for_each(|value| *value = Concealed::default());
+        self
+    }
 }
 
 /// Names a filter in the kernel's entries: 16 hexadecimal digits.

@@ -185,8 +185,12 @@ fn an_answer_waits_for_the_number_of_its_set() {
             for sets in wanted.map_while(Result::ok) {
                 assert_eq!(sets, [twitter().identities[0].set.clone()]);
                 let filters = [filter(7, all_names())].into();
-                let configuration =
-                    ciliate_proxy::message::Configuration { revision: 2, filters, names: twitter() };
+                let configuration = ciliate_proxy::message::Configuration {
+                    revision: 2,
+                    filters,
+                    names: twitter(),
+                    ..ciliate_proxy::message::Configuration::default()
+                };
                 agent.ask(&Request::Learn(configuration)).unwrap();
             }
         });

@@ -1,5 +1,6 @@
 //! Validated names of the domain: labels, identities, endpoints, directions, protocols and ports.
 
+mod concealed;
 mod direction;
 mod endpoint;
 mod identity;
@@ -9,6 +10,7 @@ mod name;
 mod port;
 mod protocol;
 
+pub use concealed::Concealed;
 pub use direction::Direction;
 pub use endpoint::{EndpointId, EndpointIdError};
 pub use identity::{Identity, IdentityScope, ReservedIdentity};

@@ -10,7 +10,9 @@ use crate::{
 use ciliate_api::{
     ApplyRequest, ApplyResult, DeleteRequest, ObjectAction, ObjectRef, ObjectResult, ObjectView,
 };
-use ciliate_policy::{Change, Kind, Object, ObjectKey, Parsed, endpoint_labels, parse, parse_stored};
+use ciliate_policy::{
+    Change, Kind, Object, ObjectKey, Parsed, endpoint_labels, object::secret::redacted, parse, parse_stored,
+};
 use ciliate_store::Write;
 use ciliate_types::{EndpointId, Labels};
 use ipnet::IpNet;
@@ -53,6 +55,7 @@ impl Engine {
         let parsed = parse_request(request)?;
         let mut changes = Changes::new();
         let mut results = Vec::with_capacity(parsed.len());
+        let mut with_secrets = Vec::new();
         for Parsed { object, warnings, raw } in parsed {
             let key = object.key();
             let before = self.stored(&key)?;
@@ -72,11 +75,20 @@ impl Engine {
                     request.origin
                 )));
             }
+            if matches!(object, Object::Secret(_)) || !object.secrets_used().is_empty() {
+                with_secrets.push((results.len().saturating_sub(1), object.clone()));
+            }
             if action != ObjectAction::Unchanged {
                 changes.insert(key, Wanted::Put(Box::new(object), raw));
             }
         }
         self.change_objects(changes)?;
+        for (at, object) in with_secrets {
+            let warnings = self.warnings_of_secrets(&object)?;
+            if let Some(result) = results.get_mut(at) {
+                result.warnings.extend(warnings);
+            }
+        }
         Ok(ApplyResult { results, revision: self.state.revision })
     }
 
@@ -109,7 +121,15 @@ impl Engine {
                 changes.insert(key, Wanted::Delete);
             }
         }
+        let deleted: Vec<ObjectKey> = changes.keys().cloned().collect();
         self.change_objects(changes)?;
+        for key in deleted {
+            let warnings = self.warnings_of_deletion(&key);
+            let object = object_ref(&key);
+            if let Some(result) = results.iter_mut().find(|result| result.object == object) {
+                result.warnings.extend(warnings);
+            }
+        }
         Ok(ApplyResult { results, revision: self.state.revision })
     }
 
@@ -143,7 +163,14 @@ impl Engine {
                 object: object_ref(&name.0),
                 revision: row.revision,
                 endpoints: self.state.endpoints.values().filter(isolated).count(),
-                raw: record.raw,
+                raw: match name.0.kind {
+                    Kind::Secret => redacted(record.raw),
+                    Kind::CiliumNetworkPolicy
+                    | Kind::CiliumClusterwideNetworkPolicy
+                    | Kind::NetworkPolicy
+                    | Kind::CiliumCidrGroup
+                    | Kind::Namespace => record.raw,
+                },
             });
         }
         Ok(views)
@@ -226,6 +253,7 @@ impl Engine {
             self.enforce(prepared);
         }
 
+        self.tell_secrets();
         self.state.revision = self.state.revision.saturating_add(1);
         self.note_objects(changes);
         self.retire_prefixes();

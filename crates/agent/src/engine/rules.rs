@@ -132,7 +132,11 @@ impl Engine {
 
     /// A rule set of which kernel and proxy know everything.
     pub(super) fn acquire_rules(&mut self, rules: &Arc<RuleSet>) -> Result<Handle> {
-        self.proxy.learn(self.policy.filters())?;
+        let filters = self.policy.filters();
+        if !self.proxy.knows(&filters) {
+            let secrets = self.secrets_of(&filters)?;
+            self.proxy.learn(filters, secrets)?;
+        }
         self.rules.acquire(&mut *self.kernel, rules)
     }
 

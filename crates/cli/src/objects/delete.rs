@@ -44,6 +44,9 @@ impl Args {
             .map(|r| r.object.clone())
             .collect();
         result.results.retain(|r| r.action != ObjectAction::Absent);
+        for warning in result.results.iter().flat_map(|result| &result.warnings) {
+            eprintln!("Warning: {warning}");
+        }
         self.output.print(&context.page, &view::Results(result))?;
         if absent.is_empty() || self.ignore_not_found {
             return Ok(());

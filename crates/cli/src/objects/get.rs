@@ -13,7 +13,7 @@ use ciliate_policy::Kind;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Kinds, separated by commas (cnp, ccnp, netpol, ccg, ns), or all; KIND/NAME for one object
+    /// Kinds, separated by commas (cnp, ccnp, netpol, ccg, ns, secret), or all; KIND/NAME for one object
     #[arg(value_name = "KIND[/NAME]", required = true)]
     what: Vec<String>,
     /// Namespace

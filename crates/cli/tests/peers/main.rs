@@ -15,6 +15,7 @@ mod stage;
 
 mod grpc;
 mod kafka;
+mod secrets;
 mod server_names;
 mod talk;
 mod websocket;

@@ -16,7 +16,8 @@ pub fn check_metadata(object: &Object, problems: &mut Problems) {
         Kind::CiliumNetworkPolicy
         | Kind::CiliumClusterwideNetworkPolicy
         | Kind::NetworkPolicy
-        | Kind::CiliumCidrGroup => dns_subdomain(&metadata.name, p),
+        | Kind::CiliumCidrGroup
+        | Kind::Secret => dns_subdomain(&metadata.name, p),
     });
     problems.at("namespace", |p| match (&metadata.namespace, object.kind().namespaced()) {
         (Some(namespace), true) => dns_label(namespace, p),

@@ -1,7 +1,9 @@
-//! `networking.k8s.io/v1` network policies, and namespaces.
+//! `networking.k8s.io/v1` network policies, namespaces and secrets.
 
 use super::{Metadata, selector::LabelSelector};
+use ciliate_types::Concealed;
 use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkPolicy {
@@ -93,4 +95,50 @@ impl Serialize for IntOrString {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Namespace {
     pub metadata: Metadata,
+}
+
+/// Values that rules may compare headers with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Secret {
+    pub metadata: Metadata,
+    /// As it was written, in base64.
+    pub data: BTreeMap<String, Concealed>,
+    /// As it is; wins over an entry of the same name in `data`.
+    pub string_data: BTreeMap<String, Concealed>,
+}
+
+impl Secret {
+    /// How many values it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.data
+            .keys()
+            .filter(|name| !self.string_data.contains_key(*name))
+            .count()
+            .saturating_add(self.string_data.len())
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Its value, if it has only one.
+    #[must_use]
+    pub fn only_value(&self) -> Option<Concealed> {
+        if self.len() != 1 {
+            return None;
+        }
+        match self.string_data.values().next() {
+            Some(value) => Some(value.clone()),
+            None => self.data.values().next().and_then(decoded),
+        }
+    }
+}
+
+/// From base64, in which lines may be broken.
+pub(crate) fn decoded(value: &Concealed) -> Option<Concealed> {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let text: Vec<u8> = value.expose().iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    STANDARD.decode(text).ok().map(Concealed::new)
 }

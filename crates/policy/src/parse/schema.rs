@@ -13,12 +13,13 @@ use crate::object::{
     },
     kubernetes::{
         IntOrString, IpBlock, Namespace, NetworkPolicy, NetworkPolicyEgress, NetworkPolicyIngress,
-        NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
+        NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec, Secret,
     },
-    l7::{FqdnSelector, HeaderMatch, HttpRule, KafkaRule, L7Rules, Secret},
+    l7::{FqdnSelector, HeaderMatch, HttpRule, KafkaRule, L7Rules, Secret as SecretRef},
     selector::{LabelSelector, MatchExpression},
 };
-use ciliate_types::{Label, source};
+use ciliate_types::{Concealed, Label, source};
+use std::collections::BTreeMap;
 
 const LATER: &str =
     "is not supported yet: a policy that has it would not be enforced as written, so it is refused";
@@ -162,7 +163,7 @@ decode!(HeaderMatch, |f, p| Self {
     mismatch: f.optional("mismatch", p),
 });
 
-decode!(Secret, |f, p| Self { namespace: f.optional("namespace", p), name: f.required("name", p) });
+decode!(SecretRef, |f, p| Self { namespace: f.optional("namespace", p), name: f.required("name", p) });
 
 decode!(KafkaRule, |f, p| Self {
     role: f.optional("role", p),
@@ -227,6 +228,29 @@ decode!(Namespace, |f, p| {
     f.skip(&["spec"]);
     Self { metadata: envelope(f, p) }
 });
+
+decode!(Secret, |f, p| {
+    f.skip(&["type", "immutable"]);
+    Self {
+        metadata: envelope(f, p),
+        data: f.or_default("data", p),
+        string_data: f.or_default("stringData", p),
+    }
+});
+
+impl Decode for BTreeMap<String, Concealed> {
+    /// What is wrong is said without showing it.
+    fn decode(node: &Node, problems: &mut Problems) -> Self {
+        let Content::Map(entries) = &node.content else {
+            problems.fail(format!("wants a mapping of texts, not {}", node.what()));
+            return Self::new();
+        };
+        let read = |(key, node): &(Box<str>, Node)| {
+            (key.to_string(), problems.at(key, |p| Concealed::new(String::decode(node, p).into_bytes())))
+        };
+        entries.iter().map(read).collect()
+    }
+}
 
 impl Decode for IntOrString {
     fn decode(node: &Node, problems: &mut Problems) -> Self {

@@ -147,7 +147,7 @@ fn rename(object: &mut Object, name: &str) {
             policy.metadata.name = name.to_owned();
         }
         Object::NetworkPolicy(policy) => policy.metadata.name = name.to_owned(),
-        Object::CiliumCidrGroup(_) | Object::Namespace(_) => {}
+        Object::CiliumCidrGroup(_) | Object::Namespace(_) | Object::Secret(_) => {}
     }
 }
 

@@ -117,7 +117,7 @@ impl Model<'_> {
                 }
             }
             Object::NetworkPolicy(policy) => self.network_policy(policy),
-            Object::CiliumCidrGroup(_) | Object::Namespace(_) => {}
+            Object::CiliumCidrGroup(_) | Object::Namespace(_) | Object::Secret(_) => {}
         }
     }
 
@@ -330,7 +330,8 @@ impl Model<'_> {
                 Object::CiliumNetworkPolicy(_)
                 | Object::CiliumClusterwideNetworkPolicy(_)
                 | Object::NetworkPolicy(_)
-                | Object::Namespace(_) => None,
+                | Object::Namespace(_)
+                | Object::Secret(_) => None,
             });
             let meant = |group: &&CiliumCidrGroup| {
                 rule.cidr_group_ref.as_ref() == Some(&group.metadata.name)

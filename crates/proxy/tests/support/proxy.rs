@@ -63,7 +63,12 @@ impl Proxy {
 
     pub fn configure_with<const N: usize>(&self, filters: [(Digest, Filter); N], names: NameRules) {
         let filters = filters.into_iter().collect();
-        self.ask(&Request::Configure(Configuration { revision: 1, filters, names }));
+        self.ask(&Request::Configure(Configuration {
+            revision: 1,
+            filters,
+            names,
+            ..Configuration::default()
+        }));
     }
 
     pub fn status(&self) -> Status {
