@@ -1,0 +1,156 @@
+//! Random rules and random pipelines through the proxy and real sockets: whatever a server gets was allowed. Needs root.
+//! `CILIATE_PIPELINES` says how many; 60 unless told.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests state plainly what they expect"
+)]
+#![expect(clippy::panic, reason = "of the support")]
+
+#[path = "../../bpf/tests/support/node.rs"]
+#[expect(dead_code, reason = "shared with tests that use all of it")]
+mod node;
+#[path = "support/proxy.rs"]
+#[expect(dead_code, reason = "shared with tests that use all of it")]
+mod proxy;
+
+use ciliate_policy::rule_set::{Action, Peer, RuleSet};
+use ciliate_types::{HttpRule, L7Rules};
+use node::{SURELY, connect, listen, on_node, rules};
+use proptest::{prelude::*, sample::select, strategy::ValueTree as _, test_runner::TestRunner};
+use proxy::{Proxy, filter};
+use std::{
+    io::{Read as _, Write as _},
+    net::Shutdown,
+    sync::mpsc::channel,
+    thread,
+    time::Duration,
+};
+
+/// A server that is silent for so long has got all there is.
+const SILENCE: Duration = Duration::from_millis(60);
+
+/// Whole texts that a method or a path may be, so that matching needs no second engine. None: any.
+type Rule = (Option<&'static str>, Option<&'static [&'static str]>);
+
+fn rule() -> impl Strategy<Value = Rule> {
+    let paths: [&'static [&'static str]; 4] = [&["/"], &["/a"], &["/a", "/a/b"], &["/a/b?x=1", "/api"]];
+    (
+        prop::option::of(select(vec!["GET", "POST", "PUT"])),
+        prop::option::weighted(0.9, select(paths.to_vec())),
+    )
+}
+
+fn as_policy((method, paths): &Rule) -> HttpRule {
+    let path = paths.map(|all| all.join("|").replace('?', "\\?"));
+    HttpRule { method: method.map(str::to_owned), path, ..HttpRule::default() }
+}
+
+/// Requests that are good, bad, or carry another one where a careless reader would find it.
+fn request() -> impl Strategy<Value = String> {
+    let method = select(vec!["GET", "GET", "POST", "PUT", "get"]);
+    let target =
+        select(vec!["/", "/a", "/a/b", "/a/b?x=1", "/api", "/%61", "/a/../api", "//a", "http://h/a"]);
+    let rest = select(vec![
+        "\r\n",
+        "\r\n",
+        "\r\n",
+        "Content-Length: 3\r\n\r\nabc",
+        "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        "Content-Length: 26\r\n\r\nPUT /api HTTP/1.1\r\nHost: h\r\n",
+        "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nPUT /api HTTP/1.1\r\nHost: h\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n1;\nx\r\nPUT /api HTTP/1.1\r\nHost: h\r\n\r\n",
+        "Transfer_Encoding: chunked\r\n\r\n",
+        "Content-Length: +3\r\n\r\nabc",
+        "X: y\n\nPUT /api HTTP/1.1\r\nHost: h\r\n\r\n",
+        "Upgrade: h2c\r\nConnection: upgrade\r\n\r\n",
+    ]);
+    (method, target, rest).prop_map(|(m, t, r)| format!("{m} {t} HTTP/1.1\r\nHost: h\r\n{r}"))
+}
+
+/// Method and path of each request, as a plain server reads what it got.
+fn requests(mut bytes: &[u8]) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    while let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        bytes = &bytes[end + 4..];
+        let words: Vec<_> = head.split("\r\n").next().unwrap().split(' ').collect();
+        let path = words[1].strip_prefix("http://h").unwrap_or(words[1]);
+        found.push((words[0].to_owned(), path.to_owned()));
+        let lower = head.to_lowercase();
+        if let Some((_, length)) = lower.split_once("content-length: ") {
+            let length: usize = length.split("\r\n").next().unwrap().parse().unwrap();
+            bytes = bytes.get(length..).unwrap_or_default();
+        } else if lower.contains("transfer-encoding") {
+            let end = bytes.windows(5).position(|five| five == b"0\r\n\r\n");
+            bytes = end.map_or(&[][..], |at| &bytes[at + 5..]);
+        }
+    }
+    found
+}
+
+#[test]
+fn what_the_server_got_was_allowed() {
+    let cases = std::env::var("CILIATE_PIPELINES").ok().and_then(|n| n.parse().ok()).unwrap_or(60);
+    on_node("proxypipelines", move |node| {
+        let tie = node.endpoint(10, &RuleSet::default());
+        let set = rules([(Peer::Identity(tie.identity), 80, Action::Redirect, 5, 7)]);
+        let deathstar = node.endpoint(12, &set);
+        let listener = listen(&deathstar, 80);
+        let (record, recorded) = channel();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                stream.set_read_timeout(Some(SILENCE)).unwrap();
+                let (mut all, mut buffer) = (Vec::new(), [0; 4096]);
+                while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                    all.extend_from_slice(&buffer[..count]);
+                }
+                record.send(all).unwrap();
+            }
+        });
+        let proxy = Proxy::start(node, 1);
+        let mut runner = TestRunner::default();
+        let strategy = (
+            prop::collection::vec(rule(), 1..5),
+            prop::collection::vec(request(), 1..6),
+            prop::collection::vec(1_usize..60, 1..6),
+        );
+        let (mut forwarded, mut sent) = (0, 0);
+        for _ in 0..cases {
+            let (rules, asked, pieces) = strategy.new_tree(&mut runner).unwrap().current();
+            proxy.configure([filter(7, L7Rules::Http(rules.iter().map(as_policy).collect()))]);
+            let bytes = asked.concat().into_bytes();
+            let mut client = connect(&tie, deathstar.v4, 80, SURELY).unwrap();
+            client.set_nodelay(true).unwrap();
+            let (mut rest, mut sizes) = (&bytes[..], pieces.iter().cycle());
+            while !rest.is_empty() {
+                let (piece, behind) = rest.split_at((*sizes.next().unwrap()).min(rest.len()));
+                // It may have been refused already.
+                if client.write_all(piece).is_err() {
+                    break;
+                }
+                rest = behind;
+            }
+            let _refused = client.shutdown(Shutdown::Write);
+            let got = recorded.recv_timeout(SURELY).expect("a connection of the server");
+            let seen = requests(&got);
+            for (method, path) in &seen {
+                let allowed = rules.iter().any(|(wanted, paths)| {
+                    wanted.is_none_or(|wanted| wanted == method)
+                        && paths.is_none_or(|paths| paths.contains(&path.as_str()))
+                });
+                assert!(
+                    allowed,
+                    "{method} {path} by {rules:?}\nof {asked:#?}\ngot {:?}",
+                    String::from_utf8_lossy(&got)
+                );
+            }
+            (forwarded, sent) = (forwarded + seen.len(), sent + asked.len());
+        }
+        eprintln!("{forwarded} of {sent} requests reached the server");
+        assert!(forwarded > 0 && forwarded < sent, "the test lets something through, and not everything");
+    });
+}
