@@ -68,33 +68,14 @@ const COMPARED: Compared<Way> = Compared { ours: Way::Ciliate, references: &Way:
 pub fn run(args: &Args) -> Result<()> {
     let bench = Bench { args, place: Place::new(&args.work)? };
     let mut report = Report::of_this_machine()?;
-    let wanted = |part| args.only.is_empty() || args.only.contains(&part);
-    let mut rate = args.rate;
-    if wanted(Part::Requests) || (wanted(Part::Latency) && rate.is_none()) {
-        let rates = bench.requests(&mut report)?;
-        rate = rate.or_else(|| half_of_slowest(&rates));
-    }
-    if wanted(Part::Latency) {
-        bench.latency(&mut report, rate)?;
-    }
-    if wanted(Part::Bulk) {
-        bench.bulk(&mut report)?;
-    }
-    if wanted(Part::Http2) {
-        bench.http2(&mut report)?;
-    }
-    if wanted(Part::Grpc) {
-        bench.grpc(&mut report)?;
-    }
-    if wanted(Part::Idle) {
-        bench.idle(&mut report)?;
-    }
+    // What was measured before something failed is worth seeing.
+    let outcome = bench.parts(&mut report);
     print!("{}", report.rows_table());
     if let Some(file) = &args.json {
         std::fs::write(file, serde_json::to_string_pretty(&report)?)
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
-    Ok(())
+    outcome
 }
 
 struct Bench<'a> {
@@ -103,6 +84,31 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
+    fn parts(&self, report: &mut Report) -> Result<()> {
+        let wanted = |part| self.args.only.is_empty() || self.args.only.contains(&part);
+        let mut rate = self.args.rate;
+        if wanted(Part::Requests) || (wanted(Part::Latency) && rate.is_none()) {
+            let rates = self.requests(report)?;
+            rate = rate.or_else(|| half_of_slowest(&rates));
+        }
+        if wanted(Part::Latency) {
+            self.latency(report, rate)?;
+        }
+        if wanted(Part::Bulk) {
+            self.bulk(report)?;
+        }
+        if wanted(Part::Http2) {
+            self.http2(report)?;
+        }
+        if wanted(Part::Grpc) {
+            self.grpc(report)?;
+        }
+        if wanted(Part::Idle) {
+            self.idle(report)?;
+        }
+        Ok(())
+    }
+
     fn requests(&self, report: &mut Report) -> Result<Series> {
         let (rates, costs) =
             self.samples(&Way::ALL, |way| measure::throughput(&self.place, way, self.args.seconds))?;
@@ -221,14 +227,14 @@ impl Bench<'_> {
     fn idle(&self, report: &mut Report) -> Result<()> {
         let (memory, idle) = measure::memory(&self.place, self.args.idle)?;
         report.rows.push(memory);
-        drop(idle);
+        measure::end(&self.place, idle)?;
         let (mut alone, mut beside) = (Vec::new(), Vec::new());
         for _ in 0..self.args.rounds {
             let rate = || measure::throughput(&self.place, Way::Ciliate, self.args.seconds);
             alone.push(rate()?.per_second);
             let idle = measure::idle(&self.place, self.args.idle)?;
             beside.push(rate()?.per_second);
-            drop(idle);
+            measure::end(&self.place, idle)?;
         }
         eprintln!("measured idle connections");
         let ratio = statistics::ratio(&beside, &alone).as_ref().map_or_else(String::new, paired::shown);

@@ -7,7 +7,8 @@ use crate::{
     process,
     report::Row,
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use std::{fs, thread, time::Duration};
 
 pub struct Sample {
     pub per_second: f64,
@@ -100,6 +101,22 @@ pub fn idle(place: &Place, connections: usize) -> Result<Service> {
     idle.args(["--connections", &connections.to_string()]);
     Service::start(idle, "ready")
 }
+
+/// Ends them, and waits until the proxy has closed its sides: they count towards its limit.
+pub fn end(place: &Place, idle: Service) -> Result<()> {
+    let process = place.process(Way::Ciliate).context("there is no proxy")?;
+    drop(idle);
+    for _ in 0..100 {
+        if fs::read_dir(format!("/proc/{process}/fd"))?.count() < FEW_FILES {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    bail!("the proxy still has more than {FEW_FILES} files open 10 s after its idle connections have ended")
+}
+
+/// More than a proxy without connections has open.
+const FEW_FILES: usize = 500;
 
 /// What they cost the proxy, and they themselves.
 pub fn memory(place: &Place, connections: usize) -> Result<(Row, Service)> {
