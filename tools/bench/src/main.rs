@@ -3,6 +3,7 @@
 mod agent;
 mod compare;
 mod dns;
+mod history;
 mod http;
 mod lab;
 mod load;
@@ -63,6 +64,8 @@ enum Verb {
     Http(http::Args),
     /// Compare the proxy with dnsmasq and unbound as forwarders
     Dns(dns::Args),
+    /// Measure keeping flows on disk, and finding some among very many
+    History(history::Args),
 }
 
 fn main() -> Result<()> {
@@ -83,6 +86,7 @@ fn main() -> Result<()> {
         Verb::Agent(args) => agent::run(&args),
         Verb::Http(args) => http::run(&args),
         Verb::Dns(args) => dns::run(&args),
+        Verb::History(args) => history::run(&args),
     }
 }
 

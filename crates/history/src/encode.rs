@@ -1,0 +1,231 @@
+//! Flows to columns.
+
+use crate::column::{Access, Column, Width};
+use ciliate_flow::{Flow, Judgement, Party};
+use parquet::{
+    basic::{Compression, Encoding, ZstdLevel},
+    column::writer::ColumnWriter,
+    data_type::ByteArray,
+    errors::{ParquetError, Result},
+    file::{
+        metadata::KeyValue,
+        properties::{EnabledStatistics, WriterProperties, WriterVersion},
+        writer::SerializedFileWriter,
+    },
+    schema::{
+        parser::parse_message_type,
+        types::{ColumnPath, TypePtr},
+    },
+};
+use std::{borrow::Cow, collections::HashMap, io::Write, sync::Arc};
+
+/// Flows in one row group: what is sorted, compressed and held in memory together.
+pub(crate) const GROUP_ROWS: usize = 65_536;
+
+/// Flows whose values are given to the library at a time.
+const BATCH: usize = 4096;
+
+/// Flows in one page, the smallest part that is read.
+const PAGE_ROWS: usize = 16_384;
+
+pub(crate) fn schema() -> Result<TypePtr> {
+    let columns: Vec<String> = Column::all().map(Column::schema).collect();
+    Ok(Arc::new(parse_message_type(&format!("message flow {{ {} }}", columns.join(" ")))?))
+}
+
+pub(crate) fn properties(metadata: Vec<KeyValue>) -> Result<Arc<WriterProperties>> {
+    let mut builder = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_created_by(concat!("ciliate version ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_key_value_metadata(Some(metadata))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_statistics_truncate_length(Some(24))
+        .set_dictionary_page_size_limit(4 << 20)
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_write_batch_size(BATCH);
+    // Nearly every value is another one, near the one before.
+    for name in ["time", "sequence"] {
+        builder = builder
+            .set_column_dictionary_enabled(ColumnPath::from(name), false)
+            .set_column_encoding(ColumnPath::from(name), Encoding::DELTA_BINARY_PACKED);
+    }
+    Ok(Arc::new(builder.build()))
+}
+
+/// Puts flows next to those that are like them, so that most columns become a few runs: what is denied first, then by
+/// who speaks to whom, and in that by time.
+pub(crate) fn arrange(rows: &mut [&Flow]) {
+    let mut parties: HashMap<&Party, u32> = HashMap::new();
+    let mut judgements: HashMap<&Judgement, u32> = HashMap::new();
+    fn number<T: Eq + std::hash::Hash>(known: &mut HashMap<T, u32>, value: T) -> u32 {
+        let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
+        *known.entry(value).or_insert(next)
+    }
+    rows.sort_by_cached_key(|flow| {
+        let verdict = match flow.verdict {
+            ciliate_flow::Verdict::Forwarded => 1,
+            _ => 0,
+        };
+        let source = number(&mut parties, &*flow.source.party);
+        let destination = number(&mut parties, &*flow.destination.party);
+        let egress = flow.egress.as_deref().map_or(u32::MAX, |judgement| number(&mut judgements, judgement));
+        let ingress =
+            flow.ingress.as_deref().map_or(u32::MAX, |judgement| number(&mut judgements, judgement));
+        (verdict, source, destination, egress, ingress, flow.time, flow.id.sequence)
+    });
+}
+
+/// Writes a row group with flows in the order in which they are given.
+pub(crate) fn write_group<W: Write + Send>(
+    writer: &mut SerializedFileWriter<W>,
+    rows: &[&Flow],
+) -> Result<()> {
+    let mut group = writer.next_row_group()?;
+    for column in Column::all() {
+        let missing = || ParquetError::General(format!("the schema has no column {}", column.name));
+        let mut out = group.next_column()?.ok_or_else(missing)?;
+        for batch in rows.chunks(BATCH) {
+            write_batch(&column.access, out.untyped(), batch)?;
+        }
+        out.close()?;
+    }
+    group.close()?;
+    Ok(())
+}
+
+fn write_batch(access: &Access, out: &mut ColumnWriter<'_>, rows: &[&Flow]) -> Result<()> {
+    let mismatch =
+        || ParquetError::General("the schema gives a column another type than its table".to_owned());
+    let level = |present: bool| i16::from(present);
+    match (access, out) {
+        (
+            Access::Number { width: Width::U64 | Width::Time, get, .. },
+            ColumnWriter::Int64ColumnWriter(out),
+        ) => {
+            let values: Vec<Option<i64>> = rows.iter().map(|flow| get(flow)).collect();
+            let levels: Vec<i16> = values.iter().map(|value| level(value.is_some())).collect();
+            let values: Vec<i64> = values.into_iter().flatten().collect();
+            out.write_batch(&values, Some(&levels), None)?;
+        }
+        (Access::Number { get, .. }, ColumnWriter::Int32ColumnWriter(out)) => {
+            let values: Vec<Option<i64>> = rows.iter().map(|flow| get(flow)).collect();
+            let levels: Vec<i16> = values.iter().map(|value| level(value.is_some())).collect();
+            // Those without a sign lie there by their bits.
+            let bits = |value: i64| {
+                u32::try_from(value).map(u32::cast_signed).or_else(|_| i32::try_from(value)).unwrap_or(0)
+            };
+            let values: Vec<i32> = values.into_iter().flatten().map(bits).collect();
+            out.write_batch(&values, Some(&levels), None)?;
+        }
+        (Access::Flag { get, .. }, ColumnWriter::BoolColumnWriter(out)) => {
+            let values: Vec<Option<bool>> = rows.iter().map(|flow| get(flow)).collect();
+            let levels: Vec<i16> = values.iter().map(|value| level(value.is_some())).collect();
+            let values: Vec<bool> = values.into_iter().flatten().collect();
+            out.write_batch(&values, Some(&levels), None)?;
+        }
+        (Access::Text { get, .. }, ColumnWriter::ByteArrayColumnWriter(out)) => {
+            let mut texts = Texts::default();
+            let levels: Vec<i16> = rows
+                .iter()
+                .map(|flow| {
+                    let text = get(flow);
+                    let level = level(text.is_some());
+                    text.into_iter().for_each(|text| texts.push(&text));
+                    level
+                })
+                .collect();
+            out.write_batch(&texts.values, Some(&levels), None)?;
+        }
+        (Access::Texts { get, .. }, ColumnWriter::ByteArrayColumnWriter(out)) => {
+            let mut texts = Texts::default();
+            let levels = lists(rows, |flow, levels| {
+                get(flow, &mut |text: Cow<'_, str>| {
+                    texts.push_list(&text);
+                    levels.item();
+                })
+            });
+            out.write_batch(&texts.values, Some(&levels.definitions), Some(&levels.repetitions))?;
+        }
+        (Access::Numbers { get, .. }, ColumnWriter::Int64ColumnWriter(out)) => {
+            let mut values = Vec::new();
+            let levels = lists(rows, |flow, levels| {
+                get(flow, &mut |value| {
+                    values.push(value);
+                    levels.item();
+                })
+            });
+            out.write_batch(&values, Some(&levels.definitions), Some(&levels.repetitions))?;
+        }
+        (
+            Access::Number { .. }
+            | Access::Flag { .. }
+            | Access::Text { .. }
+            | Access::Texts { .. }
+            | Access::Numbers { .. },
+            _,
+        ) => return Err(mismatch()),
+    }
+    Ok(())
+}
+
+/// Values for the library, which wants each in a buffer of its own; equal ones near each other share it.
+#[derive(Default)]
+struct Texts {
+    values: Vec<ByteArray>,
+    known: HashMap<String, ByteArray, foldhash::fast::FixedState>,
+}
+
+impl Texts {
+    fn push(&mut self, text: &str) {
+        match self.values.last() {
+            Some(last) if last.data() == text.as_bytes() => self.values.push(last.clone()),
+            Some(_) | None => self.push_list(text),
+        }
+    }
+
+    fn push_list(&mut self, text: &str) {
+        match self.known.get(text) {
+            Some(value) => self.values.push(value.clone()),
+            None => {
+                let value = ByteArray::from(text);
+                self.known.insert(text.to_owned(), value.clone());
+                self.values.push(value);
+            }
+        }
+    }
+}
+
+/// Levels of lists that are always there and may be empty.
+#[derive(Default)]
+struct Levels {
+    definitions: Vec<i16>,
+    repetitions: Vec<i16>,
+    /// Items of the present list.
+    items: usize,
+}
+
+impl Levels {
+    fn item(&mut self) {
+        self.definitions.push(1);
+        self.repetitions.push(i16::from(self.items > 0));
+        self.items = self.items.saturating_add(1);
+    }
+
+    fn end(&mut self) {
+        if self.items == 0 {
+            self.definitions.push(0);
+            self.repetitions.push(0);
+        }
+        self.items = 0;
+    }
+}
+
+fn lists(rows: &[&Flow], mut items: impl FnMut(&Flow, &mut Levels)) -> Levels {
+    let mut levels = Levels::default();
+    for flow in rows {
+        items(flow, &mut levels);
+        levels.end();
+    }
+    levels
+}

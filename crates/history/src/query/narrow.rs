@@ -1,0 +1,112 @@
+//! Which rows of a group hints allow, found in as few columns as possible.
+
+use super::hints::{Condition, Hints};
+use crate::{
+    HistoryError,
+    column::Column,
+    decode::{Group, Rows, Value},
+};
+
+/// Ascending; all that hints allow.
+pub(crate) fn rows(group: &Group<'_>, hints: &Hints) -> Result<Rows, HistoryError> {
+    let mut found = match hints.any_of.as_slice() {
+        [] => group.all(),
+        hints => {
+            let mut found = Rows::new();
+            for hint in hints {
+                let mut rows = group.all();
+                for condition in hint.conditions() {
+                    if rows.is_empty() {
+                        break;
+                    }
+                    rows = narrow(group, &condition, &rows)?;
+                }
+                found.extend(rows);
+            }
+            union(found)
+        }
+    };
+    let (since, until) = hints.times();
+    let (first, last) = group.times();
+    if !found.is_empty() && (first < since || last > until) {
+        let mut within = Rows::new();
+        scan(group, "time", &found, &mut |row, value| {
+            if let Value::Number(time) = value
+                && u64::try_from(time).is_ok_and(|time| (since..=until).contains(&time))
+            {
+                add(&mut within, row);
+            }
+        })?;
+        found = within;
+    }
+    Ok(found)
+}
+
+fn narrow(group: &Group<'_>, condition: &Condition, rows: &Rows) -> Result<Rows, HistoryError> {
+    let Condition { column, test } = condition;
+    let mut found = Rows::new();
+    // Neighbours mostly are alike.
+    let mut last = (String::new(), test.text(""));
+    scan(group, column, rows, &mut |row, value| {
+        let fits = match value {
+            Value::Number(number) => test.number(number),
+            Value::Text(text) => {
+                if last.0 != text {
+                    text.clone_into(&mut last.0);
+                    last.1 = test.text(text);
+                }
+                last.1
+            }
+            Value::Flag(_) => true,
+        };
+        if fits {
+            add(&mut found, row);
+        }
+    })?;
+    Ok(found)
+}
+
+fn scan(
+    group: &Group<'_>,
+    name: &str,
+    rows: &Rows,
+    each: &mut dyn FnMut(usize, Value<'_>),
+) -> Result<(), HistoryError> {
+    let Some((index, column)) = Column::all().enumerate().find(|(_, column)| column.name == name) else {
+        return Ok(());
+    };
+    group.scan(index, column, rows, &mut |row, value| {
+        each(row, value);
+        Some(())
+    })
+}
+
+fn add(rows: &mut Rows, row: usize) {
+    match rows.last_mut() {
+        Some(last) if last.end == row => last.end = row.saturating_add(1),
+        Some(_) | None => rows.push(row..row.saturating_add(1)),
+    }
+}
+
+/// Of ranges in any order.
+fn union(mut rows: Rows) -> Rows {
+    rows.sort_by_key(|range| range.start);
+    let mut joined = Rows::new();
+    for range in rows {
+        match joined.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            Some(_) | None => joined.push(range),
+        }
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_joined() {
+        assert_eq!(union(vec![5..7, 0..2, 1..3, 3..4, 9..10, 6..7]), vec![0..4, 5..7, 9..10]);
+    }
+}
