@@ -1,3 +1,59 @@
-//! Keeps the flows of a node and answers those who ask for them.
+//! Keeps the flows of a node and answers those who ask for them, as Hubble does.
+//!
+//! Flows come from one [`log::Writer`] and stay in its [`log::Log`]; everything that looks at flows (clients, metrics, history)
+//! has a cursor there of its own.
 
+mod agent_event;
 pub mod log;
+mod server;
+
+pub use agent_event::AgentEntry;
+pub use server::{Peer, serve};
+
+use ciliate_flow::{Flow, Node, Run};
+use log::{Log, Writer};
+use std::{sync::Arc, time::Instant};
+
+/// Agent events that are kept.
+const AGENT_EVENTS: u64 = 1023;
+
+/// What a node has seen.
+#[derive(Clone)]
+pub struct Observer {
+    node: Arc<Node>,
+    flows: Log<Flow>,
+    agent_events: Log<AgentEntry>,
+    begun: Instant,
+}
+
+/// Where a node puts what it sees.
+pub struct Inlets {
+    pub flows: Writer<Flow>,
+    pub agent_events: Writer<AgentEntry>,
+}
+
+impl Observer {
+    /// Of a node that keeps its last `capacity` flows.
+    #[must_use]
+    pub fn new(node: Arc<Node>, run: Run, capacity: u64) -> (Inlets, Self) {
+        let (flows, flow_log) = log::log(run, capacity);
+        let (agent_events, agent_log) = log::log(run, AGENT_EVENTS);
+        let observer = Self { node, flows: flow_log, agent_events: agent_log, begun: Instant::now() };
+        (Inlets { flows, agent_events }, observer)
+    }
+
+    #[must_use]
+    pub fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    #[must_use]
+    pub fn flows(&self) -> &Log<Flow> {
+        &self.flows
+    }
+
+    #[must_use]
+    pub fn agent_events(&self) -> &Log<AgentEntry> {
+        &self.agent_events
+    }
+}

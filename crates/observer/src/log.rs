@@ -1,4 +1,4 @@
-//! The last flows, in memory.
+//! The last flows, or other events, in memory.
 //!
 //! One writer appends to chunks; what is in a chunk never changes. Readers walk over chunks at their own pace and take no lock:
 //! one that is slow keeps the chunk that it reads alive, and nothing else. A chunk is dropped as a whole once all of it is
@@ -9,25 +9,43 @@ mod cursor;
 pub use cursor::{Cursor, Lost, Step};
 
 use arc_swap::ArcSwap;
-use ciliate_flow::{Flow, FlowId, Run};
+use ciliate_flow::{Flow, FlowId, Run, Time};
 use std::sync::{
     Arc, OnceLock,
     atomic::{AtomicU64, Ordering},
 };
 use tokio::sync::watch;
 
-/// Flows of a chunk.
+/// Entries of a chunk.
 const CHUNK: u64 = 1024;
 
-/// Flows one after the other, numbered from the log's beginning.
-struct Chunk {
-    first: u64,
-    flows: Box<[OnceLock<Flow>]>,
+/// What a log can keep.
+pub trait Entry {
+    fn time(&self) -> Time;
+
+    /// It has this place from now on.
+    fn placed(&mut self, run: Run, sequence: u64);
 }
 
-impl Chunk {
+impl Entry for Flow {
+    fn time(&self) -> Time {
+        self.time
+    }
+
+    fn placed(&mut self, run: Run, sequence: u64) {
+        self.id = FlowId { run, sequence };
+    }
+}
+
+/// Entries one after the other, numbered from the log's beginning.
+struct Chunk<T> {
+    first: u64,
+    entries: Box<[OnceLock<T>]>,
+}
+
+impl<T> Chunk<T> {
     fn new(first: u64) -> Self {
-        Self { first, flows: (0..CHUNK).map(|_| OnceLock::new()).collect() }
+        Self { first, entries: (0..CHUNK).map(|_| OnceLock::new()).collect() }
     }
 
     fn end(&self) -> u64 {
@@ -35,40 +53,45 @@ impl Chunk {
     }
 
     /// None of one that has not come yet.
-    fn flow(&self, sequence: u64) -> Option<&Flow> {
+    fn entry(&self, sequence: u64) -> Option<&T> {
         self.slot(sequence)?.get()
     }
 
-    fn slot(&self, sequence: u64) -> Option<&OnceLock<Flow>> {
+    fn slot(&self, sequence: u64) -> Option<&OnceLock<T>> {
         let offset = usize::try_from(sequence.checked_sub(self.first)?).ok()?;
-        self.flows.get(offset)
+        self.entries.get(offset)
     }
 }
 
-struct Shared {
+struct Shared<T> {
     run: Run,
     capacity: u64,
     /// From the oldest on, without gaps; never empty.
-    chunks: ArcSwap<Vec<Arc<Chunk>>>,
-    /// Sequence of the next flow.
+    chunks: ArcSwap<Vec<Arc<Chunk<T>>>>,
+    /// Sequence of the next entry.
     next: AtomicU64,
-    /// Rings for those who wait for flows.
+    /// Rings for those who wait.
     bell: watch::Sender<u64>,
 }
 
 /// Reads the log.
-#[derive(Clone)]
-pub struct Log(Arc<Shared>);
+pub struct Log<T>(Arc<Shared<T>>);
 
-/// Writes the log.
-pub struct Writer {
-    shared: Arc<Shared>,
-    chunk: Arc<Chunk>,
+impl<T> Clone for Log<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
 }
 
-/// A log that keeps the last `capacity` flows.
+/// Writes the log.
+pub struct Writer<T> {
+    shared: Arc<Shared<T>>,
+    chunk: Arc<Chunk<T>>,
+}
+
+/// A log that keeps the last `capacity` entries.
 #[must_use]
-pub fn log(run: Run, capacity: u64) -> (Writer, Log) {
+pub fn log<T: Entry>(run: Run, capacity: u64) -> (Writer<T>, Log<T>) {
     let chunk = Arc::new(Chunk::new(0));
     let shared = Arc::new(Shared {
         run,
@@ -80,18 +103,18 @@ pub fn log(run: Run, capacity: u64) -> (Writer, Log) {
     (Writer { shared: Arc::clone(&shared), chunk }, Log(shared))
 }
 
-impl Writer {
-    /// Numbers the flow and keeps it. Readers find it at once; those who wait learn of it by [`Writer::ring`].
-    pub fn append(&mut self, mut flow: Flow) {
+impl<T: Entry> Writer<T> {
+    /// Gives the entry its place and keeps it. Readers find it at once; those who wait learn of it by [`Writer::ring`].
+    pub fn append(&mut self, mut entry: T) {
         let sequence = self.shared.next.load(Ordering::Relaxed);
-        flow.id = FlowId { run: self.shared.run, sequence };
+        entry.placed(self.shared.run, sequence);
         if sequence == self.chunk.end() {
             self.chunk = Arc::new(Chunk::new(sequence));
             self.shared.rotate(&self.chunk, sequence);
         }
         if let Some(slot) = self.chunk.slot(sequence) {
             // Empty: nobody else writes, and no sequence comes twice.
-            let _ = slot.set(flow);
+            let _ = slot.set(entry);
         }
         self.shared.next.store(sequence.saturating_add(1), Ordering::Release);
     }
@@ -103,8 +126,8 @@ impl Writer {
     }
 }
 
-impl Shared {
-    fn rotate(&self, chunk: &Arc<Chunk>, next: u64) {
+impl<T> Shared<T> {
+    fn rotate(&self, chunk: &Arc<Chunk<T>>, next: u64) {
         let oldest = next.saturating_sub(self.capacity);
         let old = self.chunks.load();
         let kept = old.iter().filter(|chunk| chunk.end() > oldest).cloned();
@@ -112,49 +135,49 @@ impl Shared {
     }
 }
 
-impl Log {
+impl<T: Entry> Log<T> {
     #[must_use]
     pub fn run(&self) -> Run {
         self.0.run
     }
 
-    /// Flows that it keeps at most.
+    /// Entries that it keeps at most.
     #[must_use]
     pub fn capacity(&self) -> u64 {
         self.0.capacity
     }
 
-    /// All flows there ever were, which is the sequence of the next one.
+    /// All entries there ever were, which is the sequence of the next one.
     #[must_use]
     pub fn seen(&self) -> u64 {
         self.0.next.load(Ordering::Acquire)
     }
 
-    /// Sequence of the oldest flow that is kept.
+    /// Sequence of the oldest entry that is kept.
     #[must_use]
     pub fn oldest(&self) -> u64 {
         self.seen().saturating_sub(self.0.capacity)
     }
 
-    /// Flows that are kept.
+    /// Entries that are kept.
     #[must_use]
     pub fn kept(&self) -> u64 {
         self.seen().min(self.0.capacity)
     }
 
-    /// A place to read on from: the flow of this sequence.
+    /// A place to read on from: the entry of this sequence.
     #[must_use]
-    pub fn cursor(&self, sequence: u64) -> Cursor {
+    pub fn cursor(&self, sequence: u64) -> Cursor<T> {
         Cursor::new(self.clone(), sequence)
     }
 
-    /// Tells of flows that come from now on.
+    /// Tells of entries that come from now on.
     #[must_use]
     pub fn bell(&self) -> watch::Receiver<u64> {
         self.0.bell.subscribe()
     }
 
-    fn chunk(&self, sequence: u64) -> Option<Arc<Chunk>> {
+    fn chunk(&self, sequence: u64) -> Option<Arc<Chunk<T>>> {
         let chunks = self.0.chunks.load();
         let first = chunks.first()?.first;
         let index = usize::try_from(sequence.checked_sub(first)? / CHUNK).ok()?;

@@ -1,30 +1,30 @@
 //! A reader's place in the log.
 
-use super::{Chunk, Log};
-use ciliate_flow::{Flow, Time};
+use super::{Chunk, Entry, Log};
+use ciliate_flow::Time;
 use std::sync::Arc;
 
-/// Reads flows one after the other, forwards or backwards.
-pub struct Cursor {
-    log: Log,
-    /// Of the flow that [`Cursor::next`] reads.
+/// Reads entries one after the other, forwards or backwards.
+pub struct Cursor<T> {
+    log: Log<T>,
+    /// Of the entry that [`Cursor::next`] reads.
     sequence: u64,
-    chunk: Option<Arc<Chunk>>,
-    /// Of the flow read last.
+    chunk: Option<Arc<Chunk<T>>>,
+    /// Of the entry read last.
     time: Option<Time>,
 }
 
 /// What [`Cursor::next`] came upon.
 #[derive(Debug, PartialEq)]
-pub enum Step<'a> {
-    Flow(&'a Flow),
+pub enum Step<'a, T> {
+    Entry(&'a T),
     /// These were dropped before the reader came to them; the next step goes on behind them.
     Lost(Lost),
-    /// There are no more flows at present.
+    /// There are no more at present.
     End,
 }
 
-/// Flows that a reader missed.
+/// Entries that a reader missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lost {
     pub count: u64,
@@ -34,23 +34,23 @@ pub struct Lost {
     pub last: Option<Time>,
 }
 
-impl Cursor {
-    pub(super) fn new(log: Log, sequence: u64) -> Self {
+impl<T: Entry> Cursor<T> {
+    pub(super) fn new(log: Log<T>, sequence: u64) -> Self {
         Self { log, sequence, chunk: None, time: None }
     }
 
-    /// Sequence of the flow that comes next.
+    /// Sequence of the entry that comes next.
     #[must_use]
     pub fn sequence(&self) -> u64 {
         self.sequence
     }
 
-    /// Reads the flow at its place and goes behind it.
+    /// Reads the entry at its place and goes behind it.
     #[expect(
         clippy::should_implement_trait,
-        reason = "an iterator could not lend flows of the chunk it holds"
+        reason = "an iterator could not lend what is in the chunk it holds"
     )]
-    pub fn next(&mut self) -> Step<'_> {
+    pub fn next(&mut self) -> Step<'_, T> {
         let oldest = self.log.oldest();
         if self.sequence < oldest {
             return Step::Lost(self.skip_to(oldest));
@@ -63,16 +63,16 @@ impl Cursor {
             let oldest = self.log.oldest().max(self.sequence.saturating_add(1));
             return Step::Lost(self.skip_to(oldest));
         }
-        let Some(flow) = self.chunk.as_deref().and_then(|chunk| chunk.flow(self.sequence)) else {
+        let Some(entry) = self.chunk.as_deref().and_then(|chunk| chunk.entry(self.sequence)) else {
             return Step::End;
         };
         self.sequence = self.sequence.saturating_add(1);
-        self.time = Some(flow.time);
-        Step::Flow(flow)
+        self.time = Some(entry.time());
+        Step::Entry(entry)
     }
 
-    /// Reads the flow before its place and goes to it; none at the oldest one.
-    pub fn previous(&mut self) -> Option<&Flow> {
+    /// Reads the entry before its place and goes to it; none at the oldest one.
+    pub fn previous(&mut self) -> Option<&T> {
         let before = self.sequence.checked_sub(1)?;
         if before < self.log.oldest() {
             return None;
@@ -81,14 +81,14 @@ impl Cursor {
         if !self.load() {
             return None;
         }
-        self.chunk.as_deref().and_then(|chunk| chunk.flow(before))
+        self.chunk.as_deref().and_then(|chunk| chunk.entry(before))
     }
 
     fn skip_to(&mut self, oldest: u64) -> Lost {
         let count = oldest.saturating_sub(self.sequence);
         self.sequence = oldest;
         let last = match self.load() {
-            true => self.chunk.as_deref().and_then(|chunk| chunk.flow(oldest)).map(|flow| flow.time),
+            true => self.chunk.as_deref().and_then(|chunk| chunk.entry(oldest)).map(T::time),
             false => None,
         };
         Lost { count, first: self.time, last }
@@ -96,7 +96,7 @@ impl Cursor {
 
     /// Holds the chunk of its place; false if that is no longer, or not yet, there.
     fn load(&mut self) -> bool {
-        let holds = |chunk: &Arc<Chunk>| chunk.first <= self.sequence && self.sequence < chunk.end();
+        let holds = |chunk: &Arc<Chunk<T>>| chunk.first <= self.sequence && self.sequence < chunk.end();
         if !self.chunk.as_ref().is_some_and(holds) {
             self.chunk = self.log.chunk(self.sequence);
         }

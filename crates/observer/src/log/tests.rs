@@ -32,7 +32,7 @@ proptest! {
             prop_assert_eq!((log.seen(), log.kept()), (written, kept.len() as u64));
             for _ in 0..read {
                 match cursor.next() {
-                    Step::Flow(flow) => {
+                    Step::Entry(flow) => {
                         prop_assert_eq!((flow.id.sequence, flow.time), (expected, Time(expected * 10)));
                         last = Some(flow.time);
                         expected += 1;
@@ -62,7 +62,7 @@ proptest! {
 #[test]
 fn readers_keep_up_or_are_told_while_a_writer_runs() {
     const FLOWS: u64 = 200_000;
-    let (mut writer, log) = log(Run::new(1), 5000);
+    let (mut writer, log) = log::<Flow>(Run::new(1), 5000);
     thread::scope(|scope| {
         for _ in 0..3 {
             let log = log.clone();
@@ -70,7 +70,7 @@ fn readers_keep_up_or_are_told_while_a_writer_runs() {
                 let (mut cursor, mut seen, mut missed) = (log.cursor(0), 0, 0);
                 while seen + missed < FLOWS {
                     match cursor.next() {
-                        Step::Flow(flow) => {
+                        Step::Entry(flow) => {
                             assert_eq!(flow.id.sequence, seen + missed);
                             seen += 1;
                         }

@@ -1,0 +1,135 @@
+//! `observer.Observer` and `peer.Peer`, with reflection and health.
+
+mod agent_events;
+mod flows;
+mod node;
+mod peer;
+mod range;
+mod selection;
+
+pub use peer::Peer;
+
+use crate::Observer;
+use ciliate_hubble::{
+    DESCRIPTORS,
+    observer::{
+        GetAgentEventsRequest, GetAgentEventsResponse, GetDebugEventsRequest, GetDebugEventsResponse,
+        GetFlowsRequest, GetFlowsResponse, GetNamespacesRequest, GetNamespacesResponse, GetNodesRequest,
+        GetNodesResponse, ServerStatusRequest, ServerStatusResponse,
+        observer_server::{self, ObserverServer},
+    },
+    peer::peer_server::PeerServer,
+};
+use std::{future::Future, pin::Pin};
+use tokio::{net::UnixListener, sync::mpsc};
+use tokio_stream::{
+    Stream,
+    wrappers::{ReceiverStream, UnixListenerStream},
+};
+use tonic::{Request, Response, Status, async_trait, transport};
+
+/// Messages that wait for a client; then the stream waits for it, and the log goes on without.
+const WAITING: usize = 256;
+/// Flows that are looked at before others of this thread have their turn.
+const TURN: usize = 1024;
+/// Longest request: filters of thousands of names fit, a flood does not.
+const LONGEST_REQUEST: usize = 4 << 20;
+
+type Reply<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// Serves until `end` is there.
+///
+/// # Errors
+/// When the listener breaks.
+pub async fn serve(
+    observer: Observer,
+    peer: Peer,
+    listener: UnixListener,
+    end: impl Future<Output = ()>,
+) -> Result<(), transport::Error> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<ObserverServer<Service>>().await;
+    let reflection =
+        || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
+    let mut server = transport::Server::builder()
+        .add_service(health_service)
+        .add_service(ObserverServer::new(Service(observer)).max_decoding_message_size(LONGEST_REQUEST))
+        .add_service(PeerServer::new(peer));
+    // Clients know one or the other.
+    if let Ok(service) = reflection().build_v1() {
+        server = server.add_service(service);
+    }
+    if let Ok(service) = reflection().build_v1alpha() {
+        server = server.add_service(service);
+    }
+    server.serve_with_incoming_shutdown(UnixListenerStream::new(listener), end).await
+}
+
+/// Answers for one node.
+#[derive(Clone)]
+struct Service(Observer);
+
+#[async_trait]
+impl observer_server::Observer for Service {
+    type GetFlowsStream = Reply<GetFlowsResponse>;
+    type GetAgentEventsStream = Reply<GetAgentEventsResponse>;
+    type GetDebugEventsStream = Reply<GetDebugEventsResponse>;
+
+    async fn get_flows(
+        &self,
+        request: Request<GetFlowsRequest>,
+    ) -> Result<Response<Self::GetFlowsStream>, Status> {
+        let stream = flows::Flows::new(&self.0, request.into_inner())?;
+        Ok(reply(|out| stream.send(out)))
+    }
+
+    async fn get_agent_events(
+        &self,
+        request: Request<GetAgentEventsRequest>,
+    ) -> Result<Response<Self::GetAgentEventsStream>, Status> {
+        let stream = agent_events::AgentEvents::new(&self.0, &request.into_inner());
+        Ok(reply(|out| stream.send(out)))
+    }
+
+    /// There are none: the datapath has one program for all, and says why by flows.
+    async fn get_debug_events(
+        &self,
+        request: Request<GetDebugEventsRequest>,
+    ) -> Result<Response<Self::GetDebugEventsStream>, Status> {
+        let follow = request.into_inner().follow;
+        Ok(reply(|out| async move {
+            if follow {
+                out.closed().await;
+            }
+        }))
+    }
+
+    async fn get_nodes(&self, _: Request<GetNodesRequest>) -> Result<Response<GetNodesResponse>, Status> {
+        Ok(Response::new(node::nodes(&self.0)))
+    }
+
+    async fn get_namespaces(
+        &self,
+        _: Request<GetNamespacesRequest>,
+    ) -> Result<Response<GetNamespacesResponse>, Status> {
+        Ok(Response::new(node::namespaces(&self.0).await))
+    }
+
+    async fn server_status(
+        &self,
+        _: Request<ServerStatusRequest>,
+    ) -> Result<Response<ServerStatusResponse>, Status> {
+        Ok(Response::new(node::status(&self.0)))
+    }
+}
+
+/// Answers with what a task sends, until it ends or nobody listens any more.
+fn reply<T, F>(task: impl FnOnce(mpsc::Sender<Result<T, Status>>) -> F) -> Response<Reply<T>>
+where
+    T: Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (out, messages) = mpsc::channel(WAITING);
+    tokio::spawn(task(out));
+    Response::new(Box::pin(ReceiverStream::new(messages)))
+}

@@ -1,0 +1,92 @@
+//! Which part of a log a request asks for.
+
+use crate::log::{Cursor, Entry, Log};
+use ciliate_flow::Time;
+use ciliate_hubble::Timestamp;
+
+/// `number`, `first`, `follow`, `since` and `until` of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// Entries at most; 0 = no such bound.
+    number: u64,
+    /// Whether these are the oldest, not the newest.
+    from: Edge,
+    pub after: After,
+    pub since: Option<Time>,
+    pub until: Option<Time>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edge {
+    Oldest,
+    Newest,
+}
+
+/// What comes when the log is at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    Follow,
+    End,
+}
+
+impl Range {
+    pub fn new(
+        number: u64,
+        first: bool,
+        follow: bool,
+        since: Option<&Timestamp>,
+        until: Option<&Timestamp>,
+    ) -> Self {
+        Self {
+            number,
+            from: if first { Edge::Oldest } else { Edge::Newest },
+            after: if follow { After::Follow } else { After::End },
+            since: since.map(Time::from),
+            until: until.map(Time::from),
+        }
+    }
+
+    /// How many entries are sent; those that come while it follows do not count.
+    pub fn most(&self) -> u64 {
+        match (self.number, self.after) {
+            (0, _) | (_, After::Follow) => u64::MAX,
+            (number, After::End) => number,
+        }
+    }
+
+    pub fn holds(&self, time: Time) -> bool {
+        self.since.is_none_or(|since| since <= time) && self.until.is_none_or(|until| time <= until)
+    }
+
+    /// Where to begin, so that going forward from there meets what is asked for. Looks back over the log if need be,
+    /// and lets others have their turn meanwhile.
+    pub async fn begin<T: Entry>(&self, log: &Log<T>, mut wanted: impl FnMut(&T) -> bool) -> Cursor<T> {
+        if self.from == Edge::Oldest {
+            return log.cursor(log.oldest());
+        }
+        let mut cursor = log.cursor(log.seen());
+        if self.number == 0 && self.since.is_none() {
+            return match self.after {
+                After::Follow => cursor,
+                After::End => log.cursor(log.oldest()),
+            };
+        }
+        let most = if self.number == 0 { u64::MAX } else { self.number };
+        let (mut begin, mut found, mut turn) = (cursor.sequence(), 0_u64, 0_usize);
+        while found < most {
+            let Some(entry) = cursor.previous() else { break };
+            if self.since.is_some_and(|since| entry.time() < since) {
+                break;
+            }
+            if self.holds(entry.time()) && wanted(entry) {
+                found = found.saturating_add(1);
+                begin = cursor.sequence();
+            }
+            turn = turn.saturating_add(1);
+            if turn.is_multiple_of(super::TURN) {
+                tokio::task::yield_now().await;
+            }
+        }
+        log.cursor(begin)
+    }
+}
