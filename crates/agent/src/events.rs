@@ -1,16 +1,23 @@
 //! From the kernel's events to what clients see: with names, labels and rules.
 
 pub mod l7;
-mod rules;
+pub mod rules;
 
-use crate::{engine::Requests, notice::Notices, state::State};
+use crate::{
+    engine::Requests,
+    flows::{self, Flows, opening},
+    notice::Notices,
+    state::State,
+};
 use anyhow::Context as _;
 use ciliate_abi::{DropReason, Event as Seen, EventKind, Outcome, TracePoint, event_flags};
 use ciliate_api::{EventBody, PacketEvent, PeerView, RuleView, Verdict};
 use ciliate_bpf::{Batch, EventReader};
+use ciliate_flow::{Flow, Time};
+use ciliate_observer::log::Writer;
 use ciliate_types::{Direction, EndpointId, Identity, Protocol};
 use ipnet::IpNet;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
 use rules::Rules;
 use std::{
@@ -39,6 +46,14 @@ pub struct Sources {
     pub notices: Notices,
     /// How long events may wait for others, so that many cost one wake-up.
     pub delay: Duration,
+    /// Where flows are kept, if they are.
+    pub observed: Option<Observed>,
+}
+
+/// Where flows are kept, and what makes them.
+pub struct Observed {
+    pub flows: Flows,
+    pub log: Writer<Flow>,
 }
 
 /// Decodes and passes on until the agent ends; sleeps while nobody wants events, for then there are none.
@@ -46,7 +61,7 @@ pub struct Sources {
 /// What is not read in time stays in the ring, and what does not fit there any more the kernel counts: it is the only
 /// queue on the way.
 pub async fn forward(sources: Sources) -> anyhow::Result<()> {
-    let Sources { mut reader, state, requests, notices, delay } = sources;
+    let Sources { mut reader, state, requests, notices, delay, observed } = sources;
     // Of an earlier agent.
     reader.discard();
     #[expect(
@@ -55,7 +70,7 @@ pub async fn forward(sources: Sources) -> anyhow::Result<()> {
     )]
     let mut reader = AsyncFd::with_interest(reader, Interest::READABLE).context("cannot wait for events")?;
     let mut losses = Losses { seen: requests.call(|engine| engine.lost_events()).await.ok(), asked: None };
-    let mut decoder = Decoder { state, rules: Rules::new(requests.clone()), boot: boot_time() };
+    let mut decoder = Decoder { state, rules: Rules::new(requests.clone()), boot: boot_time(), observed };
     let mut batch = Batch::default();
     loop {
         if !notices.wanted() {
@@ -81,11 +96,11 @@ pub async fn forward(sources: Sources) -> anyhow::Result<()> {
     }
 }
 
-/// Wall-clock time at which the monotonic clock was zero.
-fn boot_time() -> Timestamp {
-    let since = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
-    let since = SignedDuration::try_from(since).unwrap_or_default();
-    Timestamp::now().checked_sub(since).unwrap_or_default()
+/// Nanoseconds since 1970 at which the monotonic clock was zero.
+fn boot_time() -> u64 {
+    let read = |clock| clock_gettime(clock).map(Duration::from).unwrap_or_default();
+    let since = read(ClockId::CLOCK_REALTIME).saturating_sub(read(ClockId::CLOCK_MONOTONIC));
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What the kernel could not put into the ring.
@@ -112,22 +127,37 @@ impl Losses {
 struct Decoder {
     state: watch::Receiver<Arc<State>>,
     rules: Rules,
-    boot: Timestamp,
+    /// Nanoseconds since 1970 at which the monotonic clock was zero.
+    boot: u64,
+    observed: Option<Observed>,
 }
 
 impl Decoder {
     async fn decode(&mut self, batch: &Batch, notices: &Notices) {
         let state = Arc::clone(&self.state.borrow());
+        let numbers = batch.iter().flat_map(|(seen, _)| [seen.egress_rule, seen.ingress_rule]);
+        self.rules.learn(&state, numbers).await;
+        let watched = notices.watched();
         for (seen, bytes) in batch.iter() {
-            let rules = Pair {
-                egress: self.rules.find(&state, seen.egress_rule).await,
-                ingress: self.rules.find(&state, seen.ingress_rule).await,
+            let time = self.boot.saturating_add(seen.time);
+            let known = flows::Rules {
+                egress: self.rules.get(seen.egress_rule),
+                ingress: self.rules.get(seen.ingress_rule),
             };
-            let since = i64::try_from(seen.time).map(SignedDuration::from_nanos).unwrap_or_default();
-            let time = self.boot.checked_add(since).unwrap_or_default();
-            for body in bodies(&state, seen, bytes, &rules) {
-                notices.send(time, body);
+            if let Some(Observed { flows, log }) = &mut self.observed {
+                flows.of(&state, seen, Time(time), known, |flow| log.append(flow));
             }
+            if watched {
+                let view = |known: Option<&rules::Known>| known.map(|known| known.view.clone());
+                let rules = Pair { egress: view(known.egress), ingress: view(known.ingress) };
+                let time = Timestamp::from_nanosecond(time.into()).unwrap_or_default();
+                for body in bodies(&state, seen, bytes, &rules) {
+                    notices.send(time, body);
+                }
+            }
+        }
+        if let Some(Observed { log, .. }) = &self.observed {
+            log.ring();
         }
     }
 }
@@ -198,29 +228,6 @@ fn bodies(state: &State, seen: &Seen, bytes: &[u8], rules: &Pair) -> Vec<EventBo
         }
     }
     bodies
-}
-
-/// The event as policies saw the packet: an answer is judged again as what it answers.
-fn opening(seen: &Seen) -> Seen {
-    if seen.flags & event_flags::REPLY == 0 {
-        return *seen;
-    }
-    let ports = match Protocol::new(seen.protocol) {
-        Protocol::ICMP => (8, 0),
-        Protocol::ICMPV6 => (128, 0),
-        _ => (seen.destination_port, seen.source_port),
-    };
-    Seen {
-        source: seen.destination,
-        destination: seen.source,
-        source_identity: seen.destination_identity,
-        destination_identity: seen.source_identity,
-        source_endpoint: seen.destination_endpoint,
-        destination_endpoint: seen.source_endpoint,
-        source_port: ports.0,
-        destination_port: ports.1,
-        ..*seen
-    }
 }
 
 fn endpoint(seen: &Seen, direction: Direction) -> Option<EndpointId> {

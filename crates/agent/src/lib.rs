@@ -9,6 +9,7 @@ mod cni_queue;
 mod engine;
 mod events;
 mod failure;
+mod flows;
 mod hosts;
 mod identity;
 mod ipam;
@@ -18,6 +19,7 @@ mod logging;
 mod metrics;
 mod name;
 mod notice;
+mod observer;
 mod proxy;
 mod record;
 mod runtime_config;
@@ -90,7 +92,8 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     let (mut engine, state) = Engine::new(parts);
     engine.restore().map_err(|failure| anyhow!("{failure}"))?;
     steps.done("the state is in force");
-    let listener = socket::bind(&config)?;
+    let listener = socket::bind(&config, &config.socket())?;
+    let (observer, observed) = observer::start(&config, &notices)?;
     cni_queue::process(&mut engine, &config.run_dir);
 
     let shutdown = api::shutdown_channel();
@@ -104,8 +107,9 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
         requests: app.requests.clone(),
         notices: app.notices.clone(),
         delay: config.monitor_delay.0,
+        observed,
     };
-    let served = runtime.block_on(serve(app, listener, sources, outlet));
+    let served = runtime.block_on(serve(app, listener, sources, outlet, observer));
     // Requests under way hold the engine; without them its channel closes and it ends.
     runtime.shutdown_timeout(Duration::from_secs(1));
     engine.join().map_err(|_| anyhow!("the engine broke: the kernel goes on enforcing what it has"))?;
@@ -153,6 +157,7 @@ async fn serve(
     listener: UnixListener,
     sources: events::Sources,
     records: events::l7::Outlet,
+    observer: Option<observer::Server>,
 ) -> anyhow::Result<()> {
     let shutdown = app.shutdown.clone();
     let listener = tokio::net::UnixListener::from_std(listener).context("cannot listen")?;
@@ -163,6 +168,9 @@ async fn serve(
     let (state, notices) = (app.state.clone(), app.notices.clone());
     tasks.spawn(events::l7::forward(records, state, app.requests.clone(), notices));
     tasks.spawn(signals(app.shutdown.clone()));
+    if let Some(observer) = observer {
+        tasks.spawn(observer.serve(app.shutdown.clone()));
+    }
     tracing::info!(endpoints = app.state.borrow().endpoints.len(), "ready");
 
     let ending = shutdown.clone();

@@ -38,11 +38,16 @@ struct Kernel {
 /// One watcher's place; leaving it takes its wishes back.
 pub struct Subscription {
     pub events: broadcast::Receiver<Arc<Event>>,
+    _wanted: Wanted,
+}
+
+/// That somebody wants events, until it is dropped.
+pub struct Wanted {
     notices: Notices,
     wish: Wish,
 }
 
-impl Drop for Subscription {
+impl Drop for Wanted {
     fn drop(&mut self) {
         let mut kernel = self.notices.kernel();
         kernel.wishes.remove(self.wish);
@@ -66,14 +71,23 @@ impl Notices {
 
     /// Takes part from now on: when this returns, the kernel and the proxy report what the filter lets pass.
     pub fn subscribe(&self, filter: &MonitorFilter) -> Result<Subscription, ciliate_bpf::Error> {
-        let wish = Wish::of(filter);
+        let events = self.events.subscribe();
+        Ok(Subscription { events, _wanted: self.want(Wish::of(filter))? })
+    }
+
+    /// Has the kernel and the proxy report everything, for whoever looks at it elsewhere.
+    pub fn observe(&self) -> Result<Wanted, ciliate_bpf::Error> {
+        self.want(Wish::of(&MonitorFilter::default()))
+    }
+
+    fn want(&self, wish: Wish) -> Result<Wanted, ciliate_bpf::Error> {
         let mut kernel = self.kernel();
         kernel.wishes.add(wish);
         // From here on, dropping it takes the wish back; the lock must be free by then.
-        let subscription = Subscription { events: self.events.subscribe(), notices: self.clone(), wish };
+        let wanted = Wanted { notices: self.clone(), wish };
         let told = self.tell(&mut kernel);
         drop(kernel);
-        told.map(|()| subscription)
+        told.map(|()| wanted)
     }
 
     /// Tells the programs what is wanted, also at the start: an earlier agent may have left them talking.
@@ -92,8 +106,13 @@ impl Notices {
         let _ = self.wanted.subscribe().wait_for(|wanted| *wanted).await;
     }
 
+    /// Whether anybody would receive what is sent.
+    pub fn watched(&self) -> bool {
+        self.events.receiver_count() > 0
+    }
+
     pub fn send(&self, time: Timestamp, body: EventBody) {
-        if self.events.receiver_count() > 0 {
+        if self.watched() {
             // Nobody watching any more is well.
             let _ = self.events.send(Arc::new(Event { time, body }));
         }

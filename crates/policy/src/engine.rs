@@ -138,6 +138,31 @@ pub struct RuleRef {
     pub l7: Option<Arc<L7Rules>>,
     /// Of the change that brought the object.
     pub revision: u64,
+    pub scope: RuleScope,
+}
+
+/// What a rule looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleScope {
+    pub peers: PeerScope,
+    pub traffic: TrafficScope,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PeerScope {
+    Any,
+    Some,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrafficScope {
+    Any,
+    /// Whole protocols.
+    Protocols,
+    Ports,
 }
 
 /// A pattern of names that rules choose peers by, and who uses it.
@@ -388,6 +413,7 @@ impl Engine {
                 labels: Vec::new(),
                 l7: None,
                 revision: 0,
+                scope: RuleScope { peers: PeerScope::Some, traffic: TrafficScope::Any },
             });
         }
         let (spec, rule) = self.policies.rule(id)?;
@@ -401,6 +427,7 @@ impl Engine {
             labels: spec.labels.to_vec(),
             l7: rule.effect.l7().cloned(),
             revision: spec.revision,
+            scope: rule.scope(),
         })
     }
 

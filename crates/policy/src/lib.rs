@@ -19,7 +19,10 @@ mod settings;
 pub mod testing;
 
 pub use endpoint_labels::{endpoint_labels, fqdn_labels, prefix_labels, world_labels};
-pub use engine::{Change, Effect, Engine, FqdnSelectorRow, RuleRef, SelectorRow, Subject, SubjectKind};
+pub use engine::{
+    Change, Effect, Engine, FqdnSelectorRow, PeerScope, RuleRef, RuleScope, SelectorRow, Subject,
+    SubjectKind, TrafficScope,
+};
 pub use explain::{
     Considered, DirectionExplanation, Explanation, Finding, PeerRef, Policed, Query, Unselected, Verdict,
 };

@@ -2,6 +2,7 @@
 
 use crate::{
     ObjectKey,
+    engine::{PeerScope, RuleScope, TrafficScope},
     identities::Identities,
     lower::Lowered,
     rule::{GroupMatch, PeerMatch, Peers, Rule, RuleEffect, Spec, TrafficMatch},
@@ -9,7 +10,7 @@ use crate::{
     selector::{Block, LabelMatch, Selector},
     selectors::{AnchorIndex, SelectorId, Selectors, SpecId},
 };
-use ciliate_types::{Direction, Label, Labels};
+use ciliate_types::{Direction, Label, Labels, PortRange};
 use ipnet::IpNet;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -52,6 +53,21 @@ pub enum StoredPeer {
 }
 
 impl StoredRule {
+    pub fn scope(&self) -> RuleScope {
+        let whole = |traffic: &TrafficMatch| matches!(traffic, TrafficMatch::Ports(_, PortRange::ALL));
+        RuleScope {
+            peers: match self.peers {
+                StoredPeers::Any => PeerScope::Any,
+                StoredPeers::Of(_) => PeerScope::Some,
+            },
+            traffic: match &*self.traffic {
+                traffic if traffic.contains(&TrafficMatch::Any) => TrafficScope::Any,
+                traffic if traffic.iter().all(whole) => TrafficScope::Protocols,
+                _ => TrafficScope::Ports,
+            },
+        }
+    }
+
     fn peers(&self) -> &[StoredPeer] {
         match &self.peers {
             StoredPeers::Any => &[],

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use crate::{
+    events::rules::Known,
     failure::{Failure, Result},
     kernel::MapReader,
     state::{EndpointRow, State},
@@ -34,7 +35,12 @@ impl Engine {
 
     /// A rule as clients see it; one that is gone has only its number.
     pub fn rule(&self, id: u32) -> RuleView {
-        match self.policy.rule(RuleId(id)) {
+        self.known_rule(id).view
+    }
+
+    pub fn known_rule(&self, id: u32) -> Known {
+        let rule = self.policy.rule(RuleId(id));
+        let view = match rule.clone() {
             Some(rule) => RuleView {
                 id,
                 object: rule
@@ -49,7 +55,8 @@ impl Engine {
                 section: String::new(),
                 description: String::new(),
             },
-        }
+        };
+        Known::new(view, rule.as_ref())
     }
 
     pub fn bpf_endpoints(&self) -> Result<Vec<BpfEndpoint>> {

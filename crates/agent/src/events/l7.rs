@@ -60,7 +60,8 @@ pub async fn forward(
             notices.send(Timestamp::now(), EventBody::Lost { count: lost, place: "proxy".to_owned() });
         }
         let state = Arc::clone(&state.borrow());
-        let rule = rules.find(&state, record.rule).await;
+        rules.learn(&state, [record.rule].into_iter()).await;
+        let rule = rules.get(record.rule).map(|known| known.view.clone());
         let time = Timestamp::from_nanosecond(record.time.into()).unwrap_or_default();
         notices.send(time, EventBody::L7(Box::new(event(&state, record, rule))));
     }

@@ -66,6 +66,8 @@ settings! {
     monitor_aggregation: MonitorAggregation = "monitor-aggregation", "medium", Anytime, "How much the kernel leaves out of trace events";
     monitor_delay: Milliseconds = "monitor-delay", "50ms", AtStart, "How long events may wait in the kernel for others; longer costs less under load";
     monitor_capture: Count<14, 128> = "monitor-capture-length", "128", AtStart, "Bytes of each packet that events carry for who asks for them (`monitor --hex`)";
+    enable_hubble: Switch = "enable-hubble", "true", AtStart, "Keep flows and answer Hubble's clients";
+    hubble_capacity: Count<1, 16777216> = "hubble-event-buffer-capacity", "16383", AtStart, "Flows that are kept in memory";
     endpoint_log_size: Count<1, 4096> = "endpoint-log-size", "64", AtStart, "Entries kept of each endpoint's log";
     ct_tcp_timeout: Seconds = "conntrack-tcp-timeout", "8000s", Anytime, "Life of an idle established TCP connection";
     ct_syn_timeout: Seconds = "conntrack-syn-timeout", "60s", Anytime, "Life of a TCP connection that is not established";
@@ -107,6 +109,12 @@ impl Config {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.run_dir.join(crate::SOCKET_NAME)
+    }
+
+    /// Where Hubble's clients ask for flows.
+    #[must_use]
+    pub fn hubble_socket(&self) -> PathBuf {
+        self.run_dir.join("hubble.sock")
     }
 
     /// Where the proxy talks to the agent.
