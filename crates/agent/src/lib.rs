@@ -18,6 +18,7 @@ mod lock;
 mod logging;
 mod metrics;
 mod name;
+mod news;
 mod notice;
 mod observer;
 mod proxy;

@@ -4,13 +4,14 @@
 
 mod wishes;
 
-use crate::proxy::Attention;
+use crate::{news::News, proxy::Attention};
 use ciliate_api::{Event, EventBody, MonitorFilter};
 use ciliate_bpf::EventWatch;
+use ciliate_flow::Time;
+use ciliate_observer::{AgentEntry, log::Writer};
 use ciliate_proxy::message::Interest;
-use ciliate_types::EndpointId;
 use jiff::Timestamp;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{broadcast, watch};
 use wishes::{Wish, Wishes};
 
@@ -24,6 +25,7 @@ pub struct Notices {
     wanted: watch::Sender<bool>,
     kernel: Arc<Mutex<Kernel>>,
     proxy: Attention,
+    agent_log: Arc<OnceLock<Mutex<Writer<AgentEntry>>>>,
 }
 
 /// What watchers want and what the programs know of it.
@@ -66,6 +68,7 @@ impl Notices {
             wanted: watch::Sender::new(false),
             kernel: Arc::new(Mutex::new(kernel)),
             proxy,
+            agent_log: Arc::default(),
         }
     }
 
@@ -119,9 +122,21 @@ impl Notices {
     }
 
     /// Something the agent did.
-    pub fn agent(&self, subject: &str, message: impl Into<String>, endpoint: Option<EndpointId>) {
-        let body = EventBody::Agent { subject: subject.to_owned(), message: message.into(), endpoint };
-        self.send(Timestamp::now(), body);
+    pub fn agent(&self, news: &News<'_>) {
+        if let Some(log) = self.agent_log.get() {
+            let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = u64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(0);
+            log.append(AgentEntry { time: Time(now), event: news.event() });
+            log.ring();
+        }
+        let (subject, message, endpoint) = (news.subject().to_owned(), news.text(), news.endpoint());
+        self.send(Timestamp::now(), EventBody::Agent { subject, message, endpoint });
+    }
+
+    /// Has what the agent does from now on kept for Hubble's clients.
+    pub fn keep_agent_events(&self, log: Writer<AgentEntry>) {
+        // Whoever was first keeps them.
+        let _ = self.agent_log.set(Mutex::new(log));
     }
 
     fn kernel(&self) -> MutexGuard<'_, Kernel> {

@@ -4,13 +4,14 @@ use crate::{
     api::Shutdown,
     events::Observed,
     flows::Flows,
+    news::News,
     notice::{Notices, Wanted},
     socket,
     status::Node,
 };
 use anyhow::Context as _;
 use ciliate_api::settings::{Config, Switch};
-use ciliate_flow::Run;
+use ciliate_flow::{Run, Time};
 use ciliate_observer::{Observer, Peer};
 use std::{
     os::unix::net::UnixListener,
@@ -39,12 +40,15 @@ pub fn start(config: &Config, notices: &Notices) -> anyhow::Result<(Option<Serve
         cluster => format!("{cluster}/{}", Node::new(config).name),
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let run = Run::begun(&name, u64::try_from(now.as_nanos()).unwrap_or(u64::MAX));
+    let begun = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+    let run = Run::begun(&name, begun);
     let path = config.hubble_socket();
     let listener = socket::bind(config, &path)?;
     let peer = Peer { name: name.clone(), address: format!("unix://{}", path.display()) };
     let node = Arc::new(ciliate_flow::Node { name, labels: Vec::new() });
     let (inlets, observer) = Observer::new(Arc::clone(&node), run, config.hubble_capacity.0.into());
+    notices.keep_agent_events(inlets.agent_events);
+    notices.agent(&News::Started(Time(begun)));
     let wanted = notices.observe().context("cannot tell the kernel's programs to report flows")?;
     let server = Server { observer, peer, listener, _wanted: wanted };
     let flows = Flows::new(node, &config.cluster_name);

@@ -48,8 +48,8 @@ pub enum Event {
     Drop(DropReason),
     /// A packet was here.
     Trace(TraceObservationPoint, TraceReason),
-    /// A policy was asked about a connection; why not, if it said no.
-    PolicyVerdict(Option<DropReason>),
+    /// The policy of a direction was asked about a connection; why not, if it said no.
+    PolicyVerdict(TrafficDirection, Option<DropReason>),
     /// A proxy read a request.
     Request,
     /// Another kind, by its numbers.
@@ -84,7 +84,7 @@ impl From<Event> for EventType {
             Event::Drop(reason) => (Self::DROP, reason as i32),
             Event::Trace(TraceObservationPoint::ToEndpoint, _) => (Self::TRACE, Self::TO_ENDPOINT),
             Event::Trace(point, _) => (Self::TRACE, point as i32),
-            Event::PolicyVerdict(_) => (Self::POLICY_VERDICT, 0),
+            Event::PolicyVerdict(direction, _) => (Self::POLICY_VERDICT, direction as i32),
             Event::Request => (Self::L7, 0),
             Event::Other(other) => (other.kind, other.sub),
         };

@@ -5,6 +5,7 @@
 
 mod agent_event;
 pub mod log;
+mod mask;
 mod server;
 
 pub use agent_event::AgentEntry;

@@ -35,6 +35,9 @@ const TURN: usize = 1024;
 /// Longest request: filters of thousands of names fit, a flood does not.
 const LONGEST_REQUEST: usize = 4 << 20;
 
+/// Hubble's clients ask for the health of this name.
+const HEALTH_NAME: &str = "hubble.server.Observer";
+
 type Reply<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Serves until `end` is there.
@@ -48,6 +51,9 @@ pub async fn serve(
     end: impl Future<Output = ()>,
 ) -> Result<(), transport::Error> {
     let (health, health_service) = tonic_health::server::health_reporter();
+    for name in ["", HEALTH_NAME] {
+        health.set_service_status(name, tonic_health::ServingStatus::Serving).await;
+    }
     health.set_serving::<ObserverServer<Service>>().await;
     let reflection =
         || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);

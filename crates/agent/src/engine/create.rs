@@ -8,6 +8,7 @@ use crate::{
     failure::{Failure, Result},
     identity::Meaning,
     kernel::DeviceIds,
+    news::News,
     record::{EndpointRecord, kind, put},
     state::{AddressRow, EndpointRow},
 };
@@ -57,9 +58,9 @@ impl Engine {
         self.describe_policy(id);
         self.log(id, EndpointState::Ready, Ok("created"));
         self.publish();
-        self.notices.agent("endpoint-created", name, Some(id));
         let row = self.state.endpoints.get(&id).map(Arc::clone);
         let row = row.ok_or_else(|| Failure::absent(format!("endpoint {id} vanished while it was made")))?;
+        self.notices.agent(&News::EndpointCreated(&row));
         Ok(self.endpoint_view(&row))
     }
 

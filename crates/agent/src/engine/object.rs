@@ -4,6 +4,7 @@ use super::{Engine, Memory, admit::Relabel, rules::Prepared};
 use crate::{
     failure::{Failure, Result},
     identity::Meaning,
+    news::News,
     record::{ObjectRecord, kind, put, read},
     state::{ObjectName, ObjectRow},
 };
@@ -262,7 +263,11 @@ impl Engine {
         }
         self.describe_policies();
         self.publish();
-        self.notices.agent("policy-updated", names.join(", "), None);
+        self.notices.agent(&News::PolicyUpdated {
+            objects: &names,
+            revision: self.state.revision,
+            policies: self.state.policies(),
+        });
         Ok(())
     }
 

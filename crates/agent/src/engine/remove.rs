@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::{
     failure::{Failure, Result},
+    news::News,
     record::{EndpointRecord, host_device, kind},
     state::EndpointRow,
 };
@@ -36,7 +37,7 @@ impl Engine {
         self.logs.remove(&id);
         tracing::info!(endpoint = %id, name, "{why}");
         self.publish();
-        self.notices.agent("endpoint-deleted", format!("{name}: {why}"), Some(id));
+        self.notices.agent(&News::EndpointDeleted { row, why });
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use super::{Engine, Memory, Presence};
 use crate::{
     failure::Result,
+    news::News,
     record::{Phase, kind, put},
     state::{AddressRow, EndpointRow, source},
 };
@@ -171,7 +172,7 @@ impl Engine {
                     map.max
                 );
                 tracing::warn!("{text}");
-                self.notices.agent("map-pressure", text, None);
+                self.notices.agent(&News::MapPressure(&text));
             }
         }
     }

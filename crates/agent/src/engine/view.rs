@@ -5,6 +5,7 @@ use crate::{
     failure::Result,
     ipam::by_family,
     name,
+    news::News,
     record::{kind, put},
     state::{EndpointRow, Enforced, Isolation, State},
 };
@@ -188,7 +189,9 @@ impl Engine {
         self.describe_policy(id);
         self.log(id, EndpointState::Ready, Ok("changed"));
         self.publish();
-        self.notices.agent("endpoint-changed", before.record.full_name(), Some(id));
+        if let Some(row) = self.state.endpoints.get(&id) {
+            self.notices.agent(&News::EndpointChanged(row));
+        }
         self.endpoint(&EndpointRef::Id(id))
     }
 

@@ -18,7 +18,7 @@ impl Flow {
         let reason = self.drop_reason();
         let (point, trace_reason) = match self.event {
             Event::Trace(point, reason) => (point, reason),
-            Event::Drop(_) | Event::PolicyVerdict(_) | Event::Request | Event::Other(_) => {
+            Event::Drop(_) | Event::PolicyVerdict(..) | Event::Request | Event::Other(_) => {
                 (TraceObservationPoint::UnknownPoint, TraceReason::Unknown)
             }
         };
@@ -83,7 +83,7 @@ impl Flow {
     pub fn drop_reason(&self) -> Option<DropReason> {
         match self.event {
             Event::Drop(reason) => Some(reason),
-            Event::PolicyVerdict(reason) => reason,
+            Event::PolicyVerdict(_, reason) => reason,
             Event::Trace(..) | Event::Request | Event::Other(_) => None,
         }
     }

@@ -1,23 +1,33 @@
 //! Which flows a client wants, and what of them.
 
+use crate::mask::Mask;
 use ciliate_flow::Flow;
 use ciliate_hubble::{flow, observer::GetFlowsRequest};
 use tonic::Status;
 
-pub struct Selection {}
+pub struct Selection {
+    mask: Option<Mask>,
+}
 
 impl Selection {
     /// # Errors
-    /// `INVALID_ARGUMENT`: what is wrong in which filter.
-    pub fn new(_request: &GetFlowsRequest) -> Result<Self, Status> {
-        Ok(Self {})
+    /// `INVALID_ARGUMENT`: what is wrong in which filter or mask.
+    pub fn new(request: &GetFlowsRequest) -> Result<Self, Status> {
+        let invalid = |error: &dyn std::error::Error| Status::invalid_argument(error.to_string());
+        let mask = request.field_mask.as_ref().map(Mask::new).transpose().map_err(|error| invalid(&error))?;
+        Ok(Self { mask: mask.flatten() })
     }
 
-    pub fn passes(&self, _flow: &Flow) -> bool {
+    pub fn passes(&self, flow: &Flow) -> bool {
+        let _ = flow;
         true
     }
 
     pub fn message(&self, flow: &Flow) -> flow::Flow {
-        flow.to_message()
+        let message = flow.to_message();
+        match &self.mask {
+            Some(mask) => mask.apply(&message),
+            None => message,
+        }
     }
 }
