@@ -1,11 +1,12 @@
 //! Which flows a client wants, and what of them.
 
 use crate::mask::Mask;
-use ciliate_flow::Flow;
+use ciliate_flow::{Filter, Flow};
 use ciliate_hubble::{flow, observer::GetFlowsRequest};
 use tonic::Status;
 
 pub struct Selection {
+    filter: Filter,
     mask: Option<Mask>,
 }
 
@@ -14,13 +15,13 @@ impl Selection {
     /// `INVALID_ARGUMENT`: what is wrong in which filter or mask.
     pub fn new(request: &GetFlowsRequest) -> Result<Self, Status> {
         let invalid = |error: &dyn std::error::Error| Status::invalid_argument(error.to_string());
+        let filter = Filter::new(&request.whitelist, &request.blacklist).map_err(|error| invalid(&error))?;
         let mask = request.field_mask.as_ref().map(Mask::new).transpose().map_err(|error| invalid(&error))?;
-        Ok(Self { mask: mask.flatten() })
+        Ok(Self { filter, mask: mask.flatten() })
     }
 
     pub fn passes(&self, flow: &Flow) -> bool {
-        let _ = flow;
-        true
+        self.filter.matches(flow)
     }
 
     pub fn message(&self, flow: &Flow) -> flow::Flow {
