@@ -80,7 +80,9 @@ fn one_event_of_the_kernel_is_its_verdicts_and_its_fate() {
         flows(&seen()),
         [
             format!("PolicyVerdict(Egress, None) Forwarded Egress No {ends} egress [Allowed out] ingress []"),
-            format!("PolicyVerdict(Ingress, None) Forwarded Ingress No {ends} egress [] ingress [Allowed in]"),
+            format!(
+                "PolicyVerdict(Ingress, None) Forwarded Ingress No {ends} egress [] ingress [Allowed in]"
+            ),
             trace("New"),
         ]
     );

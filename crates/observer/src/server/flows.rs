@@ -9,7 +9,7 @@ use crate::{
     Observer,
     log::{Lost, Step},
 };
-use ciliate_flow::{Flow, Time};
+use ciliate_flow::Flow;
 use ciliate_hubble::{
     Int32Value, Timestamp,
     flow::{LostEvent, LostEventSource},
@@ -67,10 +67,10 @@ impl Flows {
                     }
                     Step::Entry(_) => None,
                 };
-                if let Some(lost) = losses.due() {
-                    if out.send(Ok(observer.response(ResponseTypes::LostEvents(lost), None))).await.is_err() {
-                        return;
-                    }
+                if let Some(lost) = losses.due()
+                    && out.send(Ok(observer.lost(lost))).await.is_err()
+                {
+                    return;
                 }
                 if let Some(answer) = answer {
                     if left == 0 || out.send(Ok(answer)).await.is_err() {
@@ -95,11 +95,11 @@ impl Flows {
 }
 
 impl Observer {
-    fn response(&self, what: ResponseTypes, time: Option<Time>) -> GetFlowsResponse {
+    fn lost(&self, lost: LostEvent) -> GetFlowsResponse {
         GetFlowsResponse {
             node_name: self.node().name.clone(),
-            time: time.map(Timestamp::from),
-            response_types: Some(what),
+            time: lost.last,
+            response_types: Some(ResponseTypes::LostEvents(lost)),
         }
     }
 }
