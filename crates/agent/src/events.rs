@@ -70,7 +70,7 @@ pub async fn forward(sources: Sources) -> anyhow::Result<()> {
     )]
     let mut reader = AsyncFd::with_interest(reader, Interest::READABLE).context("cannot wait for events")?;
     let mut losses = Losses { seen: requests.call(|engine| engine.lost_events()).await.ok(), asked: None };
-    let mut decoder = Decoder { state, rules: Rules::new(requests.clone()), boot: boot_time(), observed };
+    let mut decoder = Decoder { state, rules: Rules::new(requests.clone()), observed };
     let mut batch = Batch::default();
     loop {
         if !notices.wanted() {
@@ -96,7 +96,7 @@ pub async fn forward(sources: Sources) -> anyhow::Result<()> {
     }
 }
 
-/// Nanoseconds since 1970 at which the monotonic clock was zero.
+/// Nanoseconds since 1970 at which the monotonic clock was zero; another one after the clock was set.
 fn boot_time() -> u64 {
     let read = |clock| clock_gettime(clock).map(Duration::from).unwrap_or_default();
     let since = read(ClockId::CLOCK_REALTIME).saturating_sub(read(ClockId::CLOCK_MONOTONIC));
@@ -127,8 +127,6 @@ impl Losses {
 struct Decoder {
     state: watch::Receiver<Arc<State>>,
     rules: Rules,
-    /// Nanoseconds since 1970 at which the monotonic clock was zero.
-    boot: u64,
     observed: Option<Observed>,
 }
 
@@ -137,9 +135,9 @@ impl Decoder {
         let state = Arc::clone(&self.state.borrow());
         let numbers = batch.iter().flat_map(|(seen, _)| [seen.egress_rule, seen.ingress_rule]);
         self.rules.learn(&state, numbers).await;
-        let watched = notices.watched();
+        let (watched, boot) = (notices.watched(), boot_time());
         for (seen, bytes) in batch.iter() {
-            let time = self.boot.saturating_add(seen.time);
+            let time = boot.saturating_add(seen.time);
             let known = flows::Rules {
                 egress: self.rules.get(seen.egress_rule),
                 ingress: self.rules.get(seen.ingress_rule),

@@ -115,7 +115,9 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     runtime.shutdown_timeout(Duration::from_secs(1));
     engine.join().map_err(|_| anyhow!("the engine broke: the kernel goes on enforcing what it has"))?;
     // A next agent replaces it anyway.
-    let _ = fs::remove_file(config.socket());
+    for socket in [config.socket(), config.hubble_socket()] {
+        let _ = fs::remove_file(socket);
+    }
     tracing::info!("ended");
     served
 }

@@ -81,7 +81,12 @@ impl Follower {
         if !self.filter.lets_pass(event) {
             return;
         }
-        let has_bytes = event.body.packet().is_some_and(|packet| packet.hex.is_some());
+        let packet = event.body.packet();
+        let has_bytes = packet.is_some_and(|packet| packet.hex.is_some());
+        if self.filter.hex && packet.is_some() && !has_bytes {
+            // It was in the ring before this watcher came.
+            return;
+        }
         match has_bytes && !self.filter.hex {
             true => line(&event.clone().without_bytes(), lines),
             false => line(event, lines),

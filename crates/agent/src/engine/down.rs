@@ -25,7 +25,11 @@ impl Engine {
         }
         self.published.send_replace(std::sync::Arc::new(self.state.clone()));
         let run_dir = &self.config.run_dir;
-        for gone in [fs::remove_file(run_dir.join("hosts")), fs::remove_dir_all(run_dir.join("cni"))] {
+        for gone in [
+            fs::remove_file(run_dir.join("hosts")),
+            fs::remove_file(self.config.hubble_socket()),
+            fs::remove_dir_all(run_dir.join("cni")),
+        ] {
             match gone {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => errors.push(error.to_string()),
                 Ok(()) | Err(_) => {}
