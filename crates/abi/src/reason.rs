@@ -49,15 +49,15 @@ reasons! {
     TruncatedHeader = 135, "CT: Truncated or invalid header", Packet;
     UnsupportedL3 = 139, "Unsupported L3 protocol", Packet;
     WriteError = 141, "Error writing to packet", Node;
-    FibLookup = 144, "Unreachable destination", Node;
-    NoEndpoint = 151, "Invalid endpoint", Node;
+    NoEndpoint = 152, "No matching local container found", Node;
     ConnectionInsert = 155, "CT: Map insertion failed", Node;
     ExtensionHeader = 156, "Invalid IPv6 extension header", Packet;
-    FragmentNotFound = 157, "IP fragment without a first fragment", Packet;
-    UnknownIcmp6 = 173, "Unsupported neighbour discovery message", Packet;
+    NoProxy = 161, "Failed to insert into proxymap", Node;
+    NoConfig = 165, "No configuration available to perform policy decision", Node;
+    FibLookup = 169, "FIB lookup failed", Node;
+    FragmentNotFound = 175, "First logical datagram fragment not found", Packet;
+    UnknownIcmp6 = 176, "Forbidden ICMPv6 message", Packet;
     PolicyDeny = 181, "Policy denied by denylist", Policy;
+    NoRuleSet = 203, "Endpoint policy program not available", Node;
     Multicast = 230, "Multicast not supported", Packet;
-    NoRuleSet = 231, "Endpoint has no rule set yet", Node;
-    NoConfig = 232, "Node not configured", Node;
-    NoProxy = 233, "No way to the proxy", Node;
 }

@@ -131,3 +131,12 @@ fn an_answer_that_is_refused_was_judged_as_what_it_answers() {
     assert!(found[0].contains("10.0.0.2:80 10.0.0.1:4000"), "{found:?}");
     assert!(found[1].contains("10.0.0.1:4000 10.0.0.2:80"), "{found:?}");
 }
+
+#[test]
+fn hubble_knows_our_reasons() {
+    use ciliate_abi::DropReason as Ours;
+    for reason in Ours::ALL {
+        let known = DropReason::try_from(i32::from(*reason as u8)).is_ok();
+        assert_eq!(known, *reason != Ours::Multicast, "{reason:?}");
+    }
+}
