@@ -1,6 +1,6 @@
 //! The server over its socket, asked by clients.
 
-#![expect(clippy::expect_used, clippy::panic, clippy::arithmetic_side_effects, reason = "a test")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test")]
 
 use ciliate_flow::{
     End, Event, Flow, Node, Party, Run, TcpFlags, Time, TraceObservationPoint, TraceReason, Transport,
