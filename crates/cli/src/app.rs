@@ -2,7 +2,8 @@
 
 use crate::{
     agent, bpf, cleanup, completion, config, context::Globals, db, debuginfo, down, endpoint, exec, exit,
-    fqdn, identity, ip, man, map, metrics, monitor, objects, policy, proxy, run, status, up, version,
+    fqdn, hubble, identity, ip, man, map, metrics, monitor, objects, observe, policy, proxy, run, status, up,
+    version,
 };
 
 /// Network policy by identity for the processes and containers of a host
@@ -58,6 +59,11 @@ pub enum Verb {
     Fqdn(fqdn::Command),
     /// Show what the kernel and the agent report, as it happens
     Monitor(monitor::Args),
+    /// Show flows: who talked to whom and what policies said, live and from history
+    Observe(Box<observe::Args>),
+    /// The verbs of Hubble's command line
+    #[command(subcommand)]
+    Hubble(hubble::Command),
     /// The kernel's maps as they are
     #[command(subcommand)]
     Bpf(bpf::Command),

@@ -16,6 +16,7 @@ mod endpoint;
 mod exec;
 mod exit;
 mod fqdn;
+mod hubble;
 mod identity;
 mod ip;
 mod launched;
@@ -24,6 +25,7 @@ mod map;
 mod metrics;
 mod monitor;
 mod objects;
+mod observe;
 mod output;
 mod policy;
 mod progress;
@@ -52,6 +54,7 @@ pub fn exit_codes() -> String {
 
 /// Does what the arguments say; the first is the program's own name.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    let arguments = as_hubble(arguments);
     let matches = match named(arguments.first()).try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => return usage(&error),
@@ -80,6 +83,15 @@ fn named(program: Option<&OsString>) -> clap::Command {
         Some("cilium-dbg") => command().name("cilium-dbg"),
         Some(_) | None => command(),
     }
+}
+
+/// Called as `hubble` it has the verbs of that program.
+fn as_hubble(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let is_hubble = |program: &OsString| Path::new(program).file_name().is_some_and(|name| name == "hubble");
+    if arguments.first().is_some_and(is_hubble) {
+        arguments.insert(1, "hubble".into());
+    }
+    arguments
 }
 
 /// Help and version are no mistakes; a closed pipe is not one either.
@@ -116,6 +128,8 @@ fn dispatch(verb: Verb, context: &Context) -> anyhow::Result<u8> {
         Verb::Proxy(command) => command.run(context),
         Verb::Fqdn(command) => command.run(context),
         Verb::Monitor(args) => args.run(context),
+        Verb::Observe(args) => args.run(context),
+        Verb::Hubble(command) => command.run(context),
         Verb::Bpf(command) => command.run(context),
         Verb::Map(command) => command.run(context),
         Verb::Metrics(command) => command.run(context),

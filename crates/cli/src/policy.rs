@@ -1,6 +1,6 @@
 //! `ciliate policy`: what the policies come to.
 
-mod trace;
+pub(crate) mod trace;
 mod view;
 
 use crate::{

@@ -6,6 +6,7 @@
 mod content;
 mod filter;
 mod flow;
+mod mask;
 mod message;
 mod party;
 mod summary;
@@ -18,6 +19,7 @@ pub use filter::{Filter, FilterError, List, MOST_BYTES, MOST_FILTERS};
 pub use flow::{
     Answer, End, Event, EventType, Flow, Judgement, MatchType, Outcome, PolicyRef, Rare, TcpFlags, Transport,
 };
+pub use mask::check_path;
 pub use message::MessageError;
 pub use party::{Node, Party, Service, Workload};
 pub use time::Time;

@@ -1,6 +1,6 @@
 //! `ciliate policy trace`: the question.
 
-mod answer;
+pub(crate) mod answer;
 
 use crate::{
     context::Context,

@@ -4,16 +4,15 @@
 //! `Verdict.DROPPED`. A field of a message that is not there is an error in the sense of CEL, and an error is no match.
 
 use crate::Flow;
+use crate::mask::POOL;
 use cel::{
     Context, Env, Program, Value,
     common::ast::{EntryExpr, Expr, IdedExpr},
     objects::{Key, Map},
 };
-use ciliate_hubble::DESCRIPTORS;
 use prost::Message as _;
 use prost_reflect::{
-    Cardinality, DescriptorPool, DynamicMessage, EnumDescriptor, Kind, MessageDescriptor,
-    ReflectMessage as _, Value as Field,
+    Cardinality, DynamicMessage, EnumDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value as Field,
 };
 use std::{
     collections::HashMap,
@@ -36,8 +35,6 @@ const FLOW: &str = "_flow";
 const PACKAGE: &str = "flow";
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
-/// None never happens: the descriptors are built with the program, and a test reads them.
-static POOL: LazyLock<Option<DescriptorPool>> = LazyLock::new(|| DescriptorPool::decode(DESCRIPTORS).ok());
 
 impl Expression {
     pub fn read(text: &str) -> Result<Self, String> {

@@ -1,0 +1,84 @@
+//! Flows from a file or a pipe instead of a server, one JSON object a line.
+
+use super::select::Selection;
+use anyhow::Context as _;
+use ciliate_flow::{Filter, Flow, Time};
+use ciliate_hubble::{
+    flow as hubble,
+    observer::{GetFlowsResponse, get_flows_response::ResponseTypes},
+};
+use std::{
+    collections::VecDeque,
+    fs::File,
+    io::{self, BufRead, BufReader},
+    path::Path,
+};
+
+/// The file, or standard input for `-`.
+pub fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
+    if path.as_os_str() == "-" {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    let file = File::open(path).with_context(|| format!("--input-file: cannot open {}", path.display()))?;
+    Ok(Box::new(BufReader::new(file)))
+}
+
+/// Gives what a server would answer, in the order of the lines. Lost events are given always.
+pub fn read(
+    lines: &mut dyn BufRead,
+    filter: &Filter,
+    selection: &Selection,
+    mut give: impl FnMut(GetFlowsResponse) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let most = usize::try_from(selection.number).unwrap_or(usize::MAX);
+    let limited = selection.number > 0;
+    let (mut last, mut given) = (VecDeque::new(), 0_usize);
+    for (number, line) in lines.lines().enumerate() {
+        let line = line.context("cannot read the flows")?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let number = number.saturating_add(1);
+        let answer = answer(&line).with_context(|| format!("line {number} is no flow in JSON"))?;
+        if let Some(ResponseTypes::Flow(message)) = &answer.response_types {
+            let flow = Flow::from_message(message).with_context(|| format!("line {number}"))?;
+            if !within(selection, flow.time) || !filter.matches(&flow) {
+                continue;
+            }
+        }
+        match (limited, selection.first) {
+            (false, _) => give(answer)?,
+            (true, true) => {
+                give(answer)?;
+                given = given.saturating_add(1);
+                if given >= most {
+                    return Ok(());
+                }
+            }
+            (true, false) => {
+                if last.len() >= most {
+                    last.pop_front();
+                }
+                last.push_back(answer);
+            }
+        }
+    }
+    last.into_iter().try_for_each(give)
+}
+
+fn within(selection: &Selection, time: Time) -> bool {
+    selection.since.as_ref().is_none_or(|since| time >= Time::from(since))
+        && selection.until.as_ref().is_none_or(|until| time <= Time::from(until))
+}
+
+/// An answer of a server, or what older tools print: the flow alone.
+fn answer(line: &str) -> anyhow::Result<GetFlowsResponse> {
+    let answer: GetFlowsResponse = serde_json::from_str(line)?;
+    if answer.response_types.is_some() {
+        return Ok(answer);
+    }
+    let flow: hubble::Flow = serde_json::from_str(line)?;
+    anyhow::ensure!(flow != hubble::Flow::default(), "it has no field that a flow has");
+    let (node_name, time) = (flow.node_name.clone(), flow.time);
+    Ok(GetFlowsResponse { node_name, time, response_types: Some(ResponseTypes::Flow(flow)) })
+}

@@ -1,0 +1,286 @@
+//! The server that is asked: the agent on its socket, or one elsewhere over TCP or TLS.
+
+mod tls;
+
+use super::raw_filter::usage;
+use crate::{
+    context::Context,
+    exit::{Code, Failure},
+};
+use anyhow::Context as _;
+use ciliate_hubble::observer::observer_client::ObserverClient;
+use hyper_util::rt::TokioIo;
+use std::{fmt, io, path::PathBuf, time::Duration};
+use tokio::net::{TcpStream, UnixStream};
+use tonic::{
+    Status,
+    transport::{Channel, Endpoint},
+};
+
+/// The agent's socket for flows, in its folder.
+const SOCKET: &str = "hubble.sock";
+/// Where a relay listens.
+const RELAY_PORT: u16 = 4245;
+
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ServerFlags {
+    /// Whom to ask: unix:///PATH, HOST:PORT or tls://HOST:PORT [default: the agent's socket]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "HUBBLE_SERVER",
+        hide_env_values = true,
+        help_heading = "Server"
+    )]
+    pub server: Option<String>,
+    /// How long a connection may take to come up
+    #[arg(long, value_name = "DURATION", default_value = "5s", env = "HUBBLE_TIMEOUT", value_parser = crate::progress::duration, help_heading = "Server")]
+    pub timeout: Duration,
+    /// How long an answer may take, apart from streams
+    #[arg(long, value_name = "DURATION", default_value = "12s", value_parser = crate::progress::duration, help_heading = "Server")]
+    pub request_timeout: Duration,
+    #[command(flatten)]
+    pub tls: tls::TlsFlags,
+}
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    Socket(PathBuf),
+    Tcp { host: String, port: u16 },
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(path) => write!(f, "unix://{}", path.display()),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+/// Whether what is said can be read on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Secrecy {
+    Plain,
+    Tls,
+}
+
+/// A server that answered.
+pub struct Server {
+    pub address: Address,
+    pub channel: Channel,
+    pub request_timeout: Duration,
+}
+
+impl ServerFlags {
+    fn address(&self, context: &Context) -> anyhow::Result<(Address, Secrecy)> {
+        let Some(text) = self.server.as_deref().filter(|text| !text.is_empty()) else {
+            return Ok((Address::Socket(context.socket()?.with_file_name(SOCKET)), Secrecy::Plain));
+        };
+        let (address, named) = read_address(text).map_err(|what| usage(format!("--server: {what}")))?;
+        let secrecy = if self.tls.wanted() { Secrecy::Tls } else { named };
+        match (&address, secrecy) {
+            (Address::Socket(_), Secrecy::Tls) => Err(usage(format!(
+                "--server: {address} is a socket of this machine: leave out the flags of TLS"
+            ))),
+            _ => Ok((address, secrecy)),
+        }
+    }
+
+    /// Names of flags with what they come to.
+    pub fn values(&self, context: &Context) -> anyhow::Result<Vec<(&'static str, String)>> {
+        let mut values = vec![
+            ("server", self.address(context)?.0.to_string()),
+            ("timeout", format!("{}s", self.timeout.as_secs())),
+            ("request-timeout", format!("{}s", self.request_timeout.as_secs())),
+        ];
+        values.extend(self.tls.values());
+        Ok(values)
+    }
+
+    pub async fn connect(&self, context: &Context) -> anyhow::Result<Server> {
+        let (address, secrecy) = self.address(context)?;
+        let connecting = async {
+            match (&address, secrecy) {
+                (Address::Socket(path), _) => over_socket(path.clone()).await,
+                (Address::Tcp { host, port }, Secrecy::Plain) => {
+                    let target = (host.clone(), *port);
+                    endpoint()?
+                        .connect_with_connector(tower::service_fn(move |_| {
+                            let target = target.clone();
+                            async move { Ok::<_, io::Error>(TokioIo::new(TcpStream::connect(target).await?)) }
+                        }))
+                        .await
+                        .map_err(Into::into)
+                }
+                (Address::Tcp { host, port }, Secrecy::Tls) => {
+                    let (connector, name) = self.tls.connector(host)?;
+                    let target = (host.clone(), *port);
+                    endpoint()?
+                        .connect_with_connector(tower::service_fn(move |_| {
+                            let (connector, name, target) = (connector.clone(), name.clone(), target.clone());
+                            async move {
+                                let stream = TcpStream::connect(target).await?;
+                                Ok::<_, io::Error>(TokioIo::new(connector.connect(name, stream).await?))
+                            }
+                        }))
+                        .await
+                        .map_err(Into::into)
+                }
+            }
+        };
+        let channel = match tokio::time::timeout(self.timeout, connecting).await {
+            Ok(Ok(channel)) => channel,
+            Ok(Err(error)) => return Err(unreachable(&address, error)),
+            Err(_) => {
+                let message =
+                    format!("{address} did not answer within {} s (--timeout)", self.timeout.as_secs());
+                return Err(Failure::new(Code::TimedOut, message).into());
+            }
+        };
+        Ok(Server { address, channel, request_timeout: self.request_timeout })
+    }
+}
+
+impl Server {
+    pub fn observer(&self) -> ObserverClient<Channel> {
+        ObserverClient::new(self.channel.clone()).max_decoding_message_size(16 << 20)
+    }
+
+    /// What became of a question, with what to do about a failure.
+    pub fn failed(&self, status: &Status) -> anyhow::Error {
+        let code = match status.code() {
+            tonic::Code::Unauthenticated | tonic::Code::PermissionDenied => Code::PermissionDenied,
+            tonic::Code::Unavailable => Code::NotRunning,
+            tonic::Code::DeadlineExceeded => Code::TimedOut,
+            tonic::Code::NotFound => Code::NotFound,
+            tonic::Code::InvalidArgument => Code::Usage,
+            _ => Code::Failure,
+        };
+        Failure::new(code, format!("{}: {}", self.address, status.message())).into()
+    }
+
+    /// Waits for an answer that is no stream.
+    pub async fn answer<T>(
+        &self,
+        question: impl Future<Output = Result<tonic::Response<T>, Status>>,
+    ) -> anyhow::Result<T> {
+        match tokio::time::timeout(self.request_timeout, question).await {
+            Ok(Ok(answer)) => Ok(answer.into_inner()),
+            Ok(Err(status)) => Err(self.failed(&status)),
+            Err(_) => {
+                let seconds = self.request_timeout.as_secs();
+                let message =
+                    format!("{} gave no answer within {seconds} s (--request-timeout)", self.address);
+                Err(Failure::new(Code::TimedOut, message).into())
+            }
+        }
+    }
+}
+
+/// The name that goes with requests; a path is none that HTTP/2 takes.
+fn endpoint() -> anyhow::Result<Endpoint> {
+    Ok(Endpoint::from_static("http://hubble.local").http2_keep_alive_interval(Duration::from_secs(30)))
+}
+
+async fn over_socket(path: PathBuf) -> anyhow::Result<Channel> {
+    let connect = tower::service_fn(move |_| {
+        let path = path.clone();
+        async move { Ok::<_, io::Error>(TokioIo::new(UnixStream::connect(path).await?)) }
+    });
+    endpoint()?.connect_with_connector(connect).await.map_err(Into::into)
+}
+
+fn unreachable(address: &Address, error: anyhow::Error) -> anyhow::Error {
+    let Some(kind) = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind)
+    else {
+        return error.context(format!("cannot connect to {address}"));
+    };
+    let (code, hint) = match (address, kind) {
+        (_, io::ErrorKind::PermissionDenied) => (
+            Code::PermissionDenied,
+            "permission denied: run as root, or join the group that owns the socket".to_owned(),
+        ),
+        (Address::Socket(_), io::ErrorKind::NotFound) => {
+            (Code::NotRunning, "there is no such socket: start the agent with `ciliate up`, or name another server with --server".to_owned())
+        }
+        (Address::Socket(_), io::ErrorKind::ConnectionRefused) => {
+            (Code::NotRunning, "nobody listens there any more: start the agent with `ciliate up`".to_owned())
+        }
+        _ => (Code::NotRunning, crate::exit::message(&error)),
+    };
+    Failure::new(code, format!("cannot connect to {address}: {hint}")).into()
+}
+
+fn read_address(text: &str) -> Result<(Address, Secrecy), String> {
+    if let Some(path) = text.strip_prefix("unix://").or_else(|| text.strip_prefix("unix:")) {
+        return match path {
+            "" => Err(format!("{text:?} names no socket: write unix:///run/ciliate/hubble.sock")),
+            path => Ok((Address::Socket(path.into()), Secrecy::Plain)),
+        };
+    }
+    if text.starts_with('/') {
+        return Ok((Address::Socket(text.into()), Secrecy::Plain));
+    }
+    let (rest, secrecy) = match text.split_once("://") {
+        Some(("tls", rest)) => (rest, Secrecy::Tls),
+        Some(("tcp" | "dns" | "passthrough", rest)) => (rest.trim_start_matches('/'), Secrecy::Plain),
+        Some((scheme, _)) => {
+            return Err(format!("{scheme:?} is no kind of server: write unix://, tcp:// or tls://"));
+        }
+        None => (text, Secrecy::Plain),
+    };
+    let wrong = || {
+        format!("{text:?} is no address: write HOST:PORT, as in localhost:{RELAY_PORT} or [::1]:{RELAY_PORT}")
+    };
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !host.ends_with(':') && (!host.contains(':') || host.ends_with(']')) => {
+            (host, port.parse().map_err(|_| wrong())?)
+        }
+        Some(_) => return Err(wrong()),
+        None => (rest, RELAY_PORT),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() {
+        return Err(wrong());
+    }
+    Ok((Address::Tcp { host: host.to_owned(), port }, secrecy))
+}
+
+/// Runs a question to a server, until it is answered or somebody presses Ctrl-C, which is no error.
+pub fn run(question: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime for connections")?;
+    runtime.block_on(async {
+        tokio::select! {
+            done = question => done,
+            _ = tokio::signal::ctrl_c() => Ok(()),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read() {
+        let tcp = |host: &str, port| Address::Tcp { host: host.to_owned(), port };
+        for (text, address, secrecy) in [
+            ("unix:///run/x.sock", Address::Socket("/run/x.sock".into()), Secrecy::Plain),
+            ("/run/x.sock", Address::Socket("/run/x.sock".into()), Secrecy::Plain),
+            ("localhost:4245", tcp("localhost", 4245), Secrecy::Plain),
+            ("relay", tcp("relay", 4245), Secrecy::Plain),
+            ("tls://[::1]:80", tcp("::1", 80), Secrecy::Tls),
+            ("tcp://10.0.0.1:1", tcp("10.0.0.1", 1), Secrecy::Plain),
+        ] {
+            assert_eq!(read_address(text), Ok((address, secrecy)), "{text}");
+        }
+        for text in ["unix://", "http://x", "a:b:c", "x:99999", ":80"] {
+            assert!(read_address(text).is_err(), "{text}");
+        }
+    }
+}
