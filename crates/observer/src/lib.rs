@@ -6,6 +6,7 @@
 mod agent_event;
 pub mod log;
 mod mask;
+pub mod metrics;
 mod server;
 
 pub use agent_event::AgentEntry;
