@@ -82,7 +82,7 @@ impl Flows {
         };
         let judgement = self.judgement(seen, direction, outcome, rule);
         let mut flow = self.packet(seen, time, direction);
-        flow.event = Event::PolicyVerdict(flow.direction, reason);
+        flow.event = Event::PolicyVerdict(reason);
         flow.verdict = verdict;
         flow.answer = if denied { Answer::Unknown } else { Answer::No };
         flow.match_type = rule.map_or(MatchType::None, |rule| rule.match_type);

@@ -12,10 +12,16 @@ use crate::{
 use anyhow::Context as _;
 use ciliate_api::settings::{Config, Switch};
 use ciliate_flow::{Run, Time};
-use ciliate_observer::{Observer, Peer};
+use ciliate_history::{History, Settings};
+use ciliate_observer::{Observer, Peer, TURN, record};
 use std::{
+    ops::ControlFlow,
     os::unix::net::UnixListener,
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -28,6 +34,7 @@ pub struct Server {
     peer: Peer,
     listener: UnixListener,
     _wanted: Wanted,
+    _recorder: Option<Recorder>,
 }
 
 /// None where it is switched off: then nothing is reported that nobody watches.
@@ -46,22 +53,70 @@ pub fn start(config: &Config, notices: &Notices) -> anyhow::Result<(Option<Serve
     let listener = socket::bind(config, &path)?;
     let peer = Peer { name: name.clone(), address: format!("unix://{}", path.display()) };
     let node = Arc::new(ciliate_flow::Node { name, labels: Vec::new() });
-    let (inlets, observer) = Observer::new(Arc::clone(&node), run, config.hubble_capacity.0.into());
+    let history = open_history(config, run);
+    let reader = history.as_ref().map(History::reader);
+    let (inlets, observer) = Observer::new(Arc::clone(&node), run, config.hubble_capacity.0.into(), reader);
+    let recorder = history.map(|history| Recorder::start(history, &observer)).transpose()?;
     notices.keep_agent_events(inlets.agent_events);
     notices.agent(&News::Started(Time(begun)));
     let wanted = notices.observe().context("cannot tell the kernel's programs to report flows")?;
-    let server = Server { observer, peer, listener, _wanted: wanted };
+    let server = Server { observer, peer, listener, _wanted: wanted, _recorder: recorder };
     let flows = Flows::new(node, &config.cluster_name);
     Ok((Some(server), Some(Observed { flows, log: inlets.flows })))
 }
 
+/// None where it is switched off or cannot be had: flows are no reason not to enforce policies.
+fn open_history(config: &Config, run: Run) -> Option<History> {
+    if config.history == Switch::Off {
+        return None;
+    }
+    let settings = Settings {
+        max_age: config.history_max_age.0,
+        max_size: u64::from(config.history_max_megabytes.0) << 20,
+        ..Settings::default()
+    };
+    History::open(&config.history_dir(), run, settings)
+        .inspect_err(|error| tracing::error!(%error, "no flows are kept on disk"))
+        .ok()
+}
+
+/// The thread that writes the history. Dropping it has everything written.
+struct Recorder {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Recorder {
+    fn start(history: History, observer: &Observer) -> anyhow::Result<Self> {
+        let (stop, stopped) = mpsc::channel::<()>();
+        let cursor = observer.flows().cursor(0);
+        let wait = move || match stopped.recv_timeout(TURN) {
+            Err(RecvTimeoutError::Timeout) => ControlFlow::Continue(()),
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => ControlFlow::Break(()),
+        };
+        let thread = thread::Builder::new()
+            .name("history".to_owned())
+            .spawn(move || record(history, cursor, wait))
+            .context("cannot start a thread for the history")?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.stop.take();
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread of the history broke");
+        }
+    }
+}
+
 impl Server {
     pub async fn serve(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        let listener = tokio::net::UnixListener::from_std(self.listener)
-            .context("cannot listen for Hubble's clients")?;
+        let Self { observer, peer, listener, _wanted, _recorder } = self;
+        let listener =
+            tokio::net::UnixListener::from_std(listener).context("cannot listen for Hubble's clients")?;
         let end = async move { shutdown.begun().await };
-        ciliate_observer::serve(self.observer, self.peer, listener, end)
-            .await
-            .context("cannot answer Hubble's clients")
+        ciliate_observer::serve(observer, peer, listener, end).await.context("cannot answer Hubble's clients")
     }
 }

@@ -49,7 +49,7 @@ pub enum Event {
     /// A packet was here.
     Trace(TraceObservationPoint, TraceReason),
     /// The policy of a direction was asked about a connection; why not, if it said no.
-    PolicyVerdict(TrafficDirection, Option<DropReason>),
+    PolicyVerdict(Option<DropReason>),
     /// A proxy read a request.
     Request,
     /// Another kind, by its numbers.
@@ -78,17 +78,19 @@ impl EventType {
     const TO_ENDPOINT: i32 = 0;
 }
 
-impl From<Event> for EventType {
-    fn from(event: Event) -> Self {
-        let (kind, sub) = match event {
-            Event::Drop(reason) => (Self::DROP, reason as i32),
-            Event::Trace(TraceObservationPoint::ToEndpoint, _) => (Self::TRACE, Self::TO_ENDPOINT),
-            Event::Trace(point, _) => (Self::TRACE, point as i32),
-            Event::PolicyVerdict(direction, _) => (Self::POLICY_VERDICT, direction as i32),
-            Event::Request => (Self::L7, 0),
+impl Flow {
+    /// Of a policy's verdict the sub-type is the direction that was asked.
+    #[must_use]
+    pub fn event_type(&self) -> EventType {
+        let (kind, sub) = match self.event {
+            Event::Drop(reason) => (EventType::DROP, reason as i32),
+            Event::Trace(TraceObservationPoint::ToEndpoint, _) => (EventType::TRACE, EventType::TO_ENDPOINT),
+            Event::Trace(point, _) => (EventType::TRACE, point as i32),
+            Event::PolicyVerdict(_) => (EventType::POLICY_VERDICT, self.direction as i32),
+            Event::Request => (EventType::L7, 0),
             Event::Other(other) => (other.kind, other.sub),
         };
-        Self { kind, sub }
+        EventType { kind, sub }
     }
 }
 

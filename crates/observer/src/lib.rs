@@ -7,12 +7,16 @@ mod agent_event;
 pub mod log;
 mod mask;
 pub mod metrics;
+mod past;
+mod record;
 mod server;
 
 pub use agent_event::AgentEntry;
+pub use record::{TURN, record};
 pub use server::{Peer, serve};
 
 use ciliate_flow::{Flow, Node, Run};
+use ciliate_history::Reader;
 use log::{Log, Writer};
 use std::{sync::Arc, time::Instant};
 
@@ -25,6 +29,7 @@ pub struct Observer {
     node: Arc<Node>,
     flows: Log<Flow>,
     agent_events: Log<AgentEntry>,
+    history: Option<Reader>,
     begun: Instant,
 }
 
@@ -35,12 +40,13 @@ pub struct Inlets {
 }
 
 impl Observer {
-    /// Of a node that keeps its last `capacity` flows.
+    /// Of a node that keeps its last `capacity` flows in memory, and older ones in a history if there is one.
     #[must_use]
-    pub fn new(node: Arc<Node>, run: Run, capacity: u64) -> (Inlets, Self) {
+    pub fn new(node: Arc<Node>, run: Run, capacity: u64, history: Option<Reader>) -> (Inlets, Self) {
         let (flows, flow_log) = log::log(run, capacity);
         let (agent_events, agent_log) = log::log(run, AGENT_EVENTS);
-        let observer = Self { node, flows: flow_log, agent_events: agent_log, begun: Instant::now() };
+        let observer =
+            Self { node, flows: flow_log, agent_events: agent_log, history, begun: Instant::now() };
         (Inlets { flows, agent_events }, observer)
     }
 
@@ -52,6 +58,12 @@ impl Observer {
     #[must_use]
     pub fn flows(&self) -> &Log<Flow> {
         &self.flows
+    }
+
+    /// What is no longer in memory.
+    #[must_use]
+    pub fn history(&self) -> Option<&Reader> {
+        self.history.as_ref()
     }
 
     #[must_use]

@@ -34,7 +34,7 @@ impl Place {
         let path = folder.path().join("hubble.sock");
         let listener = UnixListener::bind(&path).expect("a socket");
         let node = Arc::new(Node { name: "node-1".to_owned(), labels: Vec::new() });
-        let (inlets, observer) = Observer::new(node, Run::new(1), capacity);
+        let (inlets, observer) = Observer::new(node, Run::new(1), capacity, None);
         let peer = Peer { name: "node-1".to_owned(), address: "unix:///x".to_owned() };
         tokio::spawn(serve(observer, peer, listener, future::pending()));
         let connect = move |_| {

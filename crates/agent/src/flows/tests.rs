@@ -79,10 +79,8 @@ fn one_event_of_the_kernel_is_its_verdicts_and_its_fate() {
     assert_eq!(
         flows(&seen()),
         [
-            format!("PolicyVerdict(Egress, None) Forwarded Egress No {ends} egress [Allowed out] ingress []"),
-            format!(
-                "PolicyVerdict(Ingress, None) Forwarded Ingress No {ends} egress [] ingress [Allowed in]"
-            ),
+            format!("PolicyVerdict(None) Forwarded Egress No {ends} egress [Allowed out] ingress []"),
+            format!("PolicyVerdict(None) Forwarded Ingress No {ends} egress [] ingress [Allowed in]"),
             trace("New"),
         ]
     );
@@ -106,9 +104,9 @@ fn a_denial_names_its_rule_and_what_had_let_it_pass_before() {
     assert_eq!(
         flows(&denied),
         [
-            format!("PolicyVerdict(Egress, None) Forwarded Egress No {ends} egress [Allowed out] ingress []"),
+            format!("PolicyVerdict(None) Forwarded Egress No {ends} egress [Allowed out] ingress []"),
             format!(
-                "PolicyVerdict(Ingress, Some(PolicyDeny)) Dropped Ingress Unknown {ends} egress [] ingress [Denied in]"
+                "PolicyVerdict(Some(PolicyDeny)) Dropped Ingress Unknown {ends} egress [] ingress [Denied in]"
             ),
             format!(
                 "Drop(PolicyDeny) Dropped Ingress Unknown {ends} egress [Allowed out] ingress [Denied in]"

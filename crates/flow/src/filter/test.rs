@@ -6,9 +6,7 @@ use super::{
     label::Selector,
     name::{NameGlob, Namespaced, NodeGlob},
 };
-use crate::{
-    Answer, Content, End, EventType, Flow, FlowId, Http, Party, Service, TcpFlags, Transport, Workload,
-};
+use crate::{Answer, Content, End, Flow, FlowId, Http, Party, Service, TcpFlags, Transport, Workload};
 use ipnet::IpNet;
 use regex::Regex;
 use std::net::IpAddr;
@@ -199,7 +197,7 @@ impl Test {
             }
             Self::DropReason(reasons) => reasons.has(flow.drop_reason().unwrap_or_default() as i32),
             Self::Event(patterns) => {
-                let event = EventType::from(flow.event);
+                let event = flow.event_type();
                 patterns.iter().any(|pattern| {
                     (pattern.kind == 0 || pattern.kind == event.kind)
                         && pattern.sub.is_none_or(|sub| sub == event.sub)

@@ -4,7 +4,7 @@ use super::MessageError;
 use crate::{
     Answer, Content, Dns, DropReason, End, Event, EventType, Flow, Header, Http, Judgement, Kafka, MatchType,
     Node, Outcome, Party, PolicyRef, Rare, Request, Service, Stage, TcpFlags, Time, TraceObservationPoint,
-    TraceReason, TrafficDirection, Transport, Workload,
+    TraceReason, Transport, Workload,
 };
 use ciliate_hubble::flow::{self as hubble, layer4::Protocol, layer7::Record};
 use ciliate_types::Protocol as Number;
@@ -92,8 +92,7 @@ fn event(message: &hubble::Flow) -> Event {
         },
         EventType::POLICY_VERDICT => {
             let reason = reason(message);
-            let direction = TrafficDirection::try_from(number.sub).unwrap_or_default();
-            Event::PolicyVerdict(direction, (reason != DropReason::Unknown).then_some(reason))
+            Event::PolicyVerdict((reason != DropReason::Unknown).then_some(reason))
         }
         EventType::L7 if number.sub == 0 => Event::Request,
         _ => Event::Other(number),

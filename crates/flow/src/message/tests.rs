@@ -88,8 +88,7 @@ fn event() -> impl Strategy<Value = (Event, Verdict)> {
     prop_oneof![
         reasons.clone().prop_map(|reason| (Event::Drop(reason), Verdict::Dropped)),
         points.prop_map(|point| (Event::Trace(point, TraceReason::Established), Verdict::Forwarded)),
-        option::of(reasons)
-            .prop_map(|reason| (Event::PolicyVerdict(TrafficDirection::Ingress, reason), Verdict::Audit)),
+        option::of(reasons).prop_map(|reason| (Event::PolicyVerdict(reason), Verdict::Audit)),
         Just((Event::Request, Verdict::Forwarded)),
         Just((Event::Other(EventType { kind: EventType::CAPTURE, sub: 4 }), Verdict::Unknown)),
     ]

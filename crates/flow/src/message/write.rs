@@ -1,8 +1,8 @@
 //! To messages.
 
 use crate::{
-    Answer, Content, DropReason, End, Event, EventType, Flow, Judgement, MatchType, Outcome, Party,
-    PolicyRef, Rare, Request, Service, Stage, TcpFlags, TraceObservationPoint, TraceReason, Transport,
+    Answer, Content, DropReason, End, Event, Flow, Judgement, MatchType, Outcome, Party, PolicyRef, Rare,
+    Request, Service, Stage, TcpFlags, TraceObservationPoint, TraceReason, Transport,
 };
 use ciliate_hubble::{
     BoolValue,
@@ -14,11 +14,11 @@ impl Flow {
     /// Everything of it that Hubble's interface has a field for.
     #[must_use]
     pub fn to_message(&self) -> hubble::Flow {
-        let event_type = EventType::from(self.event);
+        let event_type = self.event_type();
         let reason = self.drop_reason();
         let (point, trace_reason) = match self.event {
             Event::Trace(point, reason) => (point, reason),
-            Event::Drop(_) | Event::PolicyVerdict(..) | Event::Request | Event::Other(_) => {
+            Event::Drop(_) | Event::PolicyVerdict(_) | Event::Request | Event::Other(_) => {
                 (TraceObservationPoint::UnknownPoint, TraceReason::Unknown)
             }
         };
@@ -83,7 +83,7 @@ impl Flow {
     pub fn drop_reason(&self) -> Option<DropReason> {
         match self.event {
             Event::Drop(reason) => Some(reason),
-            Event::PolicyVerdict(_, reason) => reason,
+            Event::PolicyVerdict(reason) => reason,
             Event::Trace(..) | Event::Request | Event::Other(_) => None,
         }
     }

@@ -3,7 +3,7 @@
 use super::{Column, Width, filled, flag, number, push, put, put_text, set, some, text, texts};
 use crate::draft::{EventKind, Wire};
 use ciliate_flow::{
-    Answer, DropReason, Event, EventType, Flow, MatchType, TcpFlags, TraceObservationPoint, TraceReason,
+    Answer, DropReason, Event, Flow, MatchType, TcpFlags, TraceObservationPoint, TraceReason,
     TrafficDirection, Transport, Verdict,
 };
 use std::borrow::Cow;
@@ -55,14 +55,14 @@ pub(super) const COLUMNS: &[Column] = &[
         "event_type",
         "the kind of event by Cilium's number: 1 drop, 4 trace, 5 policy verdict, 129 request",
         Width::I32,
-        |flow| Some(EventType::from(flow.event).kind.into()),
+        |flow| Some(flow.event_type().kind.into()),
         |draft, kind| put(&mut draft.number.kind, kind),
     ),
     number(
         "event_subtype",
         "what it is within its kind, by Cilium's number",
         Width::I32,
-        |flow| Some(EventType::from(flow.event).sub.into()),
+        |flow| Some(flow.event_type().sub.into()),
         |draft, sub| put(&mut draft.number.sub, sub),
     ),
     text(

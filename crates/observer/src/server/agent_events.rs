@@ -1,6 +1,6 @@
 //! `GetAgentEvents`.
 
-use super::range::{After, Range};
+use super::range::{After, Begin, Range};
 use crate::{Observer, log::Step};
 use ciliate_hubble::observer::{GetAgentEventsRequest, GetAgentEventsResponse};
 use tokio::sync::mpsc;
@@ -25,7 +25,7 @@ impl AgentEvents {
         let Self { observer, range } = self;
         let log = observer.agent_events();
         let mut bell = log.bell();
-        let mut cursor = range.begin(log, |_| true).await;
+        let Begin { mut cursor, .. } = range.begin(log, |_| true).await;
         let mut left = range.most();
         loop {
             bell.mark_unchanged();

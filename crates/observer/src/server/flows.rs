@@ -2,20 +2,25 @@
 
 use super::{
     TURN,
-    range::{After, Range},
+    range::{After, Begin, Range},
     selection::Selection,
 };
 use crate::{
     Observer,
-    log::{Lost, Step},
+    log::{Cursor, Lost, Step},
+    past::Past,
 };
-use ciliate_flow::Flow;
+use ciliate_flow::{Flow, FlowId};
+use ciliate_history::Order;
 use ciliate_hubble::{
     Int32Value, Timestamp,
     flow::{LostEvent, LostEventSource},
     observer::{GetFlowsRequest, GetFlowsResponse, get_flows_response::ResponseTypes},
 };
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{sync::mpsc, task};
 use tonic::Status;
 
@@ -26,8 +31,11 @@ const LOSS_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Flows {
     observer: Observer,
     range: Range,
-    selection: Selection,
+    selection: Arc<Selection>,
+    request: GetFlowsRequest,
 }
+
+type Out = mpsc::Sender<Result<GetFlowsResponse, Status>>;
 
 impl Flows {
     /// # Errors
@@ -40,17 +48,20 @@ impl Flows {
             request.since.as_ref(),
             request.until.as_ref(),
         );
-        Ok(Self { observer: observer.clone(), range, selection: Selection::new(&request)? })
+        let selection = Arc::new(Selection::new(&request)?);
+        Ok(Self { observer: observer.clone(), range, selection, request })
     }
 
     /// Until all is sent, or the client is gone.
-    pub async fn send(self, out: mpsc::Sender<Result<GetFlowsResponse, Status>>) {
-        let Self { observer, range, selection } = self;
-        let log = observer.flows();
+    pub async fn send(self, out: Out) {
+        let log = self.observer.flows();
         let mut bell = log.bell();
-        let mut cursor = range.begin(log, |flow| selection.passes(flow)).await;
+        let Begin { mut cursor, found } = self.range.begin(log, |flow| self.selection.passes(flow)).await;
+        let missing = self.range.missing(found);
+        let Some(sent) = self.send_past(&mut cursor, missing, &out).await else { return };
+        let Self { observer, range, selection, .. } = self;
         let mut losses = Losses::default();
-        let (mut left, mut turn) = (range.most(), 0_usize);
+        let (mut left, mut turn) = (range.most().saturating_sub(sent), 0_usize);
         loop {
             // What comes after this look rings again.
             bell.mark_unchanged();
@@ -91,6 +102,48 @@ impl Flows {
                 () = out.closed() => return,
             }
         }
+    }
+}
+
+impl Flows {
+    /// Sends what lies before the log: so many flows at most. Says how many, or nothing if the client is gone or heard of
+    /// a fault.
+    async fn send_past(&self, cursor: &mut Cursor<Flow>, most: u64, out: &Out) -> Option<u64> {
+        let log = self.observer.flows();
+        // What came into the log last need not be on disk yet, and is not sent twice.
+        let kept = FlowId { run: log.run(), sequence: cursor.sequence() };
+        let mut oldest = log.cursor(log.oldest());
+        let oldest = match oldest.next() {
+            Step::Entry(flow) => Some(flow.time),
+            Step::Lost(_) | Step::End => None,
+        };
+        let Some(past) = Past::new(&self.observer, &self.request, oldest).filter(|_| most > 0) else {
+            return Some(0);
+        };
+        let selection = Arc::clone(&self.selection);
+        let passes = move |flow: &Flow| {
+            (flow.id.run != kept.run || flow.id.sequence < kept.sequence) && selection.passes(flow)
+        };
+        let (mut sent, mut newest) = (0_u64, Vec::new());
+        let order = self.range.order_of_past();
+        let mut flows = past.read(order, passes);
+        while sent < most {
+            let Some(flow) = flows.recv().await else { break };
+            match (flow, order) {
+                (Err(status), _) => {
+                    // A client that has gone does not hear of it.
+                    let _ = out.send(Err(status)).await;
+                    return None;
+                }
+                (Ok(flow), Order::NewestFirst) => newest.push(flow),
+                (Ok(flow), Order::OldestFirst) => out.send(Ok(self.selection.response(&flow))).await.ok()?,
+            }
+            sent = sent.saturating_add(1);
+        }
+        for flow in newest.iter().rev() {
+            out.send(Ok(self.selection.response(flow))).await.ok()?;
+        }
+        Some(sent)
     }
 }
 

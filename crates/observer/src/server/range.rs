@@ -2,6 +2,7 @@
 
 use crate::log::{Cursor, Entry, Log};
 use ciliate_flow::Time;
+use ciliate_history::Order;
 use ciliate_hubble::Timestamp;
 
 /// `number`, `first`, `follow`, `since` and `until` of a request.
@@ -14,6 +15,13 @@ pub struct Range {
     pub after: After,
     pub since: Option<Time>,
     pub until: Option<Time>,
+}
+
+/// Where to begin.
+pub struct Begin<T> {
+    pub cursor: Cursor<T>,
+    /// Entries that were found behind it, where they were counted.
+    pub found: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,22 +62,40 @@ impl Range {
         }
     }
 
+    /// How many are to come from before the log, where so many were found in it.
+    pub fn missing(&self, found: u64) -> u64 {
+        match (self.number, self.from) {
+            (0, _) => u64::MAX,
+            (number, Edge::Newest) => number.saturating_sub(found),
+            (number, Edge::Oldest) => number,
+        }
+    }
+
+    /// In which order to read what lies before the log: the newest first, where not all are wanted.
+    pub fn order_of_past(&self) -> Order {
+        match (self.number, self.from) {
+            (0 | u64::MAX, _) | (_, Edge::Oldest) => Order::OldestFirst,
+            (_, Edge::Newest) => Order::NewestFirst,
+        }
+    }
+
     pub fn holds(&self, time: Time) -> bool {
         self.since.is_none_or(|since| since <= time) && self.until.is_none_or(|until| time <= until)
     }
 
     /// Where to begin, so that going forward from there meets what is asked for. Looks back over the log if need be,
     /// and lets others have their turn meanwhile.
-    pub async fn begin<T: Entry>(&self, log: &Log<T>, mut wanted: impl FnMut(&T) -> bool) -> Cursor<T> {
+    pub async fn begin<T: Entry>(&self, log: &Log<T>, mut wanted: impl FnMut(&T) -> bool) -> Begin<T> {
         if self.from == Edge::Oldest {
-            return log.cursor(log.oldest());
+            return Begin { cursor: log.cursor(log.oldest()), found: 0 };
         }
         let mut cursor = log.cursor(log.seen());
         if self.number == 0 && self.since.is_none() {
-            return match self.after {
+            let cursor = match self.after {
                 After::Follow => cursor,
                 After::End => log.cursor(log.oldest()),
             };
+            return Begin { cursor, found: 0 };
         }
         let most = if self.number == 0 { u64::MAX } else { self.number };
         let (mut begin, mut found, mut turn) = (cursor.sequence(), 0_u64, 0_usize);
@@ -87,6 +113,6 @@ impl Range {
                 tokio::task::yield_now().await;
             }
         }
-        log.cursor(begin)
+        Begin { cursor: log.cursor(begin), found }
     }
 }
