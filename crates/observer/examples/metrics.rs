@@ -61,7 +61,7 @@ fn flow(number: u32, node: &Arc<Node>, source: &Arc<Party>, destination: &Arc<Pa
     };
     let turn = number % 10;
     let (event, request) = match turn {
-        8 => (Event::PolicyVerdict(TrafficDirection::Egress, None), None),
+        8 => (Event::PolicyVerdict(None), None),
         9 => (Event::Request, Some(Box::new(answer()))),
         _ => (Event::Trace(TraceObservationPoint::ToEndpoint, TraceReason::Established), None),
     };
