@@ -64,13 +64,23 @@ impl Column {
                 Width::U32 => "UINTEGER",
                 Width::I32 => "INTEGER",
                 Width::U64 => "UBIGINT",
-                Width::Time => "TIMESTAMP_NS",
+                Width::Time => "TIMESTAMPTZ_NS",
             },
             Access::Flag { .. } => "BOOLEAN",
             Access::Text { .. } => "VARCHAR",
             Access::Texts { .. } => "VARCHAR[]",
             Access::Numbers { .. } => "UBIGINT[]",
         }
+    }
+
+    /// All columns as a table in Markdown.
+    #[must_use]
+    pub fn table() -> String {
+        let mut text = "| column | type | what |\n|---|---|---|\n".to_owned();
+        for column in Self::all() {
+            text.push_str(&format!("| `{}` | {} | {} |\n", column.name, column.kind(), column.about));
+        }
+        text
     }
 
     pub(crate) const fn is_signed(&self) -> bool {

@@ -13,13 +13,19 @@ pub(crate) fn rows(group: &Group<'_>, hints: &Hints) -> Result<Rows, HistoryErro
         [] => group.all(),
         hints => {
             let mut found = Rows::new();
+            // Alternatives often begin alike: with the verdict.
+            let mut begun: Option<(Condition, Rows)> = None;
             for hint in hints {
                 let mut rows = group.all();
-                for condition in hint.conditions() {
-                    if rows.is_empty() {
-                        break;
+                for (number, condition) in hint.conditions().into_iter().enumerate() {
+                    match &begun {
+                        _ if rows.is_empty() => break,
+                        Some((same, known)) if number == 0 && *same == condition => rows.clone_from(known),
+                        _ => rows = narrow(group, &condition, &rows)?,
                     }
-                    rows = narrow(group, &condition, &rows)?;
+                    if number == 0 {
+                        begun = Some((condition, rows.clone()));
+                    }
                 }
                 found.extend(rows);
             }

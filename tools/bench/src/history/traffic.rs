@@ -1,5 +1,5 @@
-//! Flows as a busy node sees them: some hundred pods that call each other's services, resolve names and go outside; most
-//! connections make six flows, some are denied, some are looked into. The same seed gives the same flows.
+//! Flows as a busy node sees them: three hundred pods of a hundred workloads, each of which calls six others, resolves names
+//! and goes outside. Most connections make six flows, some are denied, some are looked into. The same seed gives the same flows.
 
 use ciliate_flow::{
     Answer, Content, Dns, DropReason, End, Event, Flow, FlowId, Http, Judgement, MatchType, Node, Outcome,
@@ -15,6 +15,10 @@ use std::{
 
 const SECOND: u64 = 1_000_000_000;
 const PODS: u64 = 300;
+/// Of each workload.
+const REPLICAS: u64 = 3;
+/// Workloads that each workload calls.
+const CALLED: u64 = 6;
 const NAMESPACES: u64 = 20;
 const SITES: u64 = 200;
 
@@ -127,6 +131,16 @@ impl Traffic {
         of(self).get(usize::try_from(number).unwrap_or(0)).cloned()
     }
 
+    /// A pod of one of the workloads that the client's workload calls.
+    fn callee(&mut self, client: &End) -> Option<End> {
+        let which = self.chance.skewed(CALLED);
+        let workload =
+            Chance(u64::from(client.party.identity).wrapping_shl(8) | which).below(PODS / REPLICAS);
+        let replica = self.chance.below(REPLICAS);
+        let number = workload.saturating_mul(REPLICAS).saturating_add(replica);
+        self.pods.get(usize::try_from(number).ok()?).cloned()
+    }
+
     /// One connection, or one query and its answer.
     fn connect(&mut self) -> Option<()> {
         let client = self.pick(|traffic| &traffic.pods)?;
@@ -138,7 +152,7 @@ impl Traffic {
                 self.call(&client, &site, port, 443)
             }
             _ => {
-                let server = self.pick(|traffic| &traffic.pods)?;
+                let server = self.callee(&client)?;
                 let service = match server.party.identity % 5 {
                     0 => 8080,
                     1 => 80,
@@ -276,7 +290,7 @@ impl Traffic {
 
 fn pod(number: u64) -> End {
     let low = |number: u64| u8::try_from(number % 250).unwrap_or(0);
-    let workload = number / 3;
+    let workload = number / REPLICAS;
     let namespace = format!("team-{}", workload % NAMESPACES);
     let app = format!("service-{workload}");
     let identity = u32::try_from(workload).unwrap_or(0).saturating_add(1000);
