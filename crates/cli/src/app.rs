@@ -2,8 +2,8 @@
 
 use crate::{
     agent, bpf, cleanup, completion, config, context::Globals, db, debuginfo, down, endpoint, exec, exit,
-    fqdn, hubble, identity, ip, man, map, metrics, monitor, objects, observe, policy, proxy, run, status, up,
-    version,
+    fqdn, history, hubble, identity, ip, man, map, metrics, monitor, objects, observe, policy, proxy, run,
+    status, up, version,
 };
 
 /// Network policy by identity for the processes and containers of a host
@@ -57,6 +57,9 @@ pub enum Verb {
     /// Names of servers: what they resolved to and who may be reached by them
     #[command(subcommand)]
     Fqdn(fqdn::Command),
+    /// The flows that are kept on the disk
+    #[command(subcommand)]
+    History(history::Command),
     /// Show what the kernel and the agent report, as it happens
     Monitor(monitor::Args),
     /// Show flows: who talked to whom and what policies said, live and from history

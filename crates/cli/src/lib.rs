@@ -16,6 +16,7 @@ mod endpoint;
 mod exec;
 mod exit;
 mod fqdn;
+mod history;
 mod hubble;
 mod identity;
 mod ip;
@@ -127,6 +128,7 @@ fn dispatch(verb: Verb, context: &Context) -> anyhow::Result<u8> {
         Verb::Policy(command) => command.run(context),
         Verb::Proxy(command) => command.run(context),
         Verb::Fqdn(command) => command.run(context),
+        Verb::History(command) => command.run(context),
         Verb::Monitor(args) => args.run(context),
         Verb::Observe(args) => args.run(context),
         Verb::Hubble(command) => command.run(context),
