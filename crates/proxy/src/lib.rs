@@ -36,6 +36,7 @@ pub mod message;
 
 pub use client::{Client, Switch};
 pub use guardian::guard;
+pub use names::{LearnError, Learned, Names, Rows};
 pub use settings::{DnsSettings, Limits, Settings};
 
 use ciliate_abi::Listener;
@@ -44,7 +45,6 @@ use configuration::Ready;
 use control::Control;
 use dns::Dns;
 use guardian::{Guardian, Word};
-use names::Names;
 use shared::Shared;
 use sockets::Sockets;
 use std::{

@@ -7,9 +7,11 @@
 
 mod late;
 mod numbers;
+mod rows;
 mod upkeep;
 
 pub use late::{PATIENCE as LATE_PATIENCE, start as teach_successor};
+pub use rows::Rows;
 pub use upkeep::start as start_upkeep;
 
 use crate::message::{CachedAddress, CachedName, Lesson, NameRules, NameSet, NameStatus};
@@ -115,7 +117,7 @@ impl Learned {
 
     /// The wait was in vain: counts that, and says what becomes of the answer. One whose addresses have an identity that allows less
     /// may be of use; one whose addresses nobody has written is not.
-    pub fn overdue(self, counters: &Counters) -> Overdue {
+    pub(crate) fn overdue(self, counters: &Counters) -> Overdue {
         match self {
             Self::Settled | Self::Asked => {
                 counters.fault("tofqdns-proxy-response-max-delay");
@@ -137,7 +139,7 @@ impl Names {
         settings: CacheSettings,
         pre_cache: Option<&Path>,
         rules: NameRules,
-        view: &View,
+        view: &dyn Rows,
     ) -> Result<Self, LearnError> {
         let opened = CacheFile::open(&state_dir.join(FILE))?;
         match &opened.torn {
@@ -180,7 +182,7 @@ impl Names {
         Ok(names)
     }
 
-    fn read_pre_cache(&self, path: &Path, view: &View) {
+    fn read_pre_cache(&self, path: &Path, view: &dyn Rows) {
         let read = std::fs::read(path).map_err(|error| error.to_string());
         let read = read.and_then(|json| read_pre_cache(&json, now()).map_err(|error| error.to_string()));
         match read {
@@ -203,7 +205,7 @@ impl Names {
     /// after an [asked](Learned::Asked) agent has answered or taken too long.
     pub fn learn(
         &self,
-        view: &View,
+        view: &dyn Rows,
         endpoint: Option<EndpointId>,
         name: &Name,
         found: &[Resolution],
@@ -265,7 +267,7 @@ impl Names {
     }
 
     /// Goes by other rules from now on; every known address has the identity that they give it.
-    pub fn configure(&self, rules: NameRules, view: &View) -> Result<(), LearnError> {
+    pub fn configure(&self, rules: NameRules, view: &dyn Rows) -> Result<(), LearnError> {
         let mut state = self.lock();
         if state.rules == rules {
             return Ok(());
@@ -324,7 +326,7 @@ impl Names {
     }
 
     /// Forgets names, whoever uses their addresses.
-    pub fn clean(&self, which: Option<&NamePattern>, view: &View) -> Result<usize, LearnError> {
+    pub fn clean(&self, which: Option<&NamePattern>, view: &dyn Rows) -> Result<usize, LearnError> {
         let matcher = which.map(|pattern| NameMatcher::new([(SelectorId(0), pattern.clone())]));
         let mut state = self.lock();
         let state = &mut *state;
@@ -334,7 +336,7 @@ impl Names {
         Ok(cleaned)
     }
 
-    pub fn forget_endpoint(&self, endpoint: EndpointId, view: &View) -> Result<(), LearnError> {
+    pub fn forget_endpoint(&self, endpoint: EndpointId, view: &dyn Rows) -> Result<(), LearnError> {
         let mut state = self.lock();
         let state = &mut *state;
         state.cache.remove_endpoint(endpoint, &mut state.effects);
@@ -394,7 +396,7 @@ impl State {
     }
 
     /// Writes what an operation on the cache asks for; returns the sets that have no number.
-    fn carry_out(&mut self, view: &View) -> Result<BTreeSet<NameSet>, LearnError> {
+    fn carry_out(&mut self, view: &dyn Rows) -> Result<BTreeSet<NameSet>, LearnError> {
         let mut effects = std::mem::take(&mut self.effects);
         let mut wanted = BTreeSet::new();
         let mut result = Ok(());
@@ -422,7 +424,7 @@ impl State {
     /// Gives an address the identity that its selectors come to.
     fn apply(
         &mut self,
-        view: &View,
+        view: &dyn Rows,
         address: IpAddr,
         selectors: &SelectorSet,
         wanted: &mut BTreeSet<NameSet>,
@@ -439,13 +441,13 @@ impl State {
         let set = self.numbers.set(selectors, around);
         self.waiting.insert(address, set.clone());
         wanted.insert(set);
-        let nearest = self.numbers.nearest(selectors, around);
+        let nearest = self.numbers.nearest(selectors, around, self.written.get(&address).copied());
         self.write(view, address, nearest)
     }
 
     fn write(
         &mut self,
-        view: &View,
+        view: &dyn Rows,
         address: IpAddr,
         identity: Option<Identity>,
     ) -> Result<(), ciliate_bpf::Error> {
@@ -473,7 +475,7 @@ impl State {
     }
 
     /// Other rules; the kernel has afterwards what the cache says, and nothing else that names ever gave an address.
-    fn configure(&mut self, rules: NameRules, view: &View) -> Result<BTreeSet<NameSet>, LearnError> {
+    fn configure(&mut self, rules: NameRules, view: &dyn Rows) -> Result<BTreeSet<NameSet>, LearnError> {
         self.numbers = Numbers::new(&rules);
         self.rules = rules;
         self.cache.set_selectors(self.numbers.selectors(), &mut self.effects);

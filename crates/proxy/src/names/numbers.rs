@@ -81,12 +81,23 @@ impl Numbers {
         self.sets.get(&around)?.get(members).copied()
     }
 
-    /// The identity that stands for most of these patterns and no others: it allows less than is allowed, never more.
+    /// The identity that stands for most of these patterns and no others: it allows less than is allowed, never more. Patterns that
+    /// the address has by its identity of `before` stay, so that it loses nothing while it waits for a number.
     #[must_use]
-    pub fn nearest(&self, members: &[SelectorId], around: Around) -> Option<Identity> {
+    pub fn nearest(
+        &self,
+        members: &[SelectorId],
+        around: Around,
+        before: Option<Identity>,
+    ) -> Option<Identity> {
+        let all = self.sets.get(&around)?;
         let within = |set: &[SelectorId]| set.iter().all(|id| members.binary_search(id).is_ok());
-        let sets = self.sets.get(&around)?.iter().filter(|(set, _)| within(set));
-        let best = sets.max_by_key(|(set, identity)| (set.len(), std::cmp::Reverse(**identity)));
+        let had = before.and_then(|before| all.iter().find(|(_, identity)| **identity == before));
+        let keeps = |set: &[SelectorId]| {
+            had.is_some_and(|(had, _)| had.iter().all(|id| set.binary_search(id).is_ok()))
+        };
+        let sets = all.iter().filter(|(set, _)| within(set));
+        let best = sets.max_by_key(|(set, identity)| (keeps(set), set.len(), std::cmp::Reverse(**identity)));
         best.map(|(_, identity)| *identity)
     }
 
@@ -128,6 +139,7 @@ mod tests {
                 named(&["*.com"], Around::WorldIpv4, 2),
                 named(&["a.com", "*.com"], Around::WorldIpv4, 3),
                 named(&["a.com", "gone.com"], Around::WorldIpv4, 4),
+                named(&["*.a.com"], Around::WorldIpv4, 5),
             ],
             prefixes: vec![("192.0.2.0/24".parse().unwrap(), Identity::new(9))],
         };
@@ -141,10 +153,18 @@ mod tests {
         let v4 = Around::WorldIpv4;
         assert_eq!(numbers.exact(&set(&["a.com", "*.com"]), v4), Some(Identity::new(3)));
         assert_eq!(numbers.exact(&set(&["a.com", "*.com", "*.a.com"]), v4), None);
-        assert_eq!(numbers.nearest(&set(&["a.com", "*.com", "*.a.com"]), v4), Some(Identity::new(3)));
-        assert_eq!(numbers.nearest(&set(&["*.com", "*.a.com"]), v4), Some(Identity::new(2)));
-        assert_eq!(numbers.nearest(&set(&["*.a.com"]), v4), None);
-        assert_eq!(numbers.nearest(&set(&["a.com"]), Around::WorldIpv6), None);
+        let nearest = |texts: &[&str], around, before: Option<u32>| {
+            numbers.nearest(&set(texts), around, before.map(Identity::new)).map(Identity::get)
+        };
+        let all = ["a.com", "*.com", "*.a.com"];
+        assert_eq!(nearest(&all, v4, None), Some(3));
+        assert_eq!(nearest(&["*.com", "*.a.com"], v4, None), Some(2));
+        assert_eq!(nearest(&["*.a.com"], v4, None), Some(5));
+        assert_eq!(nearest(&["a.com"], Around::WorldIpv6, None), None);
+        // What it had by its names stays, however many patterns others stand for.
+        assert_eq!(nearest(&all, v4, Some(5)), Some(5));
+        assert_eq!(nearest(&all, v4, Some(2)), Some(3));
+        assert_eq!(nearest(&["*.com"], v4, Some(5)), Some(2), "but not what it has no more");
         assert!(numbers.is_ours(Identity::new(4)) && !numbers.is_ours(Identity::new(9)));
     }
 
