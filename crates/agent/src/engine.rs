@@ -129,6 +129,8 @@ pub struct Engine {
     /// Maps whose fill level was reported.
     pressed: BTreeSet<&'static str>,
     memory: Memory,
+    /// The proxy has not acknowledged which patterns are in use now.
+    names_owed: bool,
     presence: Presence,
     changes: PolicyChanges,
     started: Instant,
@@ -200,6 +202,7 @@ impl Engine {
             hosts: Ok(String::new()),
             pressed: BTreeSet::new(),
             memory: Memory::Spare,
+            names_owed: false,
             presence: Presence::Up,
             changes: PolicyChanges::default(),
             started: Instant::now(),

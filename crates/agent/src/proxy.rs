@@ -29,6 +29,14 @@ pub trait Proxy: Send {
     fn end(&mut self) -> io::Result<()>;
 }
 
+/// What proxies that earlier agents told have given to addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Earlier {
+    Nothing,
+    /// Identities by their names. Whoever gave them has to hear what becomes of them, even that no rule names anything any more.
+    Names,
+}
+
 type Filters = BTreeMap<FilterDigest, Arc<Filter>>;
 
 /// What the proxy was told last.
@@ -39,6 +47,7 @@ pub struct Told {
     secrets: Secrets,
     /// Whether it has any rules of ours.
     is_told: bool,
+    earlier: Earlier,
     /// Whether it may still judge open connections by what was before the last change.
     is_behind: bool,
     revision: u64,
@@ -52,6 +61,7 @@ impl Told {
             names: NameRules::default(),
             secrets: Secrets::new(),
             is_told: false,
+            earlier: Earlier::Nothing,
             is_behind: false,
             revision: 0,
         }
@@ -94,13 +104,18 @@ impl Told {
     }
 
     /// What an earlier agent told; the proxy hears of it with the next change.
-    pub fn restore_names(&mut self, names: NameRules) {
-        self.names = names;
+    pub fn restore_names(&mut self, names: NameRules, earlier: Earlier) {
+        (self.names, self.earlier) = (names, earlier);
     }
 
-    /// Makes the proxy give addresses identities by these rules. It is not started for rules that name nothing.
+    /// It is not started for rules that name nothing.
+    fn needs_no(&self, names: &NameRules) -> bool {
+        !self.is_told && self.earlier == Earlier::Nothing && names.patterns.is_empty()
+    }
+
+    /// Makes the proxy give addresses identities by these rules.
     pub fn learn_names(&mut self, names: NameRules) -> Result<()> {
-        if !self.is_told && names.patterns.is_empty() || self.is_told && names == self.names {
+        if self.needs_no(&names) || self.is_told && names == self.names {
             self.names = names;
             return Ok(());
         }
@@ -112,7 +127,7 @@ impl Told {
 
     /// The sets that known addresses would need under these rules.
     pub fn plan(&mut self, names: &NameRules) -> Result<Vec<NameSet>> {
-        if !self.is_told && names.patterns.is_empty() {
+        if self.needs_no(names) {
             return Ok(Vec::new());
         }
         self.proxy.plan(names).map_err(failure)

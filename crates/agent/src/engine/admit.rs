@@ -4,6 +4,7 @@ use super::Engine;
 use crate::{failure::Result, identity::Meaning, state::AddressRow};
 use ciliate_api::AddressSource;
 use ciliate_policy::{IdentityInfo, NamedPorts};
+use ciliate_proxy::message::NameSet;
 use ciliate_types::{EndpointId, Identity, IdentityScope, Labels};
 use ipnet::IpNet;
 use std::sync::Arc;
@@ -78,13 +79,16 @@ impl Engine {
             .get(net)
             .is_some_and(|row| matches!(row.source, AddressSource::Endpoint | AddressSource::Local));
         // What the proxy gave it says the same of the prefix, and more.
-        let named = |identity: Identity| {
-            let names = self.state.identities.get(&identity).and_then(|row| row.names.as_ref());
-            names.is_some_and(|set| set.around.prefix() == Some(*net))
-        };
-        let is_whole = net.prefix_len() == net.max_prefix_len();
-        let taken = taken || is_whole && self.kernel.address(net.addr()).is_some_and(named);
+        let named = self.name_identity(net).is_some_and(|set| set.around.prefix() == Some(*net));
+        let taken = taken || named;
         (!taken).then_some(AddressRow { identity, source: AddressSource::Policy, endpoint: None })
+    }
+
+    /// The names for which the proxy has given a single address its identity.
+    pub(super) fn name_identity(&self, net: &IpNet) -> Option<&NameSet> {
+        let is_whole = net.prefix_len() == net.max_prefix_len();
+        let identity = is_whole.then(|| self.kernel.address(net.addr())).flatten()?;
+        self.state.identities.get(&identity)?.names.as_deref()
     }
 
     /// Moves endpoints to other labels under the policies of now. What fails is moved back.

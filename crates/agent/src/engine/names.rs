@@ -97,10 +97,11 @@ impl Engine {
         // Policies may have changed since it asked.
         self.number_sets(sets.into_iter().filter(|set| usage.holds(set)).collect())?;
         self.settle_names(&usage);
-        let rules = self.name_rules(&usage);
-        self.proxy.learn_names(rules)?;
+        let told = self.proxy.learn_names(self.name_rules(&usage));
+        // It asks once only.
+        self.names_owed |= told.is_err();
         self.publish();
-        Ok(())
+        told
     }
 
     /// Holds the identities of names that may still be met, and lets go of others; they are forgotten later.

@@ -9,13 +9,14 @@ use crate::{
     state::{ObjectName, ObjectRow},
 };
 use ciliate_api::{
-    ApplyRequest, ApplyResult, DeleteRequest, ObjectAction, ObjectRef, ObjectResult, ObjectView,
+    AddressSource, ApplyRequest, ApplyResult, DeleteRequest, ObjectAction, ObjectRef, ObjectResult,
+    ObjectView,
 };
 use ciliate_policy::{
     Change, Kind, Object, ObjectKey, Parsed, endpoint_labels, object::secret::redacted, parse, parse_stored,
 };
 use ciliate_store::Write;
-use ciliate_types::{EndpointId, Labels};
+use ciliate_types::{EndpointId, Identity, Labels};
 use ipnet::IpNet;
 use serde_json::Value;
 use std::{
@@ -208,7 +209,7 @@ impl Engine {
     }
 
     /// The transaction. What it puts in force, in this order: identities of new prefixes into rule sets, then onto
-    /// addresses, then the changed policies, and then prefixes that no policy names any more go.
+    /// addresses, by the proxy onto those with names, then the changed policies, and then prefixes that no policy names any more go.
     fn change_objects(&mut self, changes: Changes) -> Result<()> {
         if changes.is_empty() {
             return Ok(());
@@ -226,10 +227,13 @@ impl Engine {
             // Under the policies of before: a new prefix must be known everywhere before any address has it.
             self.policy.replace(inverse.clone()).map_err(Failure::input)?;
             self.admit_prefixes(&fresh)?;
-            if names_before != names_after
-                && let Err(failure) = self.admit_names(&names_before.or(&names_after))
-            {
+            let admitted = match names_before != names_after {
+                true => self.admit_names(&names_before.or(&names_after)),
+                false => Ok(()),
+            };
+            if let Err(failure) = admitted.and_then(|()| self.cover_prefixes(&fresh)) {
                 self.retire_prefixes();
+                self.return_names();
                 return Err(failure);
             }
             let back = self.labels_of(&moves);
@@ -272,9 +276,11 @@ impl Engine {
     }
 
     /// Has the proxy go by the policies of now. Until it does, it knows more patterns than are in use, which opens nothing.
-    fn return_names(&mut self) {
-        if let Err(failure) = self.conclude_names() {
-            tracing::error!(%failure, "the proxy still goes by patterns that are not in use");
+    pub(super) fn return_names(&mut self) {
+        let concluded = self.conclude_names();
+        self.names_owed = concluded.is_err();
+        if let Err(failure) = concluded {
+            tracing::error!(%failure, "the proxy still goes by patterns that are not in use; it is told again");
         }
     }
 
@@ -363,19 +369,39 @@ impl Engine {
         }
     }
 
-    /// Gives prefixes their identities, in rule sets first and then on addresses.
+    /// Gives prefixes their identities, in rule sets first and then on addresses. A single address that has an identity by its names
+    /// keeps that until the proxy gives it one with the labels of both: see [`Self::cover_prefixes`].
     pub(super) fn admit_prefixes(&mut self, prefixes: &[IpNet]) -> Result<()> {
         let identities = self.admit(prefixes.iter().copied().map(Meaning::Prefix).collect())?;
-        for (net, identity) in prefixes.iter().zip(identities) {
+        for identity in identities {
             self.identities.hold(&mut self.state, identity);
-            if let Some(row) = self.prefix_row(net, identity)
-                && let Err(failure) = self.put_address(*net, row)
+        }
+        for net in prefixes {
+            if self.name_identity(net).is_none()
+                && let Err(failure) = self.put_prefix(net)
             {
                 self.retire_prefixes();
                 return Err(failure);
             }
         }
         Ok(())
+    }
+
+    /// Once the proxy goes by these prefixes: what has no row yet gets one, unless the proxy has given it an identity with the labels of
+    /// both.
+    pub(super) fn cover_prefixes(&mut self, prefixes: &[IpNet]) -> Result<()> {
+        for net in prefixes {
+            if self.state.addresses.get(net).is_none() {
+                self.put_prefix(net)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An admitted prefix's own row, where it is to have one.
+    pub(super) fn put_prefix(&mut self, net: &IpNet) -> Result<()> {
+        let row = self.identities.of_prefix(net).and_then(|identity| self.prefix_row(net, identity));
+        row.map_or(Ok(()), |row| self.put_address(*net, row))
     }
 
     /// Takes identities from prefixes that no policy names; rule sets forget them when their delay is over.
@@ -389,14 +415,24 @@ impl Engine {
             .map(|(net, identity)| (*net, identity))
             .collect();
         for (net, identity) in gone {
-            if self.prefix_row(&net, identity).is_some()
-                && let Err(failure) = self.remove_address(net)
-            {
+            if let Err(failure) = self.remove_prefix(net, identity) {
                 tracing::warn!(%net, %failure, "cannot take the identity from a prefix; it is tried again later");
                 continue;
             }
             self.identities.let_go(&mut self.state, identity);
         }
+    }
+
+    fn remove_prefix(&mut self, net: IpNet, identity: Identity) -> Result<()> {
+        // An address that somebody else has given another identity keeps that.
+        let is_whole = net.prefix_len() == net.max_prefix_len();
+        if !is_whole || self.kernel.address(net.addr()) == Some(identity) {
+            return self.remove_address(net);
+        }
+        if self.state.addresses.get(&net).is_some_and(|row| row.source == AddressSource::Policy) {
+            self.state.addresses.remove(&net);
+        }
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     failure::{Failure, Result},
     identity::{self, Meaning},
     kernel::DeviceIds,
+    proxy::Earlier,
     record::{EndpointRecord, ObjectRecord, Phase, endpoint_of_device, kind, read},
     state::{EndpointRow, ObjectName, ObjectRow, source},
 };
@@ -42,12 +43,14 @@ impl Engine {
         self.know_identities(&records, &prefixes)?;
         let usage = self.usage_of_names();
         self.settle_names(&usage);
-        self.proxy.restore_names(self.name_rules(&usage));
+        let earlier = self.names_of_earlier_agents()?;
+        self.proxy.restore_names(self.name_rules(&usage), earlier);
         let present: BTreeMap<String, Link> =
             self.kernel.devices()?.into_iter().map(|link| (link.name.clone(), link)).collect();
         self.restore_endpoints(records, &present)?;
         self.restore_addresses(&prefixes)?;
         self.conclude_names()?;
+        self.cover_prefixes(&prefixes)?;
         self.prune(&present)?;
         self.apply_translation()?;
         self.describe_policies();
@@ -208,13 +211,20 @@ impl Engine {
     fn restore_addresses(&mut self, prefixes: &[IpNet]) -> Result<()> {
         self.update_host_addresses()?;
         for net in prefixes {
-            let Some(identity) = self.identities.of_prefix(net) else { continue };
-            if let Some(row) = self.prefix_row(net, identity) {
-                self.put_address(*net, row)?;
+            // Those with names wait for the proxy.
+            if self.name_identity(net).is_none() {
+                self.put_prefix(net)?;
             }
         }
         self.state.addresses.listed(source::STORE);
         Ok(())
+    }
+
+    /// Whether addresses have identities by their names still.
+    fn names_of_earlier_agents(&self) -> Result<Earlier> {
+        let is_named = |identity| self.state.identities.get(&identity).is_some_and(|row| row.names.is_some());
+        let given = self.kernel.addresses()?.into_iter().any(|(_, identity)| is_named(identity));
+        Ok(if given { Earlier::Names } else { Earlier::Nothing })
     }
 
     /// Removes from the kernel what has no row.

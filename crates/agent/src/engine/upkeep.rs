@@ -9,7 +9,7 @@ use crate::{
 };
 use ciliate_api::{AddressSource, EndpointState};
 use ciliate_net::Scope;
-use ciliate_types::ReservedIdentity;
+use ciliate_types::{Identity, ReservedIdentity};
 use ipnet::IpNet;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -38,6 +38,9 @@ impl Engine {
         self.kernel.sweep()?;
         if let Err(failure) = self.proxy.catch_up(|| self.policy.filters()) {
             tracing::warn!(%failure, "the proxy has not heard of the last change yet");
+        }
+        if self.names_owed {
+            self.return_names();
         }
         self.save_made()?;
         self.release_identities(Instant::now())?;
@@ -133,12 +136,17 @@ impl Engine {
 
     /// Forgets identities that nothing has used for a while: no address has had them since.
     pub(super) fn release_identities(&mut self, now: Instant) -> Result<()> {
-        let expired = self.identities.expired(now);
+        let mut expired = self.identities.expired(now);
         if expired.is_empty() {
             return Ok(());
         }
-        let names =
-            expired.iter().any(|i| self.state.identities.get(i).is_some_and(|row| row.names.is_some()));
+        let state = &self.state;
+        let is_named = |i: &Identity| state.identities.get(i).is_some_and(|row| row.names.is_some());
+        let names = expired.iter().any(is_named);
+        if names && self.names_owed {
+            // The proxy may still give them to addresses.
+            expired.retain(|identity| !is_named(identity));
+        }
         for identity in &expired {
             drop(self.policy.remove_identity(*identity));
         }

@@ -5,6 +5,7 @@ use ciliate_api::MapEvent;
 use ciliate_bpf::{MapUsage, MetricRow, NodeSettings, Sweep};
 use ciliate_net::{Created, EndpointDevice, HostAddress, Link, Mac, Masquerade, Netns, NetnsId};
 use ciliate_policy::rule_set::{Action, Otherwise, Peer, PeerKind, RuleSet, Traffic};
+use ciliate_proxy::Rows;
 use ciliate_types::{Direction, Identity};
 use ipnet::IpNet;
 use std::{
@@ -72,18 +73,27 @@ impl Recorder {
             Some((left, fault)) => held.fault = Some((left - 1, fault)),
             None => {}
         }
-        held.log.push(what);
-        change(&mut held);
-        let check = held.check.take();
-        if let Some(check) = &check {
-            check(&held);
-        }
-        held.check = check;
+        held.note(what, change);
         Ok(())
+    }
+
+    /// Somebody else's write, which no accident of the agent's stops.
+    fn outside(&self, what: String, change: impl FnOnce(&mut Held)) {
+        self.held().note(what, change);
     }
 }
 
 impl Held {
+    fn note(&mut self, what: String, change: impl FnOnce(&mut Self)) {
+        self.log.push(what);
+        change(self);
+        let check = self.check.take();
+        if let Some(check) = &check {
+            check(self);
+        }
+        self.check = check;
+    }
+
     /// Who the programs take an address for.
     fn identity(&self, address: IpAddr) -> Identity {
         if let Some(row) = self.endpoints.get(&address) {
@@ -117,6 +127,37 @@ impl Held {
             Some((_, entry)) => entry.action == Action::Allow,
             None => rules.otherwise == Otherwise::Allow,
         }
+    }
+}
+
+/// What the proxy writes into the kernel by itself.
+impl Rows for Recorder {
+    fn identity_of(&self, at: IpAddr) -> std::result::Result<Option<Identity>, ciliate_bpf::Error> {
+        let held = self.held();
+        let nets = held.addresses.iter().filter(|(net, _)| net.contains(&at));
+        Ok(nets.max_by_key(|(net, _)| net.prefix_len()).map(|(_, identity)| *identity))
+    }
+
+    fn put_identity(&self, at: IpAddr, identity: Identity) -> std::result::Result<(), ciliate_bpf::Error> {
+        self.outside(format!("proxy: address {at} is {identity}"), |held| {
+            held.addresses.insert(at.into(), identity);
+        });
+        Ok(())
+    }
+
+    fn remove_identity(&self, at: IpAddr) -> std::result::Result<(), ciliate_bpf::Error> {
+        if !self.held().addresses.contains_key(&IpNet::from(at)) {
+            let source = std::io::ErrorKind::NotFound.into();
+            return Err(ciliate_bpf::Error::Call { what: "delete from", map: "IPCACHE", source });
+        }
+        self.outside(format!("proxy: no address {at}"), |held| {
+            held.addresses.remove(&IpNet::from(at));
+        });
+        Ok(())
+    }
+
+    fn identities(&self) -> std::result::Result<Vec<(IpNet, Identity)>, ciliate_bpf::Error> {
+        Ok(self.held().addresses.iter().map(|(net, identity)| (*net, *identity)).collect())
     }
 }
 

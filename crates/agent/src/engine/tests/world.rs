@@ -1,5 +1,6 @@
 //! A host of its own for each test: a store in a folder, a kernel in memory, an agent that can be killed.
 
+use super::keeper::NameKeeper;
 use crate::{
     engine::{Engine, Parts},
     failure::Failure,
@@ -27,6 +28,7 @@ use std::{
 pub struct World {
     folder: PathBuf,
     pub kernel: Recorder,
+    pub proxy: NameKeeper,
     engine: Option<Engine>,
 }
 
@@ -56,7 +58,8 @@ impl World {
         let kernel = Recorder::default();
         let address = "192.0.2.1".parse().unwrap();
         kernel.held().host.push(HostAddress { ifindex: 1, address, prefix_len: 24, scope: Scope::Global });
-        let mut world = Self { folder, kernel, engine: None };
+        let proxy = NameKeeper::new(folder.join("state"), kernel.clone());
+        let mut world = Self { folder, kernel, proxy, engine: None };
         world.start().unwrap();
         world
     }
@@ -80,7 +83,7 @@ impl World {
             config,
             settings,
             kernel,
-            proxy: Box::new(NoProxy),
+            proxy: Box::new(self.proxy.clone()),
             store,
             notices: Notices::new(None, 0, crate::proxy::Attention::default()),
         });
@@ -198,36 +201,4 @@ pub fn policy(name: &str, app: &str, rules: &str) -> String {
         "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {{name: {name}}}\n\
          spec:\n  endpointSelector: {{matchLabels: {{app: {app}}}}}\n{rules}\n---\n"
     )
-}
-
-/// For worlds whose rules look at no requests: whoever asks for it finds none.
-struct NoProxy;
-
-impl crate::proxy::Proxy for NoProxy {
-    fn learn(&mut self, _: &ciliate_proxy::message::Configuration) -> std::io::Result<()> {
-        Err(std::io::ErrorKind::Unsupported.into())
-    }
-
-    fn configure(&mut self, _: &ciliate_proxy::message::Configuration) -> std::io::Result<()> {
-        Err(std::io::ErrorKind::Unsupported.into())
-    }
-
-    fn switched(&mut self) -> std::io::Result<()> {
-        Err(std::io::ErrorKind::Unsupported.into())
-    }
-
-    fn plan(
-        &mut self,
-        _: &ciliate_proxy::message::NameRules,
-    ) -> std::io::Result<Vec<ciliate_proxy::message::NameSet>> {
-        Err(std::io::ErrorKind::Unsupported.into())
-    }
-
-    fn forget_endpoint(&mut self, _: ciliate_types::EndpointId) -> std::io::Result<()> {
-        Err(std::io::ErrorKind::Unsupported.into())
-    }
-
-    fn end(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
