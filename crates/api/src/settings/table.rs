@@ -69,7 +69,7 @@ settings! {
     enable_hubble: Switch = "enable-hubble", "true", AtStart, "Keep flows and answer Hubble's clients";
     hubble_capacity: Count<1, 16777216> = "hubble-event-buffer-capacity", "16383", AtStart, "Flows that are kept in memory";
     history: Switch = "history", "true", AtStart, "Keep flows on disk, in the folder history of the state directory";
-    history_max_age: Seconds = "history-max-age", "7d", AtStart, "How long flows are kept on disk";
+    history_max_age: Seconds = "history-max-age", "168h", AtStart, "How long flows are kept on disk";
     history_max_megabytes: Count<8, 1048576> = "history-max-megabytes", "1024", AtStart, "How much room flows may take on disk, in MiB; the oldest hour goes first";
     endpoint_log_size: Count<1, 4096> = "endpoint-log-size", "64", AtStart, "Entries kept of each endpoint's log";
     ct_tcp_timeout: Seconds = "conntrack-tcp-timeout", "8000s", Anytime, "Life of an idle established TCP connection";
