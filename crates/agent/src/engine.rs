@@ -123,6 +123,7 @@ pub struct Engine {
     logs: BTreeMap<EndpointId, VecDeque<EndpointLogEntry>>,
     next_id: u16,
     published: watch::Sender<Arc<State>>,
+    configs: watch::Sender<Config>,
     notices: Notices,
     /// What the hosts file says, or why it could not be written.
     hosts: Result<String, String>,
@@ -186,6 +187,7 @@ impl Engine {
         let engine = Self {
             policy: Policy::new(policy_settings(&config)),
             ipam: Ipam::new(&config),
+            configs: watch::Sender::new(config.clone()),
             config,
             settings,
             kernel,
@@ -260,6 +262,7 @@ impl Engine {
     /// Takes new values of settings that may change while the agent runs, all or none.
     pub fn configure(&mut self, patch: &BTreeMap<String, String>) -> Result<Vec<Resolved>> {
         let Patched { settings, config, writes } = self.settings.patched(patch)?;
+        crate::observer::check(&config)?;
         let before = std::mem::replace(&mut self.config, config);
         let effect = self.policy.set_settings(policy_settings(&self.config));
         drop(effect);
@@ -280,9 +283,15 @@ impl Engine {
         }
         self.settings = settings;
         crate::logging::set_level(self.config.log_level);
+        self.configs.send_replace(self.config.clone());
         self.describe_policies();
         self.publish();
         Ok(self.settings.rows().to_vec())
+    }
+
+    /// Tells of the settings that are in force, for what is not the engine's.
+    pub fn configs(&self) -> watch::Receiver<Config> {
+        self.configs.subscribe()
     }
 
     pub fn settings(&self) -> &[Resolved] {

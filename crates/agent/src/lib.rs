@@ -94,7 +94,7 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     engine.restore().map_err(|failure| anyhow!("{failure}"))?;
     steps.done("the state is in force");
     let listener = socket::bind(&config, &config.socket())?;
-    let (observer, observed) = observer::start(&config, &notices)?;
+    let (observer, observed) = observer::start(&config, &notices, engine.configs())?;
     cni_queue::process(&mut engine, &config.run_dir);
 
     let shutdown = api::shutdown_channel();
@@ -171,7 +171,10 @@ async fn serve(
     let (state, notices) = (app.state.clone(), app.notices.clone());
     tasks.spawn(events::l7::forward(records, state, app.requests.clone(), notices));
     tasks.spawn(signals(app.shutdown.clone()));
-    if let Some(observer) = observer {
+    if let Some(mut observer) = observer {
+        if let Some(metrics) = observer.take_metrics() {
+            tasks.spawn(metrics.serve(app.requests.clone(), app.shutdown.clone()));
+        }
         tasks.spawn(observer.serve(app.shutdown.clone()));
     }
     tracing::info!(endpoints = app.state.borrow().endpoints.len(), "ready");

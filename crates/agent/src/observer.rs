@@ -1,5 +1,9 @@
 //! The observer's part of the agent: keeps flows, and answers Hubble's clients on a socket of their own.
 
+mod metrics;
+
+pub use metrics::check;
+
 use crate::{
     api::Shutdown,
     events::Observed,
@@ -24,6 +28,7 @@ use std::{
     thread,
     time::{SystemTime, UNIX_EPOCH},
 };
+use tokio::sync::watch;
 
 /// Cilium's name for a cluster that was given none; names of nodes do not mention it.
 const DEFAULT_CLUSTER: &str = "default";
@@ -33,12 +38,17 @@ pub struct Server {
     observer: Observer,
     peer: Peer,
     listener: UnixListener,
+    metrics: Option<metrics::Server>,
     _wanted: Wanted,
     _recorder: Option<Recorder>,
 }
 
 /// None where it is switched off: then nothing is reported that nobody watches.
-pub fn start(config: &Config, notices: &Notices) -> anyhow::Result<(Option<Server>, Option<Observed>)> {
+pub fn start(
+    config: &Config,
+    notices: &Notices,
+    configs: watch::Receiver<Config>,
+) -> anyhow::Result<(Option<Server>, Option<Observed>)> {
     if config.enable_hubble == Switch::Off {
         return Ok((None, None));
     }
@@ -60,7 +70,8 @@ pub fn start(config: &Config, notices: &Notices) -> anyhow::Result<(Option<Serve
     notices.keep_agent_events(inlets.agent_events);
     notices.agent(&News::Started(Time(begun)));
     let wanted = notices.observe().context("cannot tell the kernel's programs to report flows")?;
-    let server = Server { observer, peer, listener, _wanted: wanted, _recorder: recorder };
+    let metrics = metrics::Server::start(config, observer.flows(), configs)?;
+    let server = Server { observer, peer, listener, metrics, _wanted: wanted, _recorder: recorder };
     let flows = Flows::new(node, &config.cluster_name);
     Ok((Some(server), Some(Observed { flows, log: inlets.flows })))
 }
@@ -112,8 +123,13 @@ impl Drop for Recorder {
 }
 
 impl Server {
+    /// What serves metrics, to run beside this.
+    pub fn take_metrics(&mut self) -> Option<metrics::Server> {
+        self.metrics.take()
+    }
+
     pub async fn serve(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        let Self { observer, peer, listener, _wanted, _recorder } = self;
+        let Self { observer, peer, listener, metrics: _, _wanted, _recorder } = self;
         let listener =
             tokio::net::UnixListener::from_std(listener).context("cannot listen for Hubble's clients")?;
         let end = async move { shutdown.begun().await };

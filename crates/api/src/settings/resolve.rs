@@ -204,6 +204,12 @@ fn check_together(config: &Config) -> Result<(), SettingsError> {
             config.map_events.show()
         )));
     }
+    let reached = config.hubble_metrics_server.0.filter(|address| !address.ip().to_canonical().is_loopback());
+    if let (Some(address), false) = (reached, config.hubble_metrics_plaintext.is_on()) {
+        return Err(SettingsError::Together(format!(
+            "hubble-metrics-server is {address}, which other hosts reach, and has no encryption: listen on 127.0.0.1, or set hubble-metrics-allow-plaintext"
+        )));
+    }
     Ok(())
 }
 
@@ -270,5 +276,16 @@ mod tests {
         assert!(message(&[], "a: {b: c}").starts_with("configuration file /c.yaml: "));
         assert!(message(&[("enable-ipv4", "false"), ("enable-ipv6", "false")], "").contains("both false"));
         assert!(message(&[("map-size-events", "100000")], "").contains("power of two"));
+        let server = |address| [("hubble-metrics-server", address)];
+        assert!(message(&server("0.0.0.0:9965"), "").contains("set hubble-metrics-allow-plaintext"));
+        assert!(message(&server(":9965"), "").contains("[::]:9965, which other hosts reach"));
+        assert!(message(&server("localhost:9965"), "").contains("such as 127.0.0.1:9965, or nothing"));
+        for (address, plain) in [("127.0.0.1:9965", "false"), ("[::1]:1", "false"), ("10.0.0.1:9965", "true")]
+        {
+            let flags =
+                flags(&[("hubble-metrics-server", address), ("hubble-metrics-allow-plaintext", plain)]);
+            let (_, config) = resolve(&flags, |_| None, None).expect("valid");
+            assert_eq!(config.hubble_metrics_server.show(), address);
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! The table itself and the typed values that come out of it.
 
 use super::{
-    AllowLocalhost, Change, CidrMatchTarget, Count, EnforcementMode, LogFormat, LogLevel, Milliseconds,
-    MonitorAggregation, OptionalPath, RejectCode, Resolved, Seconds, SecondsOrNone, Setting, SettingValue,
-    SettingsError, Switch,
+    AllowLocalhost, Change, CidrMatchTarget, Count, EnforcementMode, LogFormat, LogLevel, MetricList,
+    Milliseconds, MonitorAggregation, OptionalAddress, OptionalPath, RejectCode, Resolved, Seconds,
+    SecondsOrNone, Setting, SettingValue, SettingsError, Switch,
 };
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::path::PathBuf;
@@ -71,6 +71,12 @@ settings! {
     history: Switch = "history", "true", AtStart, "Keep flows on disk, in the folder history of the state directory";
     history_max_age: Seconds = "history-max-age", "168h", AtStart, "How long flows are kept on disk";
     history_max_megabytes: Count<8, 1048576> = "history-max-megabytes", "1024", AtStart, "How much room flows may take on disk, in MiB; the oldest hour goes first";
+    hubble_metrics: MetricList = "hubble-metrics", "dns drop tcp flow icmp http", Anytime, "Metrics that are made of flows, as Cilium writes them (docs/metrics.md)";
+    hubble_metrics_file: OptionalPath = "hubble-dynamic-metrics-config-path", "", AtStart, "File with the metrics instead, in Cilium's format, which has filters; read again when it changes";
+    hubble_metrics_server: OptionalAddress = "hubble-metrics-server", "", AtStart, "Where Prometheus finds them by HTTP, such as 127.0.0.1:9965";
+    hubble_metrics_plaintext: Switch = "hubble-metrics-allow-plaintext", "false", AtStart, "Serve them, unencrypted, also on an address that other hosts reach";
+    hubble_metrics_series: Count<1, 10000000> = "hubble-metrics-max-series", "10000", Anytime, "Series of one metric, unless its options say another number";
+    hubble_metrics_ttl: SecondsOrNone = "hubble-metrics-ttl", "0s", Anytime, "How long a series stays in which nothing is counted, unless its options say so; 0 for ever";
     endpoint_log_size: Count<1, 4096> = "endpoint-log-size", "64", AtStart, "Entries kept of each endpoint's log";
     ct_tcp_timeout: Seconds = "conntrack-tcp-timeout", "8000s", Anytime, "Life of an idle established TCP connection";
     ct_syn_timeout: Seconds = "conntrack-syn-timeout", "60s", Anytime, "Life of a TCP connection that is not established";

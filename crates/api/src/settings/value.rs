@@ -1,7 +1,11 @@
 //! The kinds of values that settings have.
 
 use ipnet::{Ipv4Net, Ipv6Net};
-use std::{path::PathBuf, time::Duration};
+use std::{
+    net::{Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 /// A value that is read from and shown as text.
 pub trait SettingValue: Sized {
@@ -189,6 +193,50 @@ impl SettingValue for OptionalPath {
 
     fn show(&self) -> String {
         self.0.as_ref().map(SettingValue::show).unwrap_or_default()
+    }
+}
+
+/// Where to listen; empty for nowhere, `:9965` for all addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OptionalAddress(pub Option<SocketAddr>);
+
+impl SettingValue for OptionalAddress {
+    const FORM: &'static str = "IP:PORT";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let read = match text.strip_prefix(':') {
+            _ if text.is_empty() => return Ok(Self(None)),
+            Some(port) => port.parse().ok().map(|port: u16| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))),
+            None => text.parse().ok(),
+        };
+        let right = || "an IP address and a port such as 127.0.0.1:9965, or nothing".to_owned();
+        read.filter(|address| address.port() != 0).map(|address| Self(Some(address))).ok_or_else(right)
+    }
+
+    fn show(&self) -> String {
+        self.0.as_ref().map(SocketAddr::to_string).unwrap_or_default()
+    }
+}
+
+/// Metrics with a space between them; what each says the agent understands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricList(pub String);
+
+/// Bytes of a list of metrics.
+const LONGEST_METRICS: usize = 16 << 10;
+
+impl SettingValue for MetricList {
+    const FORM: &'static str = "METRICS";
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text.len() <= LONGEST_METRICS && !text.contains(|c: char| c.is_control()) {
+            true => Ok(Self(text.split_whitespace().collect::<Vec<_>>().join(" "))),
+            false => Err("names of metrics with spaces between them, such as \"dns:query drop\"".to_owned()),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.clone()
     }
 }
 

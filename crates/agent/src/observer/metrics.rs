@@ -1,0 +1,162 @@
+//! Metrics of flows, which Prometheus reads by HTTP.
+
+use crate::{
+    api::Shutdown,
+    engine::{Engine, Requests},
+    failure::{Failure, Result},
+};
+use anyhow::Context as _;
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use ciliate_api::settings::Config;
+use ciliate_flow::Flow;
+use ciliate_observer::{
+    log::Log,
+    metrics::{self, Bounds, Format, LossSource, Metrics},
+};
+use std::{fs, future, net::TcpListener, time::Duration};
+use tokio::{sync::watch, time};
+
+/// How often a file of metrics is looked at.
+const FILE_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a scrape waits for the kernel's count of lost events; without it shows the last one.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Serves the metrics.
+pub struct Server {
+    metrics: Metrics,
+    wanted: metrics::Config,
+    log: Log<Flow>,
+    listener: TcpListener,
+    configs: watch::Receiver<Config>,
+}
+
+/// Whether the metrics that the settings name can be had.
+pub fn check(config: &Config) -> Result<()> {
+    let parsed = metrics::Config::parse(&config.hubble_metrics.0, bounds(config));
+    parsed.map(drop).map_err(|error| Failure::invalid(format!("setting hubble-metrics: {error}")))
+}
+
+fn bounds(config: &Config) -> Bounds {
+    let ttl = config.hubble_metrics_ttl.0;
+    Bounds {
+        series: usize::try_from(config.hubble_metrics_series.0).unwrap_or(usize::MAX),
+        ttl: (ttl > 0).then(|| Duration::from_secs(ttl.into())),
+    }
+}
+
+/// What the settings, or the file that they name, want.
+fn wanted(config: &Config) -> anyhow::Result<metrics::Config> {
+    match &config.hubble_metrics_file.0 {
+        None => {
+            metrics::Config::parse(&config.hubble_metrics.0, bounds(config)).context("setting hubble-metrics")
+        }
+        Some(path) => {
+            let read =
+                || anyhow::Ok(metrics::Config::from_document(&fs::read_to_string(path)?, bounds(config))?);
+            read().with_context(|| format!("cannot take the metrics from {}", path.display()))
+        }
+    }
+}
+
+impl Server {
+    /// None where nobody is to read metrics; then none are made.
+    pub fn start(
+        config: &Config,
+        log: &Log<Flow>,
+        configs: watch::Receiver<Config>,
+    ) -> anyhow::Result<Option<Self>> {
+        let wanted = wanted(config)?;
+        let Some(address) = config.hubble_metrics_server.0 else { return Ok(None) };
+        let listener = TcpListener::bind(address)
+            .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+            .with_context(|| format!("cannot listen on {address} for who reads metrics"))?;
+        let metrics = Metrics::new(log, wanted.clone())?;
+        Ok(Some(Self { metrics, wanted, log: log.clone(), listener, configs }))
+    }
+
+    pub async fn serve(self, requests: Requests, shutdown: Shutdown) -> anyhow::Result<()> {
+        let Self { metrics, wanted, log, listener, configs } = self;
+        let listener = tokio::net::TcpListener::from_std(listener).context("cannot serve metrics")?;
+        let scraped = Scraped { metrics: metrics.clone(), requests };
+        let router = Router::new().route("/metrics", get(scrape)).with_state(scraped);
+        let ending = shutdown.clone();
+        let server =
+            axum::serve(listener, router).with_graceful_shutdown(async move { ending.begun().await });
+        tokio::select! {
+            served = async { server.await } => served.context("metrics are no longer served"),
+            () = metrics.clone().run(log) => Ok(()),
+            () = follow(metrics, wanted, configs) => Ok(()),
+        }
+    }
+}
+
+/// Has other metrics counted when the settings or the file change; what is wrong changes nothing.
+async fn follow(metrics: Metrics, mut current: metrics::Config, mut configs: watch::Receiver<Config>) {
+    let mut last_error = None;
+    loop {
+        let config = configs.borrow_and_update().clone();
+        let timer = async {
+            match config.hubble_metrics_file.0 {
+                Some(_) => time::sleep(FILE_INTERVAL).await,
+                None => future::pending().await,
+            }
+        };
+        tokio::select! {
+            changed = configs.changed() => if changed.is_err() {
+                // The agent ends.
+                return future::pending().await;
+            },
+            () = timer => {}
+        }
+        let config = configs.borrow().clone();
+        let fresh = match wanted(&config) {
+            Ok(fresh) if fresh == current => None,
+            Ok(fresh) => match metrics.configure(fresh.clone()) {
+                Ok(()) => Some(fresh),
+                Err(error) => {
+                    report(&mut last_error, &error.into());
+                    None
+                }
+            },
+            Err(error) => {
+                report(&mut last_error, &error);
+                None
+            }
+        };
+        if let Some(fresh) = fresh {
+            tracing::info!("other metrics are counted from now on");
+            (current, last_error) = (fresh, None);
+        }
+    }
+}
+
+/// Once for each mistake.
+fn report(last: &mut Option<String>, error: &anyhow::Error) {
+    let text = format!("{error:#}");
+    if last.as_ref() != Some(&text) {
+        tracing::error!("the metrics stay as they are: {text}");
+        *last = Some(text);
+    }
+}
+
+#[derive(Clone)]
+struct Scraped {
+    metrics: Metrics,
+    requests: Requests,
+}
+
+async fn scrape(State(Scraped { metrics, requests }): State<Scraped>, headers: HeaderMap) -> Response {
+    let lost = time::timeout(PATIENCE, requests.call(|engine: &mut Engine| engine.lost_events()));
+    if let Ok(Ok(count)) = lost.await {
+        metrics.set_lost(LossSource::PerfEventRingBuffer, count);
+    }
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let format = Format::accepted(&accepted.collect::<Vec<_>>().join(","));
+    ([(header::CONTENT_TYPE, format.content_type())], metrics.text(format)).into_response()
+}
