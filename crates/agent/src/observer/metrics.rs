@@ -160,3 +160,6 @@ async fn scrape(State(Scraped { metrics, requests }): State<Scraped>, headers: H
     let format = Format::accepted(&accepted.collect::<Vec<_>>().join(","));
     ([(header::CONTENT_TYPE, format.content_type())], metrics.text(format)).into_response()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+use super::*;
+use crate::{api::shutdown_channel, engine};
+use ciliate_api::settings::resolve;
+use ciliate_flow::Run;
+use ciliate_observer::log;
+use std::{collections::BTreeMap, net::SocketAddr};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+fn config(pairs: &[(&str, &str)]) -> Config {
+    let flags: BTreeMap<String, String> = pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+    resolve(&flags, |_| None, None).unwrap().1
+}
+
+async fn get(address: SocketAddr, path: &str, accept: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    time::timeout(Duration::from_secs(10), stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn scrapes_are_answered_and_settings_take_effect_while_it_runs() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let with =
+        |metrics| config(&[("hubble-metrics-server", &address.to_string()), ("hubble-metrics", metrics)]);
+    let (mut writer, log) = log::log::<Flow>(Run::new(1), 100);
+    let configs = watch::Sender::new(with("flow"));
+    let server = Server::start(&with("flow"), &log, configs.subscribe()).unwrap().unwrap();
+    let (requests, inbox) = engine::channel();
+    drop(inbox);
+    let shutdown = shutdown_channel();
+    let serving = tokio::spawn(server.serve(requests, shutdown.clone()));
+    writer.append(Flow::from_message(&Default::default()).unwrap());
+    let text = get(address, "/metrics", "text/plain").await;
+    assert!(text.starts_with("HTTP/1.1 200 OK") && text.contains("version=0.0.4"), "{text}");
+    assert!(text.contains("hubble_flows_processed_total{") && text.contains("} 1\n"), "{text}");
+    let open = get(address, "/metrics", "application/openmetrics-text;version=1.0.0").await;
+    assert!(
+        open.contains("content-type: application/openmetrics-text") && open.contains("# EOF\n"),
+        "{open}"
+    );
+    assert!(get(address, "/", "*/*").await.starts_with("HTTP/1.1 404"));
+    // A mistake changes nothing; what comes after it does.
+    configs.send_replace(with("flwo"));
+    configs.send_replace(with("drop"));
+    let changed = async {
+        while get(address, "/metrics", "*/*").await.contains("hubble_flows_processed_total") {
+            time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    time::timeout(Duration::from_secs(10), changed).await.unwrap();
+    shutdown.begin();
+    time::timeout(Duration::from_secs(10), serving).await.unwrap().unwrap().unwrap();
+}
+
+#[test]
+fn mistakes_are_told_with_the_setting_that_has_them() {
+    let failure = check(&config(&[("hubble-metrics", "dns drop:x")])).unwrap_err();
+    assert!(
+        failure.to_string().contains("setting hubble-metrics: metric drop: option \"x\" is unknown"),
+        "{failure}"
+    );
+    let missing = config(&[("hubble-dynamic-metrics-config-path", "/nonexistent/metrics.yaml")]);
+    assert!(
+        format!("{:#}", wanted(&missing).unwrap_err())
+            .contains("from /nonexistent/metrics.yaml: No such file")
+    );
+    let (_writer, log) = log::log::<Flow>(Run::new(1), 1);
+    let off = config(&[]);
+    assert!(Server::start(&off, &log, watch::Sender::new(off.clone()).subscribe()).unwrap().is_none());
+}
