@@ -41,6 +41,8 @@ const LOSS_INTERVAL: Duration = Duration::from_secs(1);
 /// Where events come from and what is needed to make sense of them.
 pub struct Sources {
     pub reader: EventReader,
+    /// What the proxy tells.
+    pub records: l7::Outlet,
     pub state: watch::Receiver<Arc<State>>,
     pub requests: Requests,
     pub notices: Notices,
@@ -59,9 +61,9 @@ pub struct Observed {
 /// Decodes and passes on until the agent ends; sleeps while nobody wants events, for then there are none.
 ///
 /// What is not read in time stays in the ring, and what does not fit there any more the kernel counts: it is the only
-/// queue on the way.
+/// queue on the way. What the proxy tells comes in with it, so that the log of flows has one writer.
 pub async fn forward(sources: Sources) -> anyhow::Result<()> {
-    let Sources { mut reader, state, requests, notices, delay, observed } = sources;
+    let Sources { mut reader, mut records, state, requests, notices, delay, observed } = sources;
     // Of an earlier agent.
     reader.discard();
     #[expect(
@@ -73,15 +75,21 @@ pub async fn forward(sources: Sources) -> anyhow::Result<()> {
     let mut decoder = Decoder { state, rules: Rules::new(requests.clone()), observed };
     let mut batch = Batch::default();
     loop {
-        if !notices.wanted() {
-            notices.begun().await;
-            // Nobody had asked for what is left in the ring.
-            reader.get_mut().discard();
-        }
+        let wanted = notices.wanted();
         tokio::select! {
-            () = time::sleep(delay) => {}
+            () = notices.begun(), if !wanted => {
+                // Nobody had asked for what is left in the ring.
+                reader.get_mut().discard();
+                continue;
+            }
+            () = records.come(), if !wanted => {}
+            () = time::sleep(delay), if wanted => {}
             // It shows only that much is waiting; that less is, the clock has to tell.
-            ready = reader.readable() => ready.context("cannot wait for events")?.clear_ready(),
+            ready = reader.readable(), if wanted => ready.context("cannot wait for events")?.clear_ready(),
+        }
+        decoder.tell_of_requests(&mut records, &notices).await;
+        if !wanted {
+            continue;
         }
         loop {
             batch.clear();
@@ -156,6 +164,48 @@ impl Decoder {
         }
         if let Some(Observed { log, .. }) = &self.observed {
             log.ring();
+        }
+    }
+}
+
+impl Decoder {
+    /// Decodes and passes on what the proxy has told.
+    async fn tell_of_requests(&mut self, records: &mut l7::Outlet, notices: &Notices) {
+        let lost = records.lost();
+        if lost > 0 {
+            notices.send(Timestamp::now(), EventBody::Lost { count: lost, place: "proxy".to_owned() });
+        }
+        while let Some(batch) = records.take(BATCH) {
+            let state = Arc::clone(&self.state.borrow());
+            let numbers = batch.iter().flat_map(l7::Told::rules);
+            self.rules.learn(&state, numbers).await;
+            for told in batch {
+                self.told(&state, told, notices);
+            }
+            task::yield_now().await;
+        }
+    }
+
+    fn told(&mut self, state: &Arc<State>, told: l7::Told, notices: &Notices) {
+        match told {
+            l7::Told::Names(names) => {
+                if let Some(Observed { flows, .. }) = &mut self.observed {
+                    for name in names {
+                        let addresses = name.addresses.iter().map(|known| known.address);
+                        flows.names.learn(name.endpoint, &name.name, addresses);
+                    }
+                }
+            }
+            l7::Told::Record(record) => {
+                if let Some(Observed { flows, log }) = &mut self.observed {
+                    flows.of_record(state, &record, &self.rules, |flow| log.append(flow));
+                    log.ring();
+                }
+                if notices.watched() {
+                    let time = Timestamp::from_nanosecond(record.time.into()).unwrap_or_default();
+                    notices.send(time, EventBody::L7(Box::new(l7::event(state, *record, &self.rules))));
+                }
+            }
         }
     }
 }

@@ -1,8 +1,11 @@
 //! From what the kernel's programs report to flows.
 
 mod cast;
+mod names;
+mod request;
 
 pub use cast::reference;
+pub use names::Names;
 
 use crate::{events::rules::Known, state::State};
 use cast::Cast;
@@ -18,6 +21,8 @@ use std::{net::Ipv6Addr, sync::Arc};
 pub struct Flows {
     node: Arc<Node>,
     cast: Cast,
+    /// What addresses were resolved from.
+    pub names: Names,
 }
 
 /// The rules that an event names.
@@ -38,7 +43,7 @@ impl<'a> Rules<'a> {
 
 impl Flows {
     pub fn new(node: Arc<Node>, cluster: &str) -> Self {
-        Self { node, cast: Cast::new(cluster) }
+        Self { node, cast: Cast::new(cluster), names: Names::default() }
     }
 
     /// One event of the kernel is the verdicts that policies just gave, and what became of the packet.
@@ -174,8 +179,16 @@ impl Flows {
             id: FlowId::default(),
             time,
             node: Arc::clone(&self.node),
-            source: self.end(seen.source, seen.source_identity, seen.source_endpoint),
-            destination: self.end(seen.destination, seen.destination_identity, seen.destination_endpoint),
+            source: self.end(
+                seen.source,
+                (seen.source_identity, seen.source_endpoint),
+                seen.destination_endpoint,
+            ),
+            destination: self.end(
+                seen.destination,
+                (seen.destination_identity, seen.destination_endpoint),
+                seen.source_endpoint,
+            ),
             event: Event::Other(EventType::default()),
             verdict: Verdict::Unknown,
             direction: match direction {
@@ -193,9 +206,10 @@ impl Flows {
         }
     }
 
-    fn end(&mut self, address: ciliate_abi::Address, identity: u32, endpoint: u16) -> End {
+    /// With the names that the endpoint at the other end resolved the address from.
+    fn end(&mut self, address: ciliate_abi::Address, (identity, endpoint): (u32, u16), other: u16) -> End {
         let address = Ipv6Addr::from(address.0).to_canonical();
-        self.cast.end(address, identity, endpoint)
+        End { names: self.names.of(other, address), ..self.cast.end(address, identity, endpoint) }
     }
 }
 

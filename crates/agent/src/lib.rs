@@ -78,7 +78,8 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     };
     let (inlet, outlet) = events::l7::channel();
     let keeper = proxy::Keeper::new(&config, settings.rows(), attention, move |news| match news {
-        proxy::News::Record(record) => inlet.put(record),
+        proxy::News::Records(records) => records.into_iter().for_each(|record| inlet.put(record)),
+        proxy::News::Names(names) => inlet.put_names(names),
         proxy::News::Lost(count) => inlet.lose(count),
         proxy::News::Wanted(sets) => number(sets),
     });
@@ -104,13 +105,14 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     let sources = events::Sources {
         reader: events.reader,
+        records: outlet,
         state: app.state.clone(),
         requests: app.requests.clone(),
         notices: app.notices.clone(),
         delay: config.monitor_delay.0,
         observed,
     };
-    let served = runtime.block_on(serve(app, listener, sources, outlet, observer));
+    let served = runtime.block_on(serve(app, listener, sources, observer));
     // Requests under way hold the engine; without them its channel closes and it ends.
     runtime.shutdown_timeout(Duration::from_secs(1));
     engine.join().map_err(|_| anyhow!("the engine broke: the kernel goes on enforcing what it has"))?;
@@ -159,7 +161,6 @@ async fn serve(
     app: api::App,
     listener: UnixListener,
     sources: events::Sources,
-    records: events::l7::Outlet,
     observer: Option<observer::Server>,
 ) -> anyhow::Result<()> {
     let shutdown = app.shutdown.clone();
@@ -168,8 +169,6 @@ async fn serve(
     tasks.spawn(upkeep(app.requests.clone()));
     tasks.spawn(watch_host(app.requests.clone()));
     tasks.spawn(events::forward(sources));
-    let (state, notices) = (app.state.clone(), app.notices.clone());
-    tasks.spawn(events::l7::forward(records, state, app.requests.clone(), notices));
     tasks.spawn(signals(app.shutdown.clone()));
     if let Some(mut observer) = observer {
         if let Some(metrics) = observer.take_metrics() {

@@ -28,8 +28,8 @@ pub use endpoint::{
 pub use error::{ApiError, ClientError, Problem};
 pub use identity::{AddressEntry, AddressSource, IdentityEntry};
 pub use monitor::{
-    Content, Event, EventBody, EventKind, Message, MonitorFilter, PacketEvent, PeerView, RequestEvent,
-    RequestVerdict, Verdict,
+    Content, DnsAnswerView, Event, EventBody, EventKind, Message, MonitorFilter, PacketEvent, PeerView,
+    RequestEvent, RequestVerdict, Verdict,
 };
 pub use object::{
     ApplyRequest, ApplyResult, DeleteRequest, ObjectAction, ObjectRef, ObjectResult, ObjectView, SelectorRow,

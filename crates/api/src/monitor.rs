@@ -2,7 +2,7 @@
 
 mod request;
 
-pub use request::{Content, Message, RequestEvent, RequestVerdict};
+pub use request::{Content, DnsAnswerView, Message, RequestEvent, RequestVerdict};
 
 use crate::RuleView;
 use ciliate_types::{Direction, EndpointId, Identity, Labels, Protocol};

@@ -7,10 +7,10 @@ use crate::{
     settings_flags::SettingsFlags,
 };
 use anyhow::Context as _;
-use ciliate_api::settings::{Config, RejectCode};
+use ciliate_api::settings::{Config, HeaderName, RejectCode, Switch};
 use ciliate_dns::{CacheSettings, PendingSettings, Reply};
 use ciliate_proxy::{
-    Client, DnsSettings, Limits, Settings,
+    Client, DnsSettings, Headers, Limits, Redaction, Settings, Shown,
     message::{Answer, ConnectionInfo, Request, Status},
 };
 use serde::Serialize;
@@ -83,8 +83,36 @@ fn serve(context: &Context, settings: &SettingsFlags) -> anyhow::Result<()> {
         http: Default::default(),
         kafka: Default::default(),
         dns: dns_settings(&config)?,
+        redaction: redaction(&config)?,
+        records_per_second: config.proxy_records_rate_limit.0,
     };
     ciliate_proxy::guard(settings).context("the proxy did not start")
+}
+
+fn redaction(config: &Config) -> anyhow::Result<Redaction> {
+    let names = |list: &[HeaderName]| list.iter().map(|name| name.0.clone()).collect();
+    let shown = |redacted: Switch| match redacted {
+        Switch::On => Shown::No,
+        Switch::Off => Shown::Yes,
+    };
+    if config.redact_enabled == Switch::Off {
+        return Ok(Redaction::default());
+    }
+    let headers = match (config.redact_headers_allow.as_slice(), config.redact_headers_deny.as_slice()) {
+        ([], []) => Headers::None,
+        (allow, []) => Headers::ValuesOf(names(allow)),
+        ([], deny) => Headers::ValuesExcept(names(deny)),
+        _ => anyhow::bail!(
+            "hubble-redact-http-headers-allow and hubble-redact-http-headers-deny cannot both be given: \
+             one names the headers to show, the other those to hide"
+        ),
+    };
+    Ok(Redaction {
+        query: shown(config.redact_query),
+        user_info: shown(config.redact_user_info),
+        api_key: shown(config.redact_kafka_key),
+        headers,
+    })
 }
 
 fn dns_settings(config: &Config) -> anyhow::Result<DnsSettings> {

@@ -68,7 +68,7 @@ fn the_story_of_requests_leaves_nothing() {
                          rule cnp/default/rule1 spec.ingress[0].toPorts[0]";
         assert!(lines[0].contains(forwarded), "{all}");
         assert!(lines[1].starts_with("<- Response http to ") && lines[1].contains(" => 200, rule "), "{all}");
-        assert!(lines[2].ends_with("verdict Denied PUT http://deathstar/v1/exhaust-port => 403"), "{all}");
+        assert!(lines[2].ends_with("verdict Denied PUT http://deathstar/v1/exhaust-port => 403, no rule of cnp/default/rule1 spec.ingress[0].toPorts[0]"), "{all}");
 
         // Requests of the ship and answers to it are told apart by who sent them.
         let from = watch(&["monitor", "--json", "-t", "l7", "--from", "tiefighter"]);
@@ -80,6 +80,29 @@ fn the_story_of_requests_leaves_nothing() {
             assert_eq!(event["http"]["status"].as_u64().unwrap_or(0), status, "{event}");
             assert_eq!(event["source"]["name"], "default/tiefighter", "{event}");
         }
+
+        // Hubble's clients are told the same.
+        let flow = |kind: &str, method: &str, verdict: &str| {
+            let flows = stage.request_flows();
+            let http = |flow: &serde_json::Value| flow["l7"]["http"]["method"] == method;
+            let found = flows.iter().find(|flow| flow["l7"]["type"] == kind && http(flow));
+            let found = found.unwrap_or_else(|| panic!("{kind} {method}: {flows:#?}")).clone();
+            assert_eq!(found["verdict"], verdict, "{found}");
+            assert_eq!(found["traffic_direction"], "INGRESS", "{found}");
+            assert_eq!(found["l7"]["http"]["protocol"], "HTTP/1.1", "{found}");
+            found
+        };
+        let landing = flow("REQUEST", "POST", "FORWARDED");
+        assert_eq!(landing["source"]["pod_name"], "tiefighter", "{landing}");
+        assert_eq!(landing["l7"]["http"]["url"], "http://deathstar/v1/request-landing", "{landing}");
+        assert_eq!(landing["ingress_allowed_by"][0]["name"], "rule1", "{landing}");
+        let response = flow("RESPONSE", "POST", "FORWARDED");
+        assert_eq!(response["source"]["pod_name"], "deathstar", "{response}");
+        assert_eq!((&response["l7"]["http"]["code"], &response["is_reply"]), (&200.into(), &true.into()));
+        assert!(response["l7"]["latency_ns"].as_str().is_some_and(|taken| taken != "0"), "{response}");
+        let shot = flow("REQUEST", "PUT", "DROPPED");
+        assert_eq!(shot["l7"]["http"]["code"], 403, "{shot}");
+        assert_eq!(shot["ingress_denied_by"][0]["name"], "rule1", "{shot}");
 
         let trace = |request: &str, expected: &str| {
             stage.done(&[

@@ -49,6 +49,30 @@ fn mediabot_reaches_what_it_may_by_name_whoever_runs() {
         assert!(!list.contains("example"), "{list}");
         assert!(stage.done(&["fqdn", "names"]).contains("*.twitter.com"));
 
+        // Flows tell what was asked and answered, and the names of what was reached.
+        let flows = stage.request_flows();
+        let dns = |kind: &str| {
+            let of = |flow: &&serde_json::Value| {
+                let dns = &flow["l7"]["dns"];
+                flow["l7"]["type"] == kind && dns["query"] == "www.twitter.com." && dns["qtypes"][0] == "A"
+            };
+            flows.iter().find(of).unwrap_or_else(|| panic!("{kind}: {flows:#?}"))
+        };
+        let (query, answer) = (dns("REQUEST"), dns("RESPONSE"));
+        assert_eq!(query["egress_allowed_by"][0]["name"], "fqdn", "{query}");
+        assert_eq!(query["source"]["pod_name"], answer["destination"]["pod_name"], "{answer}");
+        assert_eq!(answer["l7"]["dns"]["ips"][0], "198.51.100.11", "{answer}");
+        assert_eq!(answer["l7"]["dns"]["rrtypes"][0], "A", "{answer}");
+        assert!(answer["l7"]["dns"]["rcode"].as_u64().unwrap_or(0) == 0, "{answer}");
+        let named = |name: &str| {
+            let flows = stage.done(&["observe", "--last", "100", "--to-fqdn", name, "-o", "json"]);
+            flows.lines().any(|line| line.contains("\"destination_names\":[\""))
+        };
+        eventually("the flows have names", || {
+            assert!(bot.reaches("www.twitter.com", 443));
+            named("www.twitter.com")
+        });
+
         // The agent is gone: names go on, also new ones, and so do denials.
         kill_hard(agent(stage));
         assert!(bot.reaches("new.twitter.com", 443));
@@ -59,6 +83,12 @@ fn mediabot_reaches_what_it_may_by_name_whoever_runs() {
         stage.done(&["up"]);
         let addresses = bot.resolve("new.twitter.com");
         assert!(bot.reaches("new.twitter.com", 443), "{addresses:?}");
+        eventually("it knows the names that were resolved without it", || {
+            let site = (IpAddr::from([198, 51, 100, 11]), 443);
+            let connect = move || TcpStream::connect_timeout(&site.into(), NEVER).is_ok();
+            assert!(bot.netns.run(connect).unwrap());
+            named("www.twitter.com")
+        });
 
         // Nor does a new proxy, which knows the names from disk: nobody asks here.
         kill_hard(proxy(stage));

@@ -38,6 +38,6 @@ pub use api::{api_key, api_name, role_keys};
 pub use header::RequestHeader;
 pub use policy::Policy;
 pub use request::{Judged, Reason, Verdict};
-pub use session::{ClientStep, Limits, Mode, ServerStep, Session, SessionError};
+pub use session::{Answered, ClientStep, Limits, Mode, ServerStep, Session, SessionError};
 pub use topics::{TopicId, TopicIds};
 pub use walk::Malformed;

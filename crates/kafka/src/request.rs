@@ -1,7 +1,7 @@
 //! What a request asks for, and what the rules say to it.
 
 use crate::{
-    Malformed, Policy, RequestHeader, TopicId, TopicIds, api,
+    Malformed, Policy, RequestHeader, TopicId, TopicIds, api, denial,
     schema::Field,
     topics::NO_ID,
     walk::{Event, UnknownTags, Walk},
@@ -18,6 +18,20 @@ pub struct Judged {
     /// The topics that it names, as far as the decision needed them; 16 at most.
     pub topics: Vec<Box<str>>,
     pub verdict: Verdict,
+}
+
+impl Judged {
+    /// The error that the client is told of. None if it is allowed, and where what it names is answered one by one.
+    #[must_use]
+    pub fn error(&self) -> Option<i16> {
+        let Verdict::Denied(reason) = &self.verdict else { return None };
+        let api = api::known(self.api_key, self.api_version)?;
+        match api::body(api) {
+            api::Body::Topics(_) => Some(denial::code::TOPIC),
+            api::Body::Plain => Some(denial::plain_error(api, reason)),
+            api::Body::Items(_) | api::Body::Opaque => None,
+        }
+    }
 }
 
 #[must_use]

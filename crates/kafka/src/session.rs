@@ -1,8 +1,10 @@
 //! A connection between a client and a broker.
 
+mod answered;
 mod client;
 mod server;
 
+pub use answered::Answered;
 pub use client::ClientStep;
 pub use server::ServerStep;
 
@@ -77,6 +79,8 @@ pub struct Session {
     /// Bytes of denials in there.
     denied: usize,
     fetch: Option<FetchSession>,
+    /// Of the last step of the server.
+    answered: Option<Answered>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +92,12 @@ enum Rest {
 /// What comes next towards the client.
 #[derive(Debug)]
 enum Expected {
-    Answer { correlation_id: i32, read: Read },
+    Answer {
+        correlation_id: i32,
+        /// Kind and version of the request.
+        api: (i16, i16),
+        read: Read,
+    },
     Denial(Vec<u8>),
 }
 
@@ -132,7 +141,13 @@ impl Session {
             unanswered: VecDeque::new(),
             denied: 0,
             fetch: None,
+            answered: None,
         }
+    }
+
+    /// The answer that the last step of the server began with, once.
+    pub fn take_answered(&mut self) -> Option<Answered> {
+        self.answered.take()
     }
 
     /// Neither is an answer outstanding nor does the connection stand within a request or an answer.

@@ -1,6 +1,6 @@
 //! Talking to a running proxy.
 
-use crate::message::{Answer, Interest, NameSet, Request};
+use crate::message::{Answer, Interest, NameSet, Request, read_frame};
 use std::{
     io::{self, BufRead as _, BufReader, Write as _},
     os::unix::net::UnixStream,
@@ -74,6 +74,10 @@ impl Client {
     }
 
     fn receive(&mut self) -> io::Result<Option<Answer>> {
+        let Some(first) = self.stream.fill_buf()?.first().copied() else { return Ok(None) };
+        if let Some(records) = read_frame(first, &mut self.stream)? {
+            return Ok(Some(Answer::Records(records)));
+        }
         let mut line = Vec::new();
         match self.stream.read_until(b'\n', &mut line)? {
             0 => Ok(None),

@@ -127,6 +127,11 @@ impl ReadyFilter {
         }
     }
 
+    /// The kernel's numbers of all rules.
+    pub fn rule_numbers(&self) -> impl Iterator<Item = u32> {
+        self.rules.iter().map(|rule| rule.rule)
+    }
+
     /// The kernel's number of the first rule.
     #[must_use]
     pub fn first_rule(&self) -> u32 {

@@ -314,15 +314,17 @@ impl Control {
         interest: Interest,
     ) -> io::Result<()> {
         let watchers = &self.shared.watchers;
-        let (watcher, outbox) = watchers.join();
+        let watcher = watchers.join();
         std::thread::scope(|scope| {
             let sending = std::thread::Builder::new()
                 .name("watcher".into())
-                .spawn_scoped(scope, || outbox.empty_into(stream));
+                .spawn_scoped(scope, || watcher.serve(stream));
             let mut interest = Some(interest);
             let mut line = Vec::new();
             while let Some(wanted) = interest.take() {
-                watchers.set(&watcher, wanted);
+                if watchers.set(&watcher, wanted).is_err() {
+                    break;
+                }
                 line.clear();
                 // Whatever is not understood ends the connection, as its end does.
                 if requests.read_until(b'\n', &mut line).is_ok_and(|count| count > 0)
@@ -332,7 +334,6 @@ impl Control {
                 }
             }
             watchers.leave(&watcher);
-            drop(watcher);
             stream.shutdown(std::net::Shutdown::Both)?;
             sending.map(drop)
         })

@@ -12,6 +12,7 @@ mod lanes;
 mod many;
 mod random;
 mod thread;
+pub mod words;
 
 pub use datagram::listener;
 pub use random::Random;

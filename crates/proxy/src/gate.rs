@@ -2,7 +2,7 @@
 
 use crate::{
     configuration::{Ready, ReadyFilter},
-    message::{Message, Parser, Record, Side, Verdict, What},
+    message::{Message, Parser, Record, Side, Verdict},
 };
 use ciliate_bpf::{Ruling, View};
 use ciliate_dns::Name;
@@ -17,6 +17,8 @@ pub struct Gate {
     pub server_identity: Identity,
     pub client_endpoint: Option<EndpointId>,
     pub server_endpoint: Option<EndpointId>,
+    /// TCP or UDP.
+    pub transport: Protocol,
     pub parser: Parser,
     pub guards: Vec<Guard>,
 }
@@ -36,6 +38,12 @@ pub struct Decided {
     pub verdict: Verdict,
     pub side: Side,
     pub rule: u32,
+}
+
+impl AsRef<Self> for Decided {
+    fn as_ref(&self) -> &Self {
+        self
+    }
 }
 
 impl Gate {
@@ -67,6 +75,7 @@ impl Gate {
             server_identity: judged.server.identity,
             client_endpoint: judged.client.endpoint,
             server_endpoint: judged.server.endpoint,
+            transport: protocol,
             parser,
             guards,
         }))
@@ -96,7 +105,12 @@ impl Gate {
 
     /// What watchers are told of a request.
     #[must_use]
-    pub fn record(&self, (client, server): (SocketAddr, SocketAddr), decided: Decided, what: What) -> Record {
+    pub fn record<W>(
+        &self,
+        (client, server): (SocketAddr, SocketAddr),
+        decided: Decided,
+        what: W,
+    ) -> Record<W> {
         let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Record {
             time: u64::try_from(time.as_nanos()).unwrap_or(u64::MAX),
@@ -107,11 +121,24 @@ impl Gate {
             server_identity: self.server_identity,
             client_endpoint: self.client_endpoint,
             server_endpoint: self.server_endpoint,
+            transport: self.transport.number(),
             verdict: decided.verdict,
             direction: decided.side,
             rule: decided.rule,
-            what,
+            closed_by: self.closed_by(decided),
             latency: None,
+            what,
+        }
+    }
+
+    /// The rules of which one would have had to match.
+    fn closed_by(&self, decided: Decided) -> Vec<u32> {
+        match decided.verdict {
+            Verdict::Forwarded | Verdict::Refused => Vec::new(),
+            Verdict::Denied | Verdict::Audited => {
+                let guards = self.guards.iter().filter(|guard| guard.side == decided.side);
+                guards.flat_map(|guard| &guard.filters).flat_map(|filter| filter.rule_numbers()).collect()
+            }
         }
     }
 

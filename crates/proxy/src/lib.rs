@@ -24,6 +24,7 @@ mod half;
 mod names;
 mod pipe;
 mod protocol;
+mod redaction;
 mod session;
 mod settings;
 mod shared;
@@ -37,6 +38,7 @@ pub mod message;
 pub use client::{Client, Switch};
 pub use guardian::guard;
 pub use names::{LearnError, Learned, Names, Rows};
+pub use redaction::{Headers, Redaction, Shown};
 pub use settings::{DnsSettings, Limits, Settings};
 
 use ciliate_abi::Listener;

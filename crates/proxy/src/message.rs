@@ -1,10 +1,15 @@
-//! What the agent and the proxy say to each other: one JSON document a line, over a unix socket.
+//! What the agent and the proxy say to each other: one JSON document a line, over a unix socket. Records alone, of which
+//! there may be very many, are packed.
 
 mod names;
+mod packed;
+mod record;
 
 pub use names::{
     Around, CachedAddress, CachedName, Lesson, NameIdentity, NameRules, NameSet, NameStatus, WireName,
 };
+pub(crate) use packed::{Frame, read_frame};
+pub use record::{DnsAnswer, HttpVersion, Message, Record, Side, Verdict, What};
 
 use ciliate_types::{Concealed, EndpointId, Identity, L7Rules, NamePattern};
 use serde::{Deserialize, Serialize};
@@ -55,8 +60,10 @@ pub enum Answer {
     Status(Status),
     Connections(Vec<ConnectionInfo>),
     Configuration(Configuration),
-    Record(Record),
-    /// So many records this watcher has missed, being too slow.
+    /// To a watcher. Never a line: they come packed.
+    #[serde(skip)]
+    Records(Vec<Record>),
+    /// So many records this watcher has missed, being too slow or because of a limit.
     Lost(u64),
     /// To a watcher: another process has taken the new connections over, and listens at the same path.
     HandedOver,
@@ -199,85 +206,4 @@ pub enum Parser {
     Dns,
     /// Passed on unread: policy has come to allow all of it.
     Tcp,
-}
-
-/// One request, or the response to one, and what became of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Record {
-    /// Nanoseconds since 1970.
-    pub time: u64,
-    pub message: Message,
-    pub client: SocketAddr,
-    pub server: SocketAddr,
-    pub client_identity: Identity,
-    pub server_identity: Identity,
-    pub client_endpoint: Option<EndpointId>,
-    pub server_endpoint: Option<EndpointId>,
-    pub verdict: Verdict,
-    /// Of whose policy the rule is, or which found none.
-    pub direction: Side,
-    /// The kernel's number of the rule that decided; 0 = none allowed it.
-    pub rule: u32,
-    pub what: What,
-    /// Of a response: nanoseconds since the request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub latency: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Message {
-    Request,
-    Response,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    Forwarded,
-    Denied,
-    /// Would have been denied.
-    Audited,
-    Refused,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Side {
-    Egress,
-    Ingress,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum What {
-    Http {
-        method: String,
-        path: String,
-        host: String,
-        /// Of the answer, where there is one already.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        status: Option<u16>,
-        /// Of a call of gRPC that was denied: 7, `PERMISSION_DENIED`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        grpc_status: Option<u16>,
-    },
-    /// Malformed, for the named reason.
-    Malformed {
-        reason: String,
-    },
-    Kafka {
-        api: String,
-        version: i16,
-        client_id: Option<String>,
-        topics: Vec<String>,
-    },
-    Tls {
-        server_name: Option<String>,
-    },
-    Dns {
-        name: String,
-        kind: String,
-    },
 }

@@ -36,8 +36,8 @@ pub struct Surroundings<'a> {
     pub scratch: &'a mut Scratch,
     pub to_server: &'a mut Vec<u8>,
     pub to_client: &'a mut Vec<u8>,
-    /// Told of each request.
-    pub tell: &'a mut dyn FnMut(Decided, &dyn Fn() -> What),
+    /// Told of each request, in words if anybody wants to know.
+    pub tell: &'a mut dyn FnMut(Decided, Option<&What>),
     /// Told of responses to requests that were remembered.
     pub answered: &'a mut dyn FnMut(&Asked),
     pub watched: Watched,
@@ -48,6 +48,16 @@ pub struct Surroundings<'a> {
 pub enum Watched {
     No,
     Yes,
+}
+
+impl Watched {
+    /// What is only needed if so.
+    pub fn then<T>(self, make: impl FnOnce() -> T) -> Option<T> {
+        match self {
+            Self::Yes => Some(make()),
+            Self::No => None,
+        }
+    }
 }
 
 /// A request that waits for its response.

@@ -1,5 +1,6 @@
 //! What the proxy is told when it starts.
 
+use crate::redaction::Redaction;
 use std::{path::PathBuf, time::Duration};
 
 #[derive(Clone, Debug)]
@@ -16,6 +17,10 @@ pub struct Settings {
     pub http: ciliate_http::Settings,
     pub kafka: ciliate_kafka::Limits,
     pub dns: DnsSettings,
+    /// What records of requests do not tell.
+    pub redaction: Redaction,
+    /// Records of each kind in a second; 0 = no limit (`proxy-records-rate-limit`).
+    pub records_per_second: u32,
 }
 
 /// How queries are dealt with.

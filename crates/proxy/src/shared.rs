@@ -3,8 +3,9 @@
 use crate::{
     configuration::Ready,
     gate::{Decided, Gate},
-    message::{Verdict, What},
+    message::{Message, Record, Verdict, What},
     names::Names,
+    protocol::{Asked, Watched},
     settings::Settings,
     watch::Watchers,
 };
@@ -98,6 +99,7 @@ impl Counters {
 impl Shared {
     #[must_use]
     pub fn new(settings: Settings, view: View, ready: Ready, names: Names, port: u16) -> Self {
+        let watchers = Watchers::new(settings.records_per_second);
         Self {
             http: Arc::new(settings.http.clone()),
             settings,
@@ -105,7 +107,7 @@ impl Shared {
             topics: Mutex::default(),
             names,
             counters: Counters::default(),
-            watchers: Watchers::default(),
+            watchers,
             started: Instant::now(),
             port,
             ready: RwLock::new(Arc::new(ready)),
@@ -174,17 +176,24 @@ impl Shared {
         Arc::clone(pairs.entry((client, server)).or_insert_with(|| Arc::new(TopicIds::new(TOPIC_IDS))))
     }
 
-    /// Counts a request, and tells watchers of it.
-    pub fn note(
-        &self,
-        gate: &Gate,
-        ends: (SocketAddr, SocketAddr),
-        decided: Decided,
-        what: impl FnOnce() -> What,
-    ) {
+    /// Counts a request, and tells watchers of it if it was put into words.
+    pub fn note(&self, gate: &Gate, ends: (SocketAddr, SocketAddr), decided: Decided, what: Option<&What>) {
         self.counters.verdict(decided.verdict);
-        if self.watchers.wanted() {
-            self.watchers.tell(&gate.record(ends, decided, what()));
+        if let Some(what) = what {
+            self.watchers.tell(&gate.record(ends, decided, what));
         }
+    }
+
+    /// Tells watchers of the response to a request that was put into words.
+    pub fn note_response(&self, gate: &Gate, ends: (SocketAddr, SocketAddr), asked: &Asked) {
+        let latency = u64::try_from(asked.at.elapsed().as_nanos()).ok();
+        let told = gate.record(ends, asked.decided, &asked.what);
+        self.watchers.tell(&Record { message: Message::Response, latency, ..told });
+    }
+
+    /// Whether requests are worth putting into words.
+    #[must_use]
+    pub fn watched(&self) -> Watched {
+        if self.watchers.wanted() { Watched::Yes } else { Watched::No }
     }
 }

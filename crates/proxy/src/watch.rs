@@ -1,93 +1,123 @@
 //! Whoever wants to know of each request. What nobody wants is not even put into words.
 
-use crate::message::{Answer, Interest, Record};
+mod rate;
+
+use crate::message::{Answer, Frame, Interest, Record, What};
+use rate::Rate;
 use std::{
+    collections::VecDeque,
     io::{self, Write as _},
     os::unix::net::UnixStream,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
+    time::Duration,
 };
 
-/// Records that wait for one watcher.
-const QUEUE: usize = 16_384;
-/// Records that are written at once.
-const AT_ONCE: usize = 256;
+/// Answers that wait for one watcher.
+const ANSWERS: usize = 256;
+/// Bytes of records that wait for one watcher.
+const WAITING: usize = 4 << 20;
+/// Bytes of records from which on they do not wait for others any more.
+const ENOUGH: usize = 256 << 10;
+/// How long records wait for others, so that many are sent at once.
+const DELAY: Duration = Duration::from_millis(5);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Watchers {
     all: Mutex<Vec<Arc<Watcher>>>,
     wanted: AtomicBool,
     lost: AtomicU64,
+    rate: Rate,
 }
 
 /// One watcher's connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Watcher {
-    answers: SyncSender<Answer>,
     wants: AtomicBool,
-    /// Records that there was no room for, and that it has not been told of.
-    lost: Arc<AtomicU64>,
+    waiting: Mutex<Waiting>,
+    come: Condvar,
 }
 
 /// What is on its way to one watcher.
-#[derive(Debug)]
-pub struct Outbox {
-    answers: Receiver<Answer>,
-    lost: Arc<AtomicU64>,
+#[derive(Debug, Default)]
+struct Waiting {
+    answers: VecDeque<Answer>,
+    records: Frame,
+    /// Records that there was no room for, and that it has not been told of.
+    lost: u64,
+    left: bool,
 }
 
 impl Watchers {
+    /// With a limit of records a second for each kind; 0 for none.
+    #[must_use]
+    pub fn new(limit: u32) -> Self {
+        Self {
+            all: Mutex::default(),
+            wanted: AtomicBool::new(false),
+            lost: AtomicU64::new(0),
+            rate: Rate::new(limit),
+        }
+    }
+
     /// Whether anybody wants records.
     #[must_use]
     pub fn wanted(&self) -> bool {
         self.wanted.load(Relaxed)
     }
 
-    /// Records that some watcher had no room for.
+    /// Records that some watcher had no room for, or that were more than the limit.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost.load(Relaxed)
     }
 
     /// Another watcher, who wants nothing yet.
-    pub fn join(&self) -> (Arc<Watcher>, Outbox) {
-        let (sender, answers) = sync_channel(QUEUE);
-        let lost = Arc::new(AtomicU64::new(0));
-        let watcher =
-            Arc::new(Watcher { answers: sender, wants: AtomicBool::new(false), lost: Arc::clone(&lost) });
+    pub fn join(&self) -> Arc<Watcher> {
+        let watcher = Arc::new(Watcher::default());
         self.all().push(Arc::clone(&watcher));
-        (watcher, Outbox { answers, lost })
+        watcher
     }
 
     pub fn leave(&self, watcher: &Arc<Watcher>) {
         let mut all = self.all();
         all.retain(|other| !Arc::ptr_eq(other, watcher));
         self.sum(&all);
+        drop(all);
+        watcher.waiting().left = true;
+        watcher.come.notify_all();
     }
 
     /// What it wants from now on; it is told when that is in force.
-    pub fn set(&self, watcher: &Watcher, interest: Interest) {
+    ///
+    /// # Errors
+    /// It does not read what it is told.
+    pub fn set(&self, watcher: &Watcher, interest: Interest) -> io::Result<()> {
         let all = self.all();
         watcher.wants.store(interest == Interest::Requests, Relaxed);
         self.sum(&all);
         drop(all);
-        // It waits for room; whoever has gone needs no answer.
-        let _gone = watcher.answers.send(Answer::Done);
+        watcher.say(Answer::Done)
     }
 
     /// Tells all who want it; what one has no room for is counted.
-    pub fn tell(&self, record: &Record) {
+    pub fn tell(&self, record: &Record<&What>) {
+        let admitted = self.rate.admits(record.what.kind(), record.time);
         for watcher in self.all().iter().filter(|watcher| watcher.wants.load(Relaxed)) {
-            match watcher.answers.try_send(Answer::Record(record.clone())) {
-                Err(TrySendError::Full(_)) => {
-                    self.lost.fetch_add(1, Relaxed);
-                    watcher.lost.fetch_add(1, Relaxed);
-                }
-                // It is about to leave.
-                Ok(()) | Err(TrySendError::Disconnected(_)) => {}
+            let mut waiting = watcher.waiting();
+            let before = waiting.records.len();
+            if !admitted || before >= WAITING || waiting.records.put(record).is_err() {
+                self.lost.fetch_add(1, Relaxed);
+                waiting.lost = waiting.lost.saturating_add(1);
+                watcher.come.notify_one();
+                continue;
+            }
+            let enough = before < ENOUGH && waiting.records.len() >= ENOUGH;
+            drop(waiting);
+            if before == 0 || enough {
+                watcher.come.notify_one();
             }
         }
     }
@@ -96,7 +126,7 @@ impl Watchers {
     pub fn tell_of_successor(&self) {
         for watcher in self.all().iter() {
             // One that is so far behind finds the successor when this process ends.
-            let _late = watcher.answers.try_send(Answer::HandedOver);
+            let _late = watcher.say(Answer::HandedOver);
         }
     }
 
@@ -109,25 +139,57 @@ impl Watchers {
     }
 }
 
-impl Outbox {
+impl Watcher {
     /// Sends what comes until the watcher has left.
     ///
     /// # Errors
     /// It has gone.
-    pub fn empty_into(self, mut stream: &UnixStream) -> io::Result<()> {
+    pub fn serve(&self, mut stream: &UnixStream) -> io::Result<()> {
         let mut lines = Vec::new();
-        while let Ok(first) = self.answers.recv() {
+        let mut records = Frame::default();
+        loop {
+            let nothing = |waiting: &mut Waiting| {
+                waiting.answers.is_empty() && waiting.records.len() == 0 && waiting.lost == 0 && !waiting.left
+            };
+            let waiting =
+                self.come.wait_while(self.waiting(), nothing).unwrap_or_else(PoisonError::into_inner);
+            let few = |waiting: &mut Waiting| {
+                waiting.answers.is_empty() && waiting.records.len() < ENOUGH && !waiting.left
+            };
+            let waited = self.come.wait_timeout_while(waiting, DELAY, few);
+            let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            if waiting.left {
+                return Ok(());
+            }
             lines.clear();
-            for answer in std::iter::once(first).chain(self.answers.try_iter().take(AT_ONCE)) {
+            records.clear();
+            std::mem::swap(&mut records, &mut waiting.records);
+            if waiting.lost > 0 {
+                line(&mut lines, &Answer::Lost(std::mem::take(&mut waiting.lost)))?;
+            }
+            for answer in waiting.answers.drain(..) {
                 line(&mut lines, &answer)?;
             }
-            match self.lost.swap(0, Relaxed) {
-                0 => {}
-                lost => line(&mut lines, &Answer::Lost(lost))?,
+            drop(waiting);
+            if records.len() > 0 {
+                stream.write_all(records.bytes()?)?;
             }
             stream.write_all(&lines)?;
         }
+    }
+
+    fn say(&self, answer: Answer) -> io::Result<()> {
+        let mut waiting = self.waiting();
+        if waiting.answers.len() >= ANSWERS {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        waiting.answers.push_back(answer);
+        self.come.notify_one();
         Ok(())
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

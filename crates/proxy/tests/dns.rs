@@ -21,7 +21,7 @@ mod proxy;
 mod resolver;
 
 use ciliate_policy::rule_set::RuleSet;
-use ciliate_proxy::message::{Around, NameRules, Request, Verdict, What};
+use ciliate_proxy::message::{Around, DnsAnswer, Message, NameRules, Request, Verdict, What};
 use ciliate_types::L7Rules;
 use names::{BOTH, Scene, all_names, directory, named, pattern, scene, site, twitter};
 use node::{NEVER, SURELY, connect, on_node};
@@ -72,11 +72,27 @@ fn names_that_no_rule_allows_are_refused_at_once() {
         let begun = Instant::now();
         assert_eq!(ask(&bot, dns.v4, 2, "new.twitter.com"), Some(REFUSED));
         assert!(begun.elapsed().as_secs() < 2, "without waiting for anybody");
-        let found: Vec<_> = records.iter().take(2).map(|r| (r.verdict, r.rule, r.what)).collect();
-        let what = |name: &str| What::Dns { name: name.into(), kind: "A".into() };
+        let told: Vec<_> = records.iter().take(3).collect();
+        assert!(told.iter().all(|record| record.transport == 17
+            && record.latency.is_some() == (record.message == Message::Response)));
+        let found: Vec<_> =
+            told.into_iter().map(|r| (r.message, r.verdict, r.rule, r.closed_by, r.what)).collect();
+        let refused = DnsAnswer { code: REFUSED, ..DnsAnswer::default() };
+        let said = DnsAnswer {
+            code: NOERROR,
+            addresses: vec![site(0)],
+            ttl: 300,
+            aliases: Vec::new(),
+            kinds: vec!["A".into()],
+        };
+        let what = |name: &str, answer| What::Dns { name: name.into(), kind: "A".into(), answer };
         assert_eq!(
             found,
-            [(Verdict::Forwarded, 7, what("api.twitter.com")), (Verdict::Denied, 0, what("new.twitter.com"))]
+            [
+                (Message::Request, Verdict::Forwarded, 7, vec![], what("api.twitter.com", None)),
+                (Message::Response, Verdict::Forwarded, 7, vec![], what("api.twitter.com", Some(said))),
+                (Message::Request, Verdict::Denied, 0, vec![7], what("new.twitter.com", Some(refused))),
+            ]
         );
         assert_eq!(seen.try_iter().count(), 1, "a denied query does not reach the server");
     });

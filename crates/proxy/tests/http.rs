@@ -16,7 +16,7 @@ mod node;
 mod proxy;
 
 use ciliate_policy::rule_set::{Action, Peer, RuleSet};
-use ciliate_proxy::message::{Message, Request, Verdict, What};
+use ciliate_proxy::message::{HttpVersion, Message, Request, Verdict, What};
 use ciliate_types::{HttpRule, L7Rules};
 use node::{SURELY, connect, on_node, rules};
 use proxy::{Proxy, filter, serve};
@@ -79,9 +79,11 @@ fn only_the_allowed_call_reaches_the_server() {
         let what = |method: &str, path: &str, status| What::Http {
             method: method.into(),
             path: path.into(),
-            host: "deathstar".into(),
+            version: HttpVersion::Http11,
+            authority: "deathstar".into(),
             status,
             grpc_status: None,
+            headers: Vec::new(),
         };
         assert_eq!(
             told_of,
@@ -93,6 +95,8 @@ fn only_the_allowed_call_reaches_the_server() {
                 (Message::Response, Verdict::Forwarded, 7, what("POST", "/v1/request-landing", Some(200))),
             ]
         );
+        let closed: Vec<_> = told.iter().map(|record| record.closed_by.as_slice()).collect();
+        assert_eq!(closed, [&[][..], &[], &[7], &[], &[]], "the rule that the shot would have had to match");
         assert!(told.iter().all(|record| record.latency.is_some() == (record.message == Message::Response)));
     });
 }

@@ -1,43 +1,72 @@
 //! From the proxy's records to what clients see: with names, labels and rules.
 
 use super::{peer, rules::Rules};
-use crate::{engine::Requests, notice::Notices, state::State};
-use ciliate_api::{Content, EventBody, Message, RequestEvent, RequestVerdict, RuleView};
-use ciliate_proxy::message::{self, Record, Side, What};
+use crate::state::State;
+use ciliate_api::{Content, DnsAnswerView, Message, RequestEvent, RequestVerdict, RuleView};
+use ciliate_proxy::message::{self, CachedName, Record, Side, What};
 use ciliate_types::Direction;
-use jiff::Timestamp;
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 /// Records that wait to be passed on.
-const QUEUE: usize = 4096;
+const QUEUE: usize = 16_384;
+
+/// What the proxy tells.
+#[derive(Debug)]
+pub enum Told {
+    Record(Box<Record>),
+    /// What names resolved to before anybody listened.
+    Names(Vec<CachedName>),
+}
+
+impl Told {
+    /// The kernel's numbers of the rules that it is about.
+    pub fn rules(&self) -> impl Iterator<Item = u32> {
+        let record = match self {
+            Self::Record(record) => Some(record),
+            Self::Names(_) => None,
+        };
+        record.into_iter().flat_map(|record| record.closed_by.iter().copied().chain([record.rule]))
+    }
+}
 
 /// Takes records from whoever listens to the proxy.
 #[derive(Clone)]
 pub struct Inlet {
-    records: mpsc::Sender<Record>,
+    told: mpsc::Sender<Told>,
     lost: Arc<AtomicU64>,
 }
 
 pub struct Outlet {
-    records: mpsc::Receiver<Record>,
+    told: mpsc::Receiver<Told>,
+    /// Has come already.
+    first: Option<Told>,
     lost: Arc<AtomicU64>,
 }
 
 pub fn channel() -> (Inlet, Outlet) {
-    let (sender, records) = mpsc::channel(QUEUE);
+    let (sender, told) = mpsc::channel(QUEUE);
     let lost = Arc::new(AtomicU64::new(0));
-    (Inlet { records: sender, lost: Arc::clone(&lost) }, Outlet { records, lost })
+    (Inlet { told: sender, lost: Arc::clone(&lost) }, Outlet { told, first: None, lost })
 }
 
 impl Inlet {
     /// Never waits: what there is no room for is counted and reported with the next one.
     pub fn put(&self, record: Record) {
-        if self.records.try_send(record).is_err() {
+        if self.told.try_send(Told::Record(Box::new(record))).is_err() {
             self.lose(1);
+        }
+    }
+
+    pub fn put_names(&self, names: Vec<CachedName>) {
+        if self.told.try_send(Told::Names(names)).is_err() {
+            tracing::warn!("what names resolved to before is not known: flows are without them");
         }
     }
 
@@ -46,29 +75,35 @@ impl Inlet {
     }
 }
 
-/// Passes on until the agent ends.
-pub async fn forward(
-    mut outlet: Outlet,
-    state: watch::Receiver<Arc<State>>,
-    requests: Requests,
-    notices: Notices,
-) -> anyhow::Result<()> {
-    let mut rules = Rules::new(requests);
-    while let Some(record) = outlet.records.recv().await {
-        let lost = outlet.lost.swap(0, Ordering::Relaxed);
-        if lost > 0 {
-            notices.send(Timestamp::now(), EventBody::Lost { count: lost, place: "proxy".to_owned() });
+impl Outlet {
+    /// Waits until there is something to take.
+    pub async fn come(&mut self) {
+        if self.first.is_none() {
+            self.first = self.told.recv().await;
+            if self.first.is_none() {
+                // Nobody is left who could tell anything.
+                future::pending::<()>().await;
+            }
         }
-        let state = Arc::clone(&state.borrow());
-        rules.learn(&state, [record.rule].into_iter()).await;
-        let rule = rules.get(record.rule).map(|known| known.view.clone());
-        let time = Timestamp::from_nanosecond(record.time.into()).unwrap_or_default();
-        notices.send(time, EventBody::L7(Box::new(event(&state, record, rule))));
     }
-    Ok(())
+
+    /// What there is, at most so many; none if there is nothing.
+    pub fn take(&mut self, most: usize) -> Option<Vec<Told>> {
+        let rest = std::iter::from_fn(|| self.told.try_recv().ok());
+        let taken: Vec<Told> = self.first.take().into_iter().chain(rest).take(most).collect();
+        (!taken.is_empty()).then_some(taken)
+    }
+
+    /// Records that were lost since it was last asked.
+    pub fn lost(&self) -> u64 {
+        self.lost.swap(0, Ordering::Relaxed)
+    }
 }
 
-fn event(state: &State, record: Record, rule: Option<RuleView>) -> RequestEvent {
+/// With names, labels and rules.
+pub fn event(state: &State, record: Record, rules: &Rules) -> RequestEvent {
+    let view = |number: u32| rules.get(number).map(|known| known.view.clone());
+    let (rule, denied_by) = (view(record.rule), policies(record.closed_by.iter().copied().filter_map(view)));
     let client = peer(state, record.client.ip(), record.client.port(), record.client_identity);
     let server = peer(state, record.server.ip(), record.server.port(), record.server_identity);
     let (message, source, destination) = match record.message {
@@ -90,19 +125,47 @@ fn event(state: &State, record: Record, rule: Option<RuleView>) -> RequestEvent 
         source,
         destination,
         rule,
+        denied_by,
         latency: record.latency,
         content: match record.what {
-            What::Http { method, path, host, status, grpc_status } => {
-                Content::Http { method, path, host, status, grpc_status }
-            }
+            What::Http { version, method, path, authority, status, grpc_status, headers } => Content::Http {
+                version: version.to_string(),
+                method,
+                path,
+                host: authority,
+                status,
+                grpc_status,
+                headers,
+            },
             What::Malformed { reason } => Content::Malformed { reason },
-            What::Kafka { api, version, client_id, topics } => {
-                Content::Kafka { api, version, client_id, topics }
+            What::Kafka { api, version, correlation_id, client_id, topics, error } => {
+                Content::Kafka { api, version, correlation_id, client_id, topics, error }
             }
             What::Tls { server_name } => Content::Tls { server_name },
-            What::Dns { name, kind } => Content::Dns { name, kind },
+            What::Dns { name, kind, answer } => Content::Dns {
+                name,
+                kind,
+                answer: answer.map(|answer| DnsAnswerView {
+                    code: answer.code,
+                    addresses: answer.addresses,
+                    ttl: answer.ttl,
+                    aliases: answer.aliases,
+                    types: answer.kinds,
+                }),
+            },
         },
     }
+}
+
+/// Each place in a policy once.
+fn policies(rules: impl Iterator<Item = RuleView>) -> Vec<RuleView> {
+    let mut each: Vec<RuleView> = Vec::new();
+    for rule in rules {
+        if !each.iter().any(|known| (&known.object, &known.section) == (&rule.object, &rule.section)) {
+            each.push(rule);
+        }
+    }
+    each
 }
 
 #[cfg(test)]
@@ -110,9 +173,8 @@ mod tests {
     use super::*;
     use ciliate_types::Identity;
 
-    #[test]
-    fn a_response_comes_from_the_server() {
-        let record = |message| Record {
+    fn record(message: message::Message) -> Record {
+        Record {
             time: 1,
             message,
             client: "10.0.0.1:4000".parse().expect("an address"),
@@ -121,16 +183,22 @@ mod tests {
             server_identity: Identity::new(1002),
             client_endpoint: None,
             server_endpoint: None,
+            transport: 6,
             verdict: message::Verdict::Forwarded,
             direction: Side::Ingress,
             rule: 0,
-            what: What::Tls { server_name: None },
+            closed_by: Vec::new(),
             latency: None,
-        };
+            what: What::Tls { server_name: None },
+        }
+    }
+
+    #[test]
+    fn a_response_comes_from_the_server() {
         for (message, source, destination) in
             [(message::Message::Request, 1001, 1002), (message::Message::Response, 1002, 1001)]
         {
-            let event = event(&State::new(), record(message), None);
+            let event = event(&State::new(), record(message), &Rules::of([]));
             assert_eq!(
                 (event.source.identity.get(), event.destination.identity.get()),
                 (source, destination)
@@ -142,19 +210,13 @@ mod tests {
     #[tokio::test]
     async fn what_there_is_no_room_for_is_counted() {
         let (inlet, mut outlet) = channel();
-        let what = What::Malformed { reason: "bare-lf".to_owned() };
-        let record = || {
-            serde_json::from_value::<Record>(serde_json::json!({
-                "time": 1, "message": "request", "client": "10.0.0.1:4000", "server": "10.0.0.2:80",
-                "clientIdentity": 1, "serverIdentity": 2, "clientEndpoint": null, "serverEndpoint": null,
-                "verdict": "refused", "direction": "ingress", "rule": 0, "what": what, "latency": null,
-            }))
-            .expect("a record")
-        };
         for _ in 0..QUEUE + 3 {
-            inlet.put(record());
+            inlet.put(record(message::Message::Request));
         }
-        assert_eq!(outlet.lost.load(Ordering::Relaxed), 3);
-        assert_eq!(outlet.records.recv().await, Some(record()));
+        assert_eq!((outlet.lost(), outlet.lost()), (3, 0));
+        outlet.come().await;
+        assert_eq!(outlet.take(3).map(|batch| batch.len()), Some(3));
+        assert_eq!(outlet.take(QUEUE).map(|batch| batch.len()), Some(QUEUE - 3));
+        assert!(outlet.take(1).is_none());
     }
 }

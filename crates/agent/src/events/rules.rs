@@ -82,6 +82,12 @@ impl Rules {
         self.known.extend(found.await.unwrap_or_default());
     }
 
+    /// That knows these and asks nobody.
+    #[cfg(test)]
+    pub fn of<const N: usize>(known: [(u32, Known); N]) -> Self {
+        Self { requests: crate::engine::channel().0, revision: 0, known: known.into_iter().collect() }
+    }
+
     /// None for 0, which is no rule.
     pub fn get(&self, number: u32) -> Option<&Known> {
         self.known.get(&number)

@@ -4,7 +4,7 @@ use super::{Attention, Proxy};
 use ciliate_api::settings::{Config, Resolved};
 use ciliate_proxy::{
     Client,
-    message::{Answer, Configuration, Interest, NameRules, NameSet, Record, Request},
+    message::{Answer, CachedName, Configuration, Interest, NameRules, NameSet, Record, Request},
 };
 use ciliate_types::EndpointId;
 use std::{
@@ -35,7 +35,9 @@ pub struct Keeper {
 
 /// What a proxy tells while somebody wants to know of requests.
 pub enum News {
-    Record(Record),
+    Records(Vec<Record>),
+    /// What names resolved to before this agent listened.
+    Names(Vec<CachedName>),
     /// So many records that it had no room for.
     Lost(u64),
     /// Sets that need numbers.
@@ -136,6 +138,15 @@ impl Keeper {
                 thread::sleep(RETRY);
             }
         })?;
+        let (launch, news) = (Arc::clone(&self.launch), Arc::clone(&self.listener.news));
+        thread::Builder::new().name("proxy-book".into()).spawn(move || {
+            let asked = Client::connect(&launch.socket).and_then(|mut client| client.ask(&Request::Names));
+            match asked {
+                Ok(Answer::Names(names)) => news(News::Names(names)),
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "the proxy does not say what names resolved to"),
+            }
+        })?;
         self.watching = true;
         Ok(())
     }
@@ -146,7 +157,7 @@ impl Listener {
     fn hear(self, id: u64, mut told: impl Iterator<Item = io::Result<Answer>> + Send + 'static) {
         while let Some(Ok(answer)) = told.next() {
             match answer {
-                Answer::Record(record) => (self.news)(News::Record(record)),
+                Answer::Records(records) => (self.news)(News::Records(records)),
                 Answer::Lost(count) => (self.news)(News::Lost(count)),
                 Answer::Done => self.attention.heard(id),
                 Answer::HandedOver => {

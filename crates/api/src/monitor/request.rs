@@ -5,7 +5,7 @@ use crate::RuleView;
 use ciliate_types::Direction;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 /// A request or a response in an event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +22,9 @@ pub struct RequestEvent {
     /// Which rule decided; none where no rule matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<RuleView>,
+    /// Of which rules one would have had to match, if none did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denied_by: Vec<RuleView>,
     /// Of a response: nanoseconds since the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<u64>,
@@ -72,9 +75,13 @@ impl fmt::Display for RequestVerdict {
 #[serde(rename_all = "lowercase")]
 pub enum Content {
     Http {
+        /// Such as `HTTP/1.1`.
+        #[serde(default)]
+        version: String,
         method: String,
         /// With its query string.
         path: String,
+        /// With its port, if the client names one.
         host: String,
         /// Status of the answer, where there is one already.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,14 +89,22 @@ pub enum Content {
         /// Of a call of gRPC that was denied: 7, `PERMISSION_DENIED`.
         #[serde(default, rename = "grpcStatus", skip_serializing_if = "Option::is_none")]
         grpc_status: Option<u16>,
+        /// Names and values, if settings ask for headers.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        headers: Vec<(String, String)>,
     },
     Kafka {
         /// Name of the API, such as `produce`.
         api: String,
         version: i16,
+        #[serde(default, rename = "correlationID")]
+        correlation_id: i32,
         #[serde(default, rename = "clientID", skip_serializing_if = "Option::is_none")]
         client_id: Option<String>,
         topics: Vec<String>,
+        /// Of an answer or a denial, where it is known; 0 = none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<i16>,
     },
     Tls {
         /// The client's; none if it named none.
@@ -101,10 +116,31 @@ pub enum Content {
         /// Such as `AAAA`.
         #[serde(rename = "type")]
         kind: String,
+        /// What the client is told, where that is known already.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        answer: Option<DnsAnswerView>,
     },
     Malformed {
         reason: String,
     },
+}
+
+/// What a DNS server, or the proxy in its place, said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DnsAnswerView {
+    /// As the registry numbers it: 0 is no error, 3 no such name.
+    pub code: u8,
+    /// Of the name, however many aliases are on the way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpAddr>,
+    /// The least of the addresses', seconds.
+    #[serde(default)]
+    pub ttl: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// Of the records in the answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<String>,
 }
 
 impl Content {

@@ -1,9 +1,9 @@
 //! The table itself and the typed values that come out of it.
 
 use super::{
-    AllowLocalhost, Change, CidrMatchTarget, Count, EnforcementMode, LogFormat, LogLevel, MetricList,
-    Milliseconds, MonitorAggregation, OptionalAddress, OptionalPath, RejectCode, Resolved, Seconds,
-    SecondsOrNone, Setting, SettingValue, SettingsError, Switch,
+    AllowLocalhost, Change, CidrMatchTarget, Count, EnforcementMode, HeaderName, LogFormat, LogLevel,
+    MetricList, Milliseconds, MonitorAggregation, OptionalAddress, OptionalPath, RejectCode, Resolved,
+    Seconds, SecondsOrNone, Setting, SettingValue, SettingsError, Switch,
 };
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::path::PathBuf;
@@ -77,6 +77,12 @@ settings! {
     hubble_metrics_plaintext: Switch = "hubble-metrics-allow-plaintext", "false", AtStart, "Serve them, unencrypted, also on an address that other hosts reach";
     hubble_metrics_series: Count<1, 10000000> = "hubble-metrics-max-series", "10000", Anytime, "Series of one metric, unless its options say another number";
     hubble_metrics_ttl: SecondsOrNone = "hubble-metrics-ttl", "0s", Anytime, "How long a series stays in which nothing is counted, unless its options say so; 0 for ever";
+    redact_enabled: Switch = "hubble-redact-enabled", "false", AtStart, "Keep what the other settings of redaction name out of what the proxy tells of requests";
+    redact_query: Switch = "hubble-redact-http-urlquery", "false", AtStart, "Leave out query strings of URLs";
+    redact_user_info: Switch = "hubble-redact-http-userinfo", "true", AtStart, "Leave out passwords in URLs";
+    redact_kafka_key: Switch = "hubble-redact-kafka-apikey", "false", AtStart, "Leave out which requests of Kafka these are";
+    redact_headers_allow: Vec<HeaderName> = "hubble-redact-http-headers-allow", "", AtStart, "Tell of HTTP headers, with the values of these alone";
+    redact_headers_deny: Vec<HeaderName> = "hubble-redact-http-headers-deny", "", AtStart, "Tell of HTTP headers, without the values of these";
     endpoint_log_size: Count<1, 4096> = "endpoint-log-size", "64", AtStart, "Entries kept of each endpoint's log";
     ct_tcp_timeout: Seconds = "conntrack-tcp-timeout", "8000s", Anytime, "Life of an idle established TCP connection";
     ct_syn_timeout: Seconds = "conntrack-syn-timeout", "60s", Anytime, "Life of a TCP connection that is not established";
@@ -94,6 +100,7 @@ settings! {
     proxy_connect_timeout: Seconds = "proxy-connect-timeout", "5s", AtStart, "How long a server may take to accept a connection of the proxy";
     proxy_idle_timeout: Seconds = "proxy-idle-timeout", "1h", AtStart, "How long a connection through the proxy may be silent";
     proxy_drain_timeout: Seconds = "proxy-drain-timeout", "60s", AtStart, "How long the connections of a proxy go on after a newer one has taken over";
+    proxy_records_rate_limit: Count<0, 100000000> = "proxy-records-rate-limit", "0", AtStart, "Requests and responses of each protocol that the proxy tells of in a second; more are counted as lost; 0 for no limit";
     tofqdns_min_ttl: SecondsOrNone = "tofqdns-min-ttl", "0s", AtStart, "Least time for which an address that a name resolved to is valid";
     tofqdns_max_ips: Count<1, 1000000> = "tofqdns-endpoint-max-ip-per-hostname", "1000", AtStart, "Valid addresses kept of one name and endpoint, and as many again that only connections keep";
     tofqdns_grace: SecondsOrNone = "tofqdns-idle-connection-grace-period", "0s", AtStart, "How long an address is kept after its time is over and it was last seen in use";

@@ -81,6 +81,27 @@ impl Switch {
     }
 }
 
+/// Name of an HTTP header.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HeaderName(pub String);
+
+impl SettingValue for HeaderName {
+    const FORM: &'static str = "NAME";
+
+    fn read(text: &str) -> Result<Self, String> {
+        // RFC 9110, 5.6.2.
+        let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+        match !text.is_empty() && text.chars().all(is_token) {
+            true => Ok(Self(text.to_owned())),
+            false => Err("names of HTTP headers".to_owned()),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.clone()
+    }
+}
+
 impl SettingValue for PathBuf {
     const FORM: &'static str = "PATH";
 

@@ -2,7 +2,7 @@
 
 use super::line::side;
 use crate::output::{Page, Tone};
-use ciliate_api::{Content, Event, Message, PeerView, RequestEvent, RequestVerdict};
+use ciliate_api::{Content, DnsAnswerView, Event, Message, PeerView, RequestEvent, RequestVerdict, RuleView};
 use ciliate_types::Direction;
 
 /// `<- Request http from 257 ([k8s:org=empire]) to 256 ([k8s:class=deathstar]), identity 257->256, verdict Forwarded …`
@@ -29,8 +29,14 @@ pub fn line(seen: &RequestEvent, page: &Page) -> String {
         seen.destination.identity,
         page.paint(&seen.verdict.to_string(), tone),
         content(&seen.content),
-        seen.rule.as_ref().map_or(String::new(), |rule| format!(", rule {rule}"))
+        seen.rule.as_ref().map_or_else(|| denied_by(&seen.denied_by), |rule| format!(", rule {rule}"))
     )
+}
+
+/// Whose rules would have had to match.
+fn denied_by(rules: &[RuleView]) -> String {
+    let rules: Vec<String> = rules.iter().map(ToString::to_string).collect();
+    if rules.is_empty() { String::new() } else { format!(", no rule of {}", rules.join(", ")) }
 }
 
 /// `257 ([k8s:class=tiefighter k8s:org=empire])`; 0 is no endpoint of this node.
@@ -41,17 +47,38 @@ fn end(peer: &PeerView) -> String {
 
 fn content(content: &Content) -> String {
     match content {
-        Content::Http { method, path, host, status, grpc_status } => {
+        Content::Http { version: _, method, path, host, status, grpc_status, headers: _ } => {
             let grpc = grpc_status.map_or(String::new(), |status| format!(" grpc-status {status}"));
             format!("{method} http://{host}{path} => {}{grpc}", status.unwrap_or_default())
         }
-        Content::Kafka { api, version: _, client_id: _, topics } => {
-            format!("{api} topic {}", if topics.is_empty() { "-".to_owned() } else { topics.join(",") })
+        Content::Kafka { api, topics, error, .. } => {
+            let error = error.map_or(String::new(), |error| format!(" => {error}"));
+            let topics = if topics.is_empty() { "-".to_owned() } else { topics.join(",") };
+            format!("{api} topic {topics}{error}")
         }
         Content::Tls { server_name } => format!("server name {}", server_name.as_deref().unwrap_or("-")),
-        Content::Dns { name, kind } => format!("DNS Query: {name} {kind}"),
+        Content::Dns { name, kind, answer: None } => format!("DNS Query: {name} {kind}"),
+        Content::Dns { name, kind, answer: Some(answer) } => {
+            format!("DNS Query: {name} {kind} => {}", dns_answer(answer))
+        }
         Content::Malformed { reason } => reason.clone(),
     }
+}
+
+/// `RCODE 0, TTL 60, CNAME edge.example, 192.0.2.7 192.0.2.8`
+fn dns_answer(answer: &DnsAnswerView) -> String {
+    let mut text = format!("RCODE {}", answer.code);
+    if !answer.addresses.is_empty() {
+        text.push_str(&format!(", TTL {}", answer.ttl));
+    }
+    if !answer.aliases.is_empty() {
+        text.push_str(&format!(", CNAME {}", answer.aliases.join(" ")));
+    }
+    if !answer.addresses.is_empty() {
+        let addresses: Vec<String> = answer.addresses.iter().map(ToString::to_string).collect();
+        text.push_str(&format!(", {}", addresses.join(" ")));
+    }
+    text
 }
 
 /// Time, both ends, how long the answer took, and the rule's description, indented.
@@ -63,9 +90,18 @@ pub fn particulars(event: &Event, seen: &RequestEvent) -> String {
         let taken = std::time::Duration::from_nanos(latency);
         text.push_str(&format!("    {:<12} {taken:.1?}\n", "took"));
     }
-    if let Content::Kafka { version, client_id, .. } = &seen.content {
+    if let Content::Kafka { version, client_id, correlation_id, .. } = &seen.content {
         let client = client_id.as_deref().unwrap_or("-");
-        text.push_str(&format!("    {:<12} version {version}, client ID {client}\n", "kafka"));
+        text.push_str(&format!(
+            "    {:<12} version {version}, client ID {client}, correlation ID {correlation_id}\n",
+            "kafka"
+        ));
+    }
+    if let Content::Http { version, headers, .. } = &seen.content {
+        text.push_str(&format!("    {:<12} {version}\n", "protocol"));
+        for (name, value) in headers {
+            text.push_str(&format!("    {:<12} {name}: {value}\n", "header"));
+        }
     }
     if let Some(rule) = seen.rule.as_ref().filter(|rule| !rule.description.is_empty()) {
         text.push_str(&format!("    {:<12} {}\n", "because", rule.description));
@@ -116,6 +152,21 @@ mod tests {
             (
                 json!({"dns": {"name": "api.twitter.com.", "type": "AAAA"}}),
                 format!("<- Request dns from {ends}, verdict Forwarded DNS Query: api.twitter.com. AAAA"),
+            ),
+            (
+                json!({"dns": {"name": "api.twitter.com", "type": "A", "answer": {
+                    "code": 0, "ttl": 60, "aliases": ["edge.twitter.com"], "addresses": ["192.0.2.7"]}}}),
+                format!(
+                    "<- Request dns from {ends}, verdict Forwarded DNS Query: api.twitter.com A => \
+                     RCODE 0, TTL 60, CNAME edge.twitter.com, 192.0.2.7"
+                ),
+            ),
+            (
+                json!({"dns": {"name": "x", "type": "A", "answer": {"code": 5}}, "verdict": "denied", "deniedBy": [rule]}),
+                format!(
+                    "<- Request dns from {ends}, verdict Denied DNS Query: x A => RCODE 5, \
+                     no rule of cnp/default/rule1 spec.ingress[0].toPorts[0]"
+                ),
             ),
             (
                 json!({"malformed": {"reason": "bare-lf"}, "verdict": "refused"}),

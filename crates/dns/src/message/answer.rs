@@ -1,7 +1,7 @@
 //! What a server answers.
 
 use super::{
-    Edns, Flags, Question, ResponseCode,
+    Edns, Flags, Question, RecordType, ResponseCode,
     query::id_and_flags,
     record::{Counts, Record},
 };
@@ -57,6 +57,11 @@ impl<'a> Answer<'a> {
     #[must_use]
     pub fn bytes(&self) -> &'a [u8] {
         self.message
+    }
+
+    /// The types of the records in the answer section.
+    pub fn kinds(&self) -> impl Iterator<Item = RecordType> + use<'a> {
+        self.records().map(|record| record.kind)
     }
 
     /// The records of the answer section. They have all been read before, so none fails here.

@@ -176,7 +176,11 @@ impl Session {
             _ => Read::Pass,
         };
         if answered {
-            self.unanswered.push_back(Expected::Answer { correlation_id: header.correlation_id, read });
+            self.unanswered.push_back(Expected::Answer {
+                correlation_id: header.correlation_id,
+                api: (header.api_key, header.api_version),
+                read,
+            });
         }
         let len = request.take();
         self.request_rest = request.rest().map(Rest::Pass);
@@ -244,7 +248,11 @@ impl Session {
             {
                 self.denied = self.denied.saturating_add(denial::cost(&topics));
                 let read = Read::AddTopics { version: header.api_version, topics };
-                self.unanswered.push_back(Expected::Answer { correlation_id: header.correlation_id, read });
+                self.unanswered.push_back(Expected::Answer {
+                    correlation_id: header.correlation_id,
+                    api: (header.api_key, header.api_version),
+                    read,
+                });
                 return Ok(ClientStep::Replace { len: request.len, with, judged });
             }
             let answer = denial::answer(header, api, &subjects, reason).ok_or(unanswerable)?;

@@ -1,6 +1,9 @@
 //! What a broker answers.
 
-use super::{Expected, FetchSession, Read, Session, SessionError};
+use super::{
+    Expected, FetchSession, Read, Session, SessionError,
+    answered::{Answered, first_error},
+};
 use crate::{Malformed, TopicIds, denial, response};
 
 /// What to do with what the server sent.
@@ -92,6 +95,9 @@ impl Session {
                     None => started = Some(0),
                 }
             }
+        }
+        if let Some(Expected::Answer { api, .. }) = self.unanswered.front() {
+            self.answered = Some(Answered { correlation_id: got, error: first_error(input, *api) });
         }
         match self.unanswered.pop_front() {
             Some(Expected::Answer { read: Read::Fetch { topics, .. }, .. }) => {

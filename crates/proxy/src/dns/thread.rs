@@ -6,6 +6,7 @@ use super::{
     gates::Gates,
     lanes::Lanes,
     many::{self, Inbox, Outgoing},
+    words,
 };
 use crate::{
     gate::{Decided, Gate},
@@ -57,6 +58,18 @@ struct Held {
     learned: Learned,
 }
 
+/// A query that was let through.
+struct Passed {
+    gate: Arc<Gate>,
+    decided: Decided,
+}
+
+impl AsRef<Decided> for Passed {
+    fn as_ref(&self) -> &Decided {
+        &self.decided
+    }
+}
+
 struct Resolver {
     shared: Arc<Shared>,
     epoll: Epoll,
@@ -65,7 +78,7 @@ struct Resolver {
     speaker: Speaker,
     gates: Gates,
     lanes: Lanes,
-    pending: Pending<Arc<Gate>>,
+    pending: Pending<Passed>,
     held: VecDeque<Held>,
     random: Random,
     resolved: Resolved,
@@ -258,12 +271,11 @@ impl Resolver {
             }
         };
         let decided = gate.dns(&query.question.name);
-        self.shared.note(&gate, (client, server), decided, || What::Dns {
-            name: query.question.name.to_string(),
-            kind: query.question.kind.to_string(),
-        });
+        let reject = self.shared.settings.dns.reject;
+        let what = self.shared.watched().then(|| words::query(&query.question, decided, reject));
+        self.shared.note(&gate, (client, server), decided, what.as_ref());
         if let Verdict::Denied | Verdict::Refused = decided.verdict {
-            reply::to_query(&query, self.shared.settings.dns.reject, &mut self.out);
+            reply::to_query(&query, reject, &mut self.out);
             return self.say(server, client).map(|()| None);
         }
         let pair = (client.ip(), server);
@@ -278,7 +290,13 @@ impl Resolver {
         };
         let route = Route { lane: number(lane), client, server };
         let (clock, random) = (self.clock(), &mut self.random);
-        let id = match self.pending.insert(clock, &mut || random.number(), &query, route, gate) {
+        let id = match self.pending.insert(
+            clock,
+            &mut || random.number(),
+            &query,
+            route,
+            Passed { gate, decided },
+        ) {
             Ok(id) => id,
             Err(full) => {
                 self.shared.counters.fault(match full {
@@ -303,8 +321,8 @@ impl Resolver {
     ) -> io::Result<()> {
         self.shared.counters.fault(malformed.label());
         let decided = Decided { verdict: Verdict::Refused, side: Side::Egress, rule: 0 };
-        self.shared
-            .note(gate, (client, server), decided, || What::Malformed { reason: malformed.to_string() });
+        let what = self.shared.watched().then(|| What::Malformed { reason: malformed.to_string() });
+        self.shared.note(gate, (client, server), decided, what.as_ref());
         if reply::to_malformed(message, malformed, &mut self.out) {
             return self.say(server, client);
         }
@@ -357,7 +375,7 @@ impl Resolver {
         let (client, question) = (asked.route.client, asked.question());
         let learned = match answer.resolve(&question, &mut self.resolved) {
             Ok(()) => {
-                let endpoint = asked.tag.client_endpoint;
+                let endpoint = asked.tag.gate.client_endpoint;
                 let (view, found) = (&self.shared.view, &self.resolved.addresses);
                 self.shared.names.learn(view, endpoint, &question.name, found).map_err(|error| {
                     tracing::warn!(%error, name = %question.name, "an answer is withheld");
@@ -370,10 +388,18 @@ impl Resolver {
             Ok(learned) => learned,
             Err(fault) => {
                 self.shared.counters.fault(fault);
+                if let Some(failed) = self.shared.watched().then(|| words::failure(asked, self.born)) {
+                    self.shared.note_response(&asked.tag.gate, (client, server), &failed);
+                }
                 reply::to_asked(asked, Reply::ServFail, &mut self.out);
                 return self.say(server, client);
             }
         };
+        if let Some(told) =
+            self.shared.watched().then(|| words::answer(asked, self.born, &answer, &self.resolved))
+        {
+            self.shared.note_response(&asked.tag.gate, (client, server), &told);
+        }
         let (limit, id) = (usize::from(asked.udp_limit()), asked.client_id);
         set_id(message, id);
         self.out.clear();
@@ -417,9 +443,12 @@ impl Resolver {
         if self.pending.next_deadline().is_none_or(|deadline| deadline > clock) {
             return;
         }
-        let Self { pending, speaker, out, shared, .. } = self;
+        let Self { pending, speaker, out, shared, born, .. } = self;
         pending.expire(clock, &mut |asked| {
             shared.counters.fault("dns-timeout");
+            if let Some(failed) = shared.watched().then(|| words::failure(asked, *born)) {
+                shared.note_response(&asked.tag.gate, (asked.route.client, asked.route.server), &failed);
+            }
             fail(speaker, out, asked);
         });
     }
@@ -437,7 +466,7 @@ impl Resolver {
     }
 }
 
-fn fail(speaker: &mut Speaker, out: &mut Vec<u8>, asked: &Asked<Arc<Gate>>) {
+fn fail(speaker: &mut Speaker, out: &mut Vec<u8>, asked: &Asked<Passed>) {
     reply::to_asked(asked, Reply::ServFail, out);
     if let Err(error) = speaker.say(asked.route.server, asked.route.client, out) {
         tracing::debug!(%error, client = %asked.route.client, "cannot answer");

@@ -2,7 +2,7 @@
 
 use super::{Next, Step, Surroundings};
 use crate::{
-    dns::Random,
+    dns::{Random, words},
     gate::Decided,
     message::{Side, Verdict, What},
     names::{Learned, Overdue},
@@ -23,7 +23,7 @@ pub struct Dns {
     server: SocketAddr,
     queries: FrameReader,
     answers: FrameReader,
-    pending: Pending<()>,
+    pending: Pending<Decided>,
     held: Vec<Held>,
     random: Random,
     resolved: Resolved,
@@ -93,7 +93,8 @@ impl Dns {
             Err(malformed) => {
                 around.shared.counters.fault(malformed.label());
                 let decided = Decided { verdict: Verdict::Refused, side: Side::Egress, rule: 0 };
-                (around.tell)(decided, &|| What::Malformed { reason: malformed.to_string() });
+                let what = around.watched.then(|| What::Malformed { reason: malformed.to_string() });
+                (around.tell)(decided, what.as_ref());
                 if reply::to_malformed(message, malformed, &mut out) {
                     push(around.to_client, &out);
                 }
@@ -101,17 +102,16 @@ impl Dns {
             }
         };
         let decided = around.gate.dns(&query.question.name);
-        (around.tell)(decided, &|| What::Dns {
-            name: query.question.name.to_string(),
-            kind: query.question.kind.to_string(),
-        });
+        let reject = around.shared.settings.dns.reject;
+        let what = around.watched.then(|| words::query(&query.question, decided, reject));
+        (around.tell)(decided, what.as_ref());
         if let Verdict::Denied | Verdict::Refused = decided.verdict {
-            reply::to_query(&query, around.shared.settings.dns.reject, &mut out);
+            reply::to_query(&query, reject, &mut out);
             return push(around.to_client, &out);
         }
         let route = Route { lane: 0, client: self.client, server: self.server };
         let random = &mut self.random;
-        match self.pending.insert(self.born.elapsed(), &mut || random.number(), &query, route, ()) {
+        match self.pending.insert(self.born.elapsed(), &mut || random.number(), &query, route, decided) {
             Ok(id) => {
                 set_id(message, id);
                 push(around.to_server, message);
@@ -166,11 +166,15 @@ impl Dns {
             Ok(learned) => learned,
             Err(fault) => {
                 shared.counters.fault(fault);
+                let failed = around.watched.then(|| words::failure(asked, self.born));
+                failed.iter().for_each(|failed| (around.answered)(failed));
                 let mut out = Vec::new();
                 reply::to_asked(asked, Reply::ServFail, &mut out);
                 return push(around.to_client, &out);
             }
         };
+        let told = around.watched.then(|| words::answer(asked, self.born, &answer, &self.resolved));
+        told.iter().for_each(|told| (around.answered)(told));
         set_id(message, asked.client_id);
         match learned.wait(&shared.settings.dns) {
             None => push(around.to_client, message),

@@ -4,6 +4,7 @@ use super::{Asked, End, Next, Step, Surroundings, Watched};
 use crate::{
     gate::{Decided, Gate},
     message::{Side, Verdict, What},
+    redaction::Redaction,
 };
 use ciliate_http::{
     Refusal, Request, Scratch, Settings,
@@ -170,9 +171,10 @@ impl Http {
 }
 
 fn client_one(connection: &mut h1::Connection<Token>, input: &[u8], around: &mut Surroundings<'_>) -> Step {
-    let Surroundings { gate, scratch, to_server, to_client, tell, watched, .. } = around;
-    let step = connection
-        .client(input, to_server, to_client, |request| judge(gate, scratch, tell, *watched, request));
+    let Surroundings { shared, gate, scratch, to_server, to_client, tell, watched, .. } = around;
+    let words = Words { watched: *watched, redaction: &shared.settings.redaction };
+    let step =
+        connection.client(input, to_server, to_client, |request| judge(gate, scratch, tell, words, request));
     let last = |connection: &h1::Connection<Token>| match connection.outstanding() {
         0 => Next::Finish,
         _ => Next::Deaf,
@@ -183,11 +185,11 @@ fn client_one(connection: &mut h1::Connection<Token>, input: &[u8], around: &mut
         h1::ClientNext::Wait => Next::Wait,
         h1::ClientNext::Last => last(connection),
         h1::ClientNext::Refused(refusal) => {
-            refused(tell, refusal);
+            refused(tell, words, refusal);
             last(connection)
         }
         h1::ClientNext::Abort(refusal) => {
-            refused(tell, refusal);
+            refused(tell, words, refusal);
             Next::Cut(refusal.name())
         }
     };
@@ -195,46 +197,55 @@ fn client_one(connection: &mut h1::Connection<Token>, input: &[u8], around: &mut
 }
 
 fn client_two(connection: &mut h2::Connection<Token>, input: &[u8], around: &mut Surroundings<'_>) -> Step {
-    let Surroundings { gate, scratch, to_server, to_client, tell, watched, .. } = around;
-    let step = connection
-        .client(input, to_server, to_client, |request| judge(gate, scratch, tell, *watched, request));
+    let Surroundings { shared, gate, scratch, to_server, to_client, tell, watched, .. } = around;
+    let words = Words { watched: *watched, redaction: &shared.settings.redaction };
+    let step =
+        connection.client(input, to_server, to_client, |request| judge(gate, scratch, tell, words, request));
     if let Some(refusal) = step.refused {
-        refused(tell, refusal);
+        refused(tell, words, refusal);
     }
     let next = match step.next {
         h2::ClientNext::More => Next::More,
         h2::ClientNext::Again => Next::Again,
         h2::ClientNext::Wait => Next::Wait,
         h2::ClientNext::Close(refusal) => {
-            refused(tell, refusal);
+            refused(tell, words, refusal);
             Next::Finish
         }
     };
     Step { consumed: step.consumed, forward: step.forward, next }
 }
 
-type Tell<'a> = dyn FnMut(Decided, &dyn Fn() -> What) + 'a;
+type Tell<'a> = dyn FnMut(Decided, Option<&What>) + 'a;
 
 /// What comes back with a response, if anybody wants to know.
 type Token = Option<Box<Asked>>;
+
+/// Whether and how requests are put into words.
+#[derive(Clone, Copy)]
+struct Words<'a> {
+    watched: Watched,
+    redaction: &'a Redaction,
+}
 
 fn judge(
     gate: &Gate,
     scratch: &mut Scratch,
     tell: &mut Tell<'_>,
-    watched: Watched,
+    words: Words<'_>,
     request: &Request<'_>,
 ) -> Decision<Token> {
     let mut edits = Vec::new();
     let decided = gate.http(request, scratch, &mut edits);
+    let what = words.watched.then(|| words.redaction.http(request));
     match decided.verdict {
         Verdict::Forwarded | Verdict::Audited => {
-            tell(decided, &|| what(request, None));
-            let asked = || Box::new(Asked { decided, what: what(request, None), at: Instant::now() });
-            Decision::Allow { token: (watched == Watched::Yes).then(asked), edits }
+            tell(decided, what.as_ref());
+            let token = what.map(|what| Box::new(Asked { decided, what, at: Instant::now() }));
+            Decision::Allow { token, edits }
         }
         Verdict::Denied | Verdict::Refused => {
-            tell(decided, &|| denied(request));
+            tell(decided, what.map(|what| denied(request, what)).as_ref());
             Decision::Deny
         }
     }
@@ -249,26 +260,16 @@ fn answered(tell: &mut dyn FnMut(&Asked), token: Token, found: u16) {
     }
 }
 
-fn refused(tell: &mut Tell<'_>, refusal: Refusal) {
+fn refused(tell: &mut Tell<'_>, words: Words<'_>, refusal: Refusal) {
     let decided = Decided { verdict: Verdict::Refused, side: Side::Ingress, rule: 0 };
-    tell(decided, &|| What::Malformed { reason: refusal.name().to_owned() });
-}
-
-fn what(request: &Request<'_>, status: Option<u16>) -> What {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    What::Http {
-        method: text(request.method),
-        path: text(request.path),
-        host: text(request.host),
-        status,
-        grpc_status: None,
-    }
+    let what = words.watched.then(|| What::Malformed { reason: refusal.name().to_owned() });
+    tell(decided, what.as_ref());
 }
 
 /// With what the client gets.
-fn denied(request: &Request<'_>) -> What {
-    let mut what = what(request, Some(if request.grpc { 200 } else { 403 }));
-    if let What::Http { grpc_status, .. } = &mut what {
+fn denied(request: &Request<'_>, mut what: What) -> What {
+    if let What::Http { status, grpc_status, .. } = &mut what {
+        *status = Some(if request.grpc { 200 } else { 403 });
         *grpc_status = request.grpc.then_some(GRPC_DENIED);
     }
     what

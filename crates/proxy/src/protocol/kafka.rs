@@ -1,14 +1,17 @@
 //! Kafka.
 
-use super::{Next, Step, Surroundings};
+use super::{Asked, Next, Step, Surroundings};
 use crate::{
     gate::{Decided, Gate, Guard},
     message::{Verdict, What},
 };
 use ciliate_kafka::{
-    ClientStep, Judged, Limits, Mode, Policy, ServerStep, Session, SessionError, TopicIds, api_name,
+    Answered, ClientStep, Judged, Limits, Mode, Policy, ServerStep, Session, SessionError, TopicIds,
 };
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc, time::Instant};
+
+/// Requests without an answer that are remembered for a watcher; the protocol allows more.
+const REMEMBERED: usize = 1024;
 
 #[derive(Debug)]
 pub struct Kafka {
@@ -16,11 +19,13 @@ pub struct Kafka {
     topics: Arc<TopicIds>,
     /// Of the gate; none after a change.
     policy: Option<Policy>,
+    /// Told of and not answered, while somebody watches; by correlation id.
+    asked: VecDeque<(i32, Asked)>,
 }
 
 impl Kafka {
     pub fn new(limits: Limits, topics: Arc<TopicIds>) -> Self {
-        Self { session: Session::new(limits), topics, policy: None }
+        Self { session: Session::new(limits), topics, policy: None, asked: VecDeque::new() }
     }
 
     /// The gate has changed.
@@ -50,7 +55,14 @@ impl Kafka {
             }
         };
         if let Some(judged) = judged {
-            (around.tell)(decided(&judged, around.gate, mode), &|| what(&judged));
+            let decided = decided(&judged, around.gate, mode);
+            let what = around.watched.then(|| around.shared.settings.redaction.kafka(&judged));
+            (around.tell)(decided, what.as_ref());
+            let waits = matches!(decided.verdict, Verdict::Forwarded | Verdict::Audited);
+            if let Some(what) = what.filter(|_| waits && self.asked.len() < REMEMBERED) {
+                let asked = Asked { decided, what, at: Instant::now() };
+                self.asked.push_back((judged.correlation_id, asked));
+            }
         }
         // A denial may be due at once.
         loop {
@@ -63,7 +75,11 @@ impl Kafka {
     }
 
     pub fn server(&mut self, input: &[u8], around: &mut Surroundings<'_>) -> Step {
-        match self.session.server(input, &self.topics) {
+        let stepped = self.session.server(input, &self.topics);
+        if let Some(answered) = self.session.take_answered() {
+            self.answered(answered, around);
+        }
+        match stepped {
             Ok(ServerStep::More { .. }) => Step::nothing(Next::More),
             Ok(ServerStep::Forward { len }) => Step { consumed: len, forward: 0..len, next: Next::Again },
             Ok(ServerStep::Replace { len, with }) => {
@@ -72,6 +88,20 @@ impl Kafka {
             }
             Err(error) => broken(&error),
         }
+    }
+}
+
+impl Kafka {
+    /// Tells of an answer to a request that was remembered. Answers come in the order of requests, and some have none.
+    fn answered(&mut self, answered: Answered, around: &mut Surroundings<'_>) {
+        let place = self.asked.iter().position(|(id, _)| *id == answered.correlation_id);
+        let Some((_, mut asked)) = place.and_then(|place| self.asked.drain(..=place).next_back()) else {
+            return;
+        };
+        if let What::Kafka { error, .. } = &mut asked.what {
+            *error = answered.error;
+        }
+        (around.answered)(&asked);
     }
 }
 
@@ -106,14 +136,5 @@ fn decided(judged: &Judged, gate: &Gate, mode: Mode) -> Decided {
         (ciliate_kafka::Verdict::Denied(_), Mode::Enforce) => {
             Decided { verdict: Verdict::Denied, side, rule: 0 }
         }
-    }
-}
-
-fn what(judged: &Judged) -> What {
-    What::Kafka {
-        api: api_name(judged.api_key).map_or_else(|| judged.api_key.to_string(), str::to_owned),
-        version: judged.api_version,
-        client_id: judged.client_id.as_deref().map(str::to_owned),
-        topics: judged.topics.iter().map(ToString::to_string).collect(),
     }
 }

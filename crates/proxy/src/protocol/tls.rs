@@ -90,7 +90,8 @@ impl Tls {
         self.name = hello.name(OuterName::Ignored).map(str::to_owned);
         let decided = around.gate.tls(self.name.as_deref());
         let name = self.name.clone();
-        (around.tell)(decided, &|| What::Tls { server_name: name.clone() });
+        let what = around.watched.then(|| What::Tls { server_name: name.clone() });
+        (around.tell)(decided, what.as_ref());
         match decided.verdict {
             Verdict::Forwarded | Verdict::Audited => {
                 self.client = Client::Between(Interlude::default());
@@ -113,7 +114,8 @@ impl Tls {
             shown(name),
             shown(self.name.as_deref())
         );
-        (around.tell)(REFUSED, &|| What::Malformed { reason: reason.clone() });
+        let what = around.watched.then(|| What::Malformed { reason: reason.clone() });
+        (around.tell)(REFUSED, what.as_ref());
         deny(len, around)
     }
 
@@ -154,6 +156,7 @@ fn deny(len: usize, around: &mut Surroundings<'_>) -> Step {
 }
 
 fn malformed(error: &HelloError, around: &mut Surroundings<'_>) -> Step {
-    (around.tell)(REFUSED, &|| What::Malformed { reason: error.to_string() });
+    let what = around.watched.then(|| What::Malformed { reason: error.to_string() });
+    (around.tell)(REFUSED, what.as_ref());
     Step::nothing(Next::Cut("tls-hello"))
 }

@@ -4,9 +4,9 @@ use super::{Over, Session, Stage, Workbench};
 use crate::{
     gate::Decided,
     half::{Half, Read},
-    message::{Message, Record, What},
+    message::What,
     pipe::WORTH,
-    protocol::{Asked, End, Next, Release, Step, Surroundings, Watched},
+    protocol::{Asked, End, Next, Release, Step, Surroundings},
     shared::Shared,
 };
 
@@ -234,16 +234,12 @@ impl Session {
         bench.to_server.clear();
         bench.to_client.clear();
         let Self { protocol, gate, from, to, requests, .. } = self;
-        let watched = if shared.watchers.wanted() { Watched::Yes } else { Watched::No };
-        let mut tell = |decided: Decided, what: &dyn Fn() -> What| {
+        let watched = shared.watched();
+        let mut tell = |decided: Decided, what: Option<&What>| {
             *requests = requests.saturating_add(1);
             shared.note(gate, (*from, *to), decided, what);
         };
-        let mut answered = |asked: &Asked| {
-            let latency = u64::try_from(asked.at.elapsed().as_nanos()).ok();
-            let told = gate.record((*from, *to), asked.decided, asked.what.clone());
-            shared.watchers.tell(&Record { message: Message::Response, latency, ..told });
-        };
+        let mut answered = |asked: &Asked| shared.note_response(gate, (*from, *to), asked);
         let mut around = Surroundings {
             shared,
             gate,

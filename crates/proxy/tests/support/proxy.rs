@@ -2,7 +2,7 @@
 
 use crate::node::{Endpoint, Node, SURELY, listen};
 use ciliate_proxy::{
-    Client, DnsSettings, Limits, Settings,
+    Client, DnsSettings, Limits, Redaction, Settings,
     message::{
         Answer, Configuration, Digest, Filter, FilterRule, Interest, NameRules, Record, Request, Status,
     },
@@ -40,6 +40,8 @@ impl Proxy {
             http: Default::default(),
             kafka: Default::default(),
             dns,
+            redaction: Redaction::default(),
+            records_per_second: 0,
         };
         let (ready, is_ready) = channel();
         let thread = std::thread::spawn(move || {
@@ -86,8 +88,8 @@ impl Proxy {
         assert!(matches!(answers.next(), Some(Ok(Answer::Done))));
         std::thread::spawn(move || {
             for answer in answers.map_while(Result::ok) {
-                if let Answer::Record(record) = answer
-                    && sender.send(record).is_err()
+                if let Answer::Records(records) = answer
+                    && !records.into_iter().all(|record| sender.send(record).is_ok())
                 {
                     return;
                 }

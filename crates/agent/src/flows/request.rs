@@ -1,0 +1,189 @@
+//! From what the proxy read to flows.
+
+use super::Flows;
+use crate::{
+    events::rules::{Known, Rules},
+    state::State,
+};
+use ciliate_abi::Direction;
+use ciliate_flow::{
+    Answer, Content, Dns, End, Event, Flow, FlowId, Header, Http, Judgement, Kafka, MatchType, Outcome,
+    PolicyRef, Request, Stage, TcpFlags, Time, TrafficDirection, Transport, Verdict,
+};
+use ciliate_proxy::message::{self, Message, Record, Side, What};
+use ciliate_types::{EndpointId, Identity, Protocol};
+use std::{net::SocketAddr, sync::Arc};
+
+/// Who reads DNS here, as Hubble's clients are told.
+const OBSERVER: &str = "proxy";
+
+impl Flows {
+    /// A record is one flow; a request of Kafka is one for each topic.
+    pub fn of_record(
+        &mut self,
+        state: &Arc<State>,
+        record: &Record,
+        rules: &Rules,
+        mut put: impl FnMut(Flow),
+    ) {
+        self.cast.renew(state);
+        self.learn(record);
+        let client = (record.client, record.client_identity, record.client_endpoint);
+        let server = (record.server, record.server_identity, record.server_endpoint);
+        let (stage, answer, source, destination) = match record.message {
+            Message::Request => (Stage::Request, Answer::No, client, server),
+            Message::Response => (Stage::Response, Answer::Yes, server, client),
+        };
+        let known = rules.get(record.rule);
+        let judgement = self.judged(record, known, rules);
+        let (direction, egress, ingress) = match record.direction {
+            Side::Egress => (TrafficDirection::Egress, judgement, None),
+            Side::Ingress => (TrafficDirection::Ingress, None, judgement),
+        };
+        let mut contents = contents(&record.what).into_iter();
+        let Some(mut content) = contents.next() else { return };
+        loop {
+            let next = contents.next();
+            put(Flow {
+                id: FlowId::default(),
+                time: Time(record.time),
+                node: Arc::clone(&self.node),
+                source: self.talker(source, destination.2),
+                destination: self.talker(destination, source.2),
+                event: Event::Request,
+                verdict: match record.verdict {
+                    message::Verdict::Forwarded => Verdict::Forwarded,
+                    message::Verdict::Denied => Verdict::Dropped,
+                    message::Verdict::Audited => Verdict::Audit,
+                    message::Verdict::Refused => Verdict::Error,
+                },
+                direction,
+                answer,
+                transport: transport(record.transport, source.0.port(), destination.0.port()),
+                interface: 0,
+                egress: egress.clone(),
+                ingress: ingress.clone(),
+                match_type: known.map_or(MatchType::None, |known| known.match_type),
+                request: Some(Box::new(Request {
+                    stage,
+                    latency: record.latency.unwrap_or_default(),
+                    content,
+                })),
+                rare: None,
+            });
+            match next {
+                Some(next) => content = next,
+                None => return,
+            }
+        }
+    }
+
+    /// An answer tells what addresses the flows after it go to.
+    fn learn(&mut self, record: &Record) {
+        if let What::Dns { name, answer: Some(answer), .. } = &record.what
+            && record.message == Message::Response
+        {
+            self.names.learn(record.client_endpoint, name, answer.addresses.iter().copied());
+        }
+    }
+
+    fn talker(
+        &mut self,
+        (address, identity, endpoint): (SocketAddr, Identity, Option<EndpointId>),
+        other: Option<EndpointId>,
+    ) -> End {
+        let (address, number) =
+            (address.ip().to_canonical(), |id: Option<EndpointId>| id.map_or(0, EndpointId::get));
+        let names = self.names.of(number(other), address);
+        End { names, ..self.cast.end(address, identity.get(), number(endpoint)) }
+    }
+
+    /// Who said so: the rule that matched, or the policies of which no rule did.
+    fn judged(&mut self, record: &Record, known: Option<&Known>, rules: &Rules) -> Option<Arc<Judgement>> {
+        match record.verdict {
+            message::Verdict::Refused => None,
+            message::Verdict::Forwarded => known.map(|known| Arc::clone(&known.allowed)),
+            message::Verdict::Denied | message::Verdict::Audited => {
+                let mut by: Vec<PolicyRef> = Vec::new();
+                for policy in
+                    record.closed_by.iter().filter_map(|number| rules.get(*number)).flat_map(|k| &k.denied.by)
+                {
+                    if !by.contains(policy) {
+                        by.push(policy.clone());
+                    }
+                }
+                if !by.is_empty() {
+                    return Some(Arc::new(Judgement { outcome: Outcome::Denied, by }));
+                }
+                let (endpoint, direction) = match record.direction {
+                    Side::Egress => (record.client_endpoint, Direction::Egress),
+                    Side::Ingress => (record.server_endpoint, Direction::Ingress),
+                };
+                self.cast.closed(endpoint.map_or(0, EndpointId::get), direction)
+            }
+        }
+    }
+}
+
+fn transport(protocol: u8, source: u16, destination: u16) -> Transport {
+    match Protocol::new(protocol) {
+        Protocol::UDP => Transport::Udp { source, destination },
+        Protocol::TCP => Transport::Tcp { source, destination, flags: TcpFlags::default() },
+        other => Transport::Other(other),
+    }
+}
+
+/// Never none.
+fn contents(what: &What) -> Vec<Content> {
+    match what {
+        What::Http { version, method, path, authority, status, grpc_status: _, headers } => {
+            vec![Content::Http(Http {
+                code: status.unwrap_or_default().into(),
+                method: method.clone(),
+                url: match path.contains("://") {
+                    true => path.clone(),
+                    false => format!("http://{authority}{path}"),
+                },
+                protocol: version.to_string(),
+                headers: headers
+                    .iter()
+                    .map(|(name, value)| Header { name: name.clone(), value: value.clone() })
+                    .collect(),
+            })]
+        }
+        What::Malformed { reason } => vec![Content::Malformed(reason.clone())],
+        What::Tls { server_name } => vec![Content::Tls(server_name.clone())],
+        What::Kafka { api, version, correlation_id, client_id: _, topics, error } => {
+            let one = |topic: &str| {
+                Content::Kafka(Kafka {
+                    error_code: error.unwrap_or_default().into(),
+                    api_version: (*version).into(),
+                    api_key: if api.contains('_') { api.clone() } else { api.to_lowercase() },
+                    correlation_id: *correlation_id,
+                    topic: topic.to_owned(),
+                })
+            };
+            match topics.as_slice() {
+                [] => vec![one("")],
+                topics => topics.iter().map(|topic| one(topic)).collect(),
+            }
+        }
+        What::Dns { name, kind, answer } => {
+            let rooted = |name: &str| if name.ends_with('.') { name.to_owned() } else { format!("{name}.") };
+            let answer = answer.clone().unwrap_or_default();
+            vec![Content::Dns(Dns {
+                query: rooted(name),
+                addresses: answer.addresses.iter().map(ToString::to_string).collect(),
+                ttl: answer.ttl,
+                cnames: answer.aliases.iter().map(|alias| rooted(alias)).collect(),
+                observer: OBSERVER.to_owned(),
+                rcode: answer.code.into(),
+                query_types: vec![kind.clone()],
+                record_types: answer.kinds,
+            })]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
