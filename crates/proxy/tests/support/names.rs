@@ -80,7 +80,7 @@ pub fn sites() -> TcpListener {
 /// `api.twitter.com` and others have addresses, the same for every query.
 pub fn directory(query: &[u8]) -> Vec<Vec<u8>> {
     let is_v6 = query[query.len() - 3] == 28;
-    let numbers: &[usize] = match (name_of(query).as_str(), is_v6) {
+    let numbers: &[usize] = match (name_of(query).to_ascii_lowercase().as_str(), is_v6) {
         ("api.twitter.com", false) => &[0],
         ("api.twitter.com", true) => &[2],
         ("www.example.com", false) => &[1],
