@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests state plainly what they expect")]
 
+#[path = "end_to_end/observed.rs"]
+mod observed;
 #[path = "end_to_end/stage.rs"]
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod stage;
@@ -83,7 +85,7 @@ fn the_story_of_requests_leaves_nothing() {
 
         // Hubble's clients are told the same.
         let flow = |kind: &str, method: &str, verdict: &str| {
-            let flows = stage.request_flows();
+            let flows = observed::request_flows(stage);
             let http = |flow: &serde_json::Value| flow["l7"]["http"]["method"] == method;
             let found = flows.iter().find(|flow| flow["l7"]["type"] == kind && http(flow));
             let found = found.unwrap_or_else(|| panic!("{kind} {method}: {flows:#?}")).clone();

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests state plainly what they expect")]
 
+#[path = "end_to_end/observed.rs"]
+mod observed;
 #[path = "end_to_end/outside.rs"]
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod outside;
@@ -50,7 +52,7 @@ fn mediabot_reaches_what_it_may_by_name_whoever_runs() {
         assert!(stage.done(&["fqdn", "names"]).contains("*.twitter.com"));
 
         // Flows tell what was asked and answered, and the names of what was reached.
-        let flows = stage.request_flows();
+        let flows = observed::request_flows(stage);
         let dns = |kind: &str| {
             let of = |flow: &&serde_json::Value| {
                 let dns = &flow["l7"]["dns"];

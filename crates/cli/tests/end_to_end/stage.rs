@@ -112,13 +112,6 @@ impl Stage {
         serde_json::from_str(&self.done(&arguments)).unwrap()
     }
 
-    /// Flows of requests that the agent has kept, as Hubble's clients get them.
-    pub fn request_flows(&self) -> Vec<Value> {
-        let lines = self.done(&["observe", "--last", "5000", "--type", "l7", "-o", "json"]);
-        let flow = |line: &str| serde_json::from_str::<Value>(line).unwrap()["flow"].clone();
-        lines.lines().map(flow).collect()
-    }
-
     pub fn output(&self, arguments: &[&str]) -> Output {
         self.ciliate(arguments).stdin(Stdio::null()).output().unwrap()
     }
