@@ -22,7 +22,7 @@ use traffic::Traffic;
 
 const HOUR: u64 = 3_600_000_000_000;
 /// 2026-11-21 10:00 UTC.
-const START: u64 = 1_795_255_200_000_000_000;
+const START: u64 = 1_767_348_000_000_000_000;
 
 fn open(directory: &Path, settings: Settings) -> History {
     History::open(directory, Run::new(1), settings).unwrap()
