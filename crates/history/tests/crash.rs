@@ -18,7 +18,7 @@ use traffic::Traffic;
 
 /// Tells this program to be the writer that is killed.
 const DIRECTORY: &str = "CILIATE_HISTORY_WRITER";
-const START: Time = Time(1_795_255_200_000_000_000);
+const START: Time = Time(4_102_480_800_000_000_000);
 
 fn open(directory: &Path) -> History {
     History::open(directory, Run::new(1), Settings { group_rows: 1500, ..Settings::default() }).unwrap()

@@ -16,8 +16,8 @@ use std::{
 };
 use traffic::Traffic;
 
-/// 2026-11-21 10:00 UTC.
-const START: u64 = 1_795_255_200_000_000_000;
+/// 2100-01-01 10:00 UTC.
+const START: u64 = 4_102_480_800_000_000_000;
 const HOUR: u64 = 3_600_000_000_000;
 const FLOWS: usize = 1_000_000;
 /// A second; all of them take two hours.

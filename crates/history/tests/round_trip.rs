@@ -7,8 +7,8 @@ use ciliate_types::Protocol;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use std::{net::IpAddr, ops::ControlFlow, sync::Arc};
 
-/// 2026-11-21 10:00 UTC.
-const START: u64 = 1_795_255_200_000_000_000;
+/// 2100-01-01 10:00 UTC.
+const START: u64 = 4_102_480_800_000_000_000;
 const HOUR: u64 = 3_600_000_000_000;
 
 fn word() -> impl Strategy<Value = String> {
