@@ -2,10 +2,12 @@
 
 use crate::message::{Answer, Interest, NameSet, Request, read_frame};
 use std::{
+    fs,
     io::{self, BufRead as _, BufReader, Write as _},
     os::unix::net::UnixStream,
     path::Path,
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 /// A connection to a proxy's socket.
@@ -16,6 +18,8 @@ pub struct Client {
 
 /// A proxy that judges ten thousand connections anew takes a while.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How often a process that was told to end is looked at.
+const LOOK: Duration = Duration::from_millis(2);
 
 impl Client {
     pub fn connect(socket: &Path) -> io::Result<Self> {
@@ -39,6 +43,41 @@ impl Client {
             Some(answer) => Ok(answer),
             None => Err(io::ErrorKind::UnexpectedEof.into()),
         }
+    }
+
+    /// Has the proxy end; neither it nor its guardian runs afterwards.
+    ///
+    /// # Errors
+    /// It refused, or still ends after the patience for an answer.
+    pub fn end(mut self) -> io::Result<()> {
+        let mut processes = Vec::new();
+        let asked = self.ask(&Request::Status).and_then(|answer| {
+            if let Answer::Status(status) = answer {
+                processes.extend([Some(status.pid), status.guardian].into_iter().flatten());
+            }
+            self.ask(&Request::End)
+        });
+        match asked {
+            // It ends at once, before or after its answer, or has gone by itself.
+            Ok(_) => {}
+            Err(error) if is_gone(&error) => {}
+            Err(error) => return Err(error),
+        }
+        let told = Instant::now();
+        for process in processes {
+            while runs(process) {
+                if told.elapsed() > PATIENCE {
+                    return Err(io::Error::new(
+                        io::ErrorKind::TimedOut,
+                        format!(
+                            "the proxy (pid {process}) was told to end and still runs after {PATIENCE:?}"
+                        ),
+                    ));
+                }
+                thread::sleep(LOOK);
+            }
+        }
+        Ok(())
     }
 
     /// Becomes a watcher: what the proxy tells, as it comes, until it ends. What is wanted can be changed all the while.
@@ -84,6 +123,17 @@ impl Client {
             _ => Ok(Some(serde_json::from_slice(&line)?)),
         }
     }
+}
+
+/// Whether an error says that the other end is no more.
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
+}
+
+/// A process that has ended and that nobody has asked for yet has no command line.
+fn runs(process: u32) -> bool {
+    fs::read(format!("/proc/{process}/cmdline")).is_ok_and(|line| !line.is_empty())
 }
 
 /// Says what a watcher wants from now on.

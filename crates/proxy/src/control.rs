@@ -141,9 +141,8 @@ impl Control {
             Request::End => {
                 tracing::info!("told to end");
                 let predecessor = self.predecessor.lock().unwrap_or_else(PoisonError::into_inner).take();
-                if let Some(mut predecessor) = predecessor {
-                    // It may have gone by itself; that it ends is its answer.
-                    let _gone = predecessor.ask(&Request::End);
+                if let Some(Err(error)) = predecessor.map(Client::end) {
+                    tracing::warn!(%error, "the proxy before this one may go on for a while");
                 }
                 std::process::exit(0)
             }

@@ -8,24 +8,25 @@
 mod late;
 mod numbers;
 mod rows;
+mod state;
 mod upkeep;
 
 pub use late::{PATIENCE as LATE_PATIENCE, start as teach_successor};
 pub use rows::Rows;
 pub use upkeep::start as start_upkeep;
 
-use crate::message::{CachedAddress, CachedName, Lesson, NameRules, NameSet, NameStatus};
+use crate::message::{CachedAddress, CachedName, NameRules, NameSet, NameStatus};
 use crate::{settings::DnsSettings, shared::Counters};
 use ciliate_bpf::View;
 use ciliate_dns::{
-    CacheFile, CacheFull, CacheSettings, Effects, Name, NameCache, NameMatcher, Resolution, SelectorId,
-    SelectorSet, Torn, UnixTime, read_pre_cache,
+    CacheFile, CacheFull, CacheSettings, Name, NameCache, NameMatcher, Resolution, SelectorId, Torn,
+    UnixTime, read_pre_cache,
 };
-use ciliate_types::{EndpointId, Identity, IdentityScope, NamePattern};
-use late::Late;
+use ciliate_types::{EndpointId, NamePattern};
 use numbers::Numbers;
+use state::State;
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     io,
     net::IpAddr,
     path::Path,
@@ -71,23 +72,11 @@ pub struct Names {
     agents: Mutex<Vec<SyncSender<Vec<NameSet>>>>,
 }
 
-#[derive(Debug)]
-struct State {
-    cache: NameCache,
-    /// None once another process has it.
-    file: Option<CacheFile>,
-    late: Option<Late>,
-    effects: Effects,
-    rules: NameRules,
-    numbers: Numbers,
-    /// What the kernel has of us.
-    written: HashMap<IpAddr, Identity>,
-    /// Addresses whose set has no number yet.
-    waiting: HashMap<IpAddr, NameSet>,
-    /// Addresses that could not be written.
-    owed: BTreeSet<IpAddr>,
-    /// Addresses whose identity is another one than their connections were judged by.
-    moved: HashSet<IpAddr>,
+/// Who numbers what has no number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Agents {
+    Asked,
+    Away,
 }
 
 /// Whether addresses have changed their identities.
@@ -159,18 +148,7 @@ impl Names {
         if report.refused > 0 {
             tracing::warn!(names = report.refused, "known names do not fit into today's limits");
         }
-        let mut state = State {
-            cache,
-            file: Some(opened.file),
-            late: None,
-            effects: Effects::default(),
-            rules: NameRules::default(),
-            numbers: Numbers::default(),
-            written: HashMap::new(),
-            waiting: HashMap::new(),
-            owed: BTreeSet::new(),
-            moved: HashSet::new(),
-        };
+        let mut state = State::new(cache, opened.file);
         if let Err(error) = state.configure(rules, view) {
             // Other rules must not suffer from it.
             tracing::error!(%error, "some names that were known are not reachable yet; it is tried again every second");
@@ -216,14 +194,13 @@ impl Names {
             return state.pass_on(endpoint, name, found);
         }
         let learned = state.cache.learn(now(), endpoint, name, found, &mut state.effects);
-        let wanted = state.carry_out(view)?;
+        let agents = self.carry_out(state, view)?;
         learned?;
-        if state.waiting.is_empty() || !found.iter().any(|one| state.waiting.contains_key(&one.address)) {
-            return Ok(Learned::Settled);
-        }
-        match self.ask(&wanted) {
-            true => Ok(Learned::Asked),
-            false => Ok(Learned::Settled),
+        match agents {
+            Agents::Asked if found.iter().any(|one| state.waiting.contains_key(&one.address)) => {
+                Ok(Learned::Asked)
+            }
+            Agents::Asked | Agents::Away => Ok(Learned::Settled),
         }
     }
 
@@ -235,26 +212,47 @@ impl Names {
         !addresses.iter().any(|address| state.waiting.contains_key(address) || is_late(*address))
     }
 
-    /// Has an agent number these sets; false if there is none.
-    fn ask(&self, wanted: &BTreeSet<NameSet>) -> bool {
+    /// Writes what an operation on the cache asks for, and has the agents number what has none.
+    fn carry_out(&self, state: &mut State, view: &dyn Rows) -> Result<Agents, LearnError> {
+        let done = state.carry_out(view);
+        let agents = self.ask(state);
+        done.map(|()| agents)
+    }
+
+    /// Has the agents number what is wanted. What one has no room for stays wanted; without agents nothing does, for the next one
+    /// is told of all that waits.
+    fn ask(&self, state: &mut State) -> Agents {
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        if !wanted.is_empty() {
-            agents.retain(|agent| {
-                let sent = agent.try_send(wanted.iter().cloned().collect());
-                !matches!(sent, Err(TrySendError::Disconnected(_)))
+        if !state.wanted.is_empty() {
+            let mut is_left = false;
+            agents.retain(|agent| match agent.try_send(state.wanted.iter().cloned().collect()) {
+                Ok(()) => true,
+                Err(TrySendError::Full(_)) => {
+                    is_left = true;
+                    true
+                }
+                Err(TrySendError::Disconnected(_)) => false,
             });
+            if !is_left {
+                state.wanted.clear();
+            }
         }
-        !agents.is_empty()
+        match agents.is_empty() {
+            true => Agents::Away,
+            false => Agents::Asked,
+        }
     }
 
     /// What has no number yet, and from then on what comes up.
     pub fn serve_agent(&self) -> Receiver<Vec<NameSet>> {
         let (sender, receiver) = sync_channel(WANTED_QUEUE);
-        let open: BTreeSet<NameSet> = self.lock().waiting.values().cloned().collect();
+        // Held to the end: what comes up meanwhile must find the new agent.
+        let state = self.lock();
+        let open: BTreeSet<&NameSet> = state.waiting.values().collect();
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
         if !open.is_empty() {
             // The channel is empty and has room.
-            let _sent = sender.try_send(open.into_iter().collect());
+            let _sent = sender.try_send(open.into_iter().cloned().collect());
         }
         agents.push(sender);
         receiver
@@ -272,9 +270,9 @@ impl Names {
         if state.rules == rules {
             return Ok(());
         }
-        let wanted = state.configure(rules, view)?;
-        self.ask(&wanted);
-        Ok(())
+        let done = state.configure(rules, view);
+        self.ask(&mut state);
+        done
     }
 
     /// The sets that known addresses would need under other rules.
@@ -332,7 +330,7 @@ impl Names {
         let state = &mut *state;
         let chosen = |_, name: &Name| matcher.as_ref().is_none_or(|matcher| matcher.matches(name));
         let cleaned = state.cache.clean(chosen, &mut state.effects);
-        state.carry_out(view)?;
+        self.carry_out(state, view)?;
         Ok(cleaned)
     }
 
@@ -340,7 +338,7 @@ impl Names {
         let mut state = self.lock();
         let state = &mut *state;
         state.cache.remove_endpoint(endpoint, &mut state.effects);
-        state.carry_out(view).map(drop)
+        self.carry_out(state, view).map(drop)
     }
 
     /// Has connections judged again whose addresses have lost the identity that they had by their names, or have another one. Says
@@ -373,139 +371,6 @@ impl Names {
             waiting: state.waiting.len(),
             ..NameStatus::default()
         }
-    }
-}
-
-impl State {
-    /// Has the process learn that keeps the names now.
-    fn pass_on(
-        &mut self,
-        endpoint: Option<EndpointId>,
-        name: &Name,
-        found: &[Resolution],
-    ) -> Result<Learned, LearnError> {
-        if found.is_empty() {
-            return Ok(Learned::Settled);
-        }
-        let addresses = found.iter().map(|one| (one.address, one.ttl)).collect();
-        let lesson = Lesson { endpoint, name: name.into(), addresses };
-        match self.late.as_mut().is_some_and(|late| late.pass_on(lesson)) {
-            true => Ok(Learned::PassedOn),
-            false => Err(LearnError::HandedOver),
-        }
-    }
-
-    /// Writes what an operation on the cache asks for; returns the sets that have no number.
-    fn carry_out(&mut self, view: &dyn Rows) -> Result<BTreeSet<NameSet>, LearnError> {
-        let mut effects = std::mem::take(&mut self.effects);
-        let mut wanted = BTreeSet::new();
-        let mut result = Ok(());
-        let owed = std::mem::take(&mut self.owed);
-        let changed = effects.changes.iter().map(|change| change.address);
-        // Each is brought to where it belongs now, so an address that stands there twice is no harm.
-        for address in owed.into_iter().chain(changed) {
-            let selectors = self.cache.selectors_of(address);
-            if let Err(error) = self.apply(view, address, &selectors, &mut wanted) {
-                self.owed.insert(address);
-                result = Err(error);
-            }
-        }
-        let written = match &mut self.file {
-            Some(file) if !effects.log.is_empty() => file.append(&effects.log),
-            Some(_) | None => Ok(()),
-        };
-        effects.clear();
-        self.effects = effects;
-        result?;
-        written?;
-        Ok(wanted)
-    }
-
-    /// Gives an address the identity that its selectors come to.
-    fn apply(
-        &mut self,
-        view: &dyn Rows,
-        address: IpAddr,
-        selectors: &SelectorSet,
-        wanted: &mut BTreeSet<NameSet>,
-    ) -> Result<(), ciliate_bpf::Error> {
-        if selectors.is_empty() {
-            self.waiting.remove(&address);
-            return self.write(view, address, None);
-        }
-        let around = self.numbers.around(address);
-        if let Some(identity) = self.numbers.exact(selectors, around) {
-            self.waiting.remove(&address);
-            return self.write(view, address, Some(identity));
-        }
-        let set = self.numbers.set(selectors, around);
-        self.waiting.insert(address, set.clone());
-        wanted.insert(set);
-        let nearest = self.numbers.nearest(selectors, around, self.written.get(&address).copied());
-        self.write(view, address, nearest)
-    }
-
-    fn write(
-        &mut self,
-        view: &dyn Rows,
-        address: IpAddr,
-        identity: Option<Identity>,
-    ) -> Result<(), ciliate_bpf::Error> {
-        if self.written.get(&address).copied() == identity {
-            return Ok(());
-        }
-        // An address that is an endpoint's, the host's or another node's is that, whatever a server says of it.
-        let taken = |identity: Identity| identity.scope() != IdentityScope::Local;
-        if view.identity_of(address)?.is_some_and(taken) {
-            self.written.remove(&address);
-            return Ok(());
-        }
-        match (identity, self.numbers.own_row(address)) {
-            (Some(identity), _) | (None, Some(identity)) => view.put_identity(address, identity)?,
-            (None, None) => view.remove_identity(address)?,
-        }
-        let before = match identity {
-            Some(identity) => self.written.insert(address, identity),
-            None => self.written.remove(&address),
-        };
-        if before.is_some() && before != identity {
-            self.moved.insert(address);
-        }
-        Ok(())
-    }
-
-    /// Other rules; the kernel has afterwards what the cache says, and nothing else that names ever gave an address.
-    fn configure(&mut self, rules: NameRules, view: &dyn Rows) -> Result<BTreeSet<NameSet>, LearnError> {
-        self.numbers = Numbers::new(&rules);
-        self.rules = rules;
-        self.cache.set_selectors(self.numbers.selectors(), &mut self.effects);
-        self.effects.changes.clear();
-        self.written.clear();
-        self.waiting.clear();
-        self.owed.clear();
-        let selected: Vec<(IpAddr, SelectorSet)> =
-            self.cache.selected().map(|(address, set)| (address, set.clone())).collect();
-        let known: HashSet<IpAddr> = selected.iter().map(|(address, _)| *address).collect();
-        for (net, identity) in view.identities()? {
-            if net.prefix_len() != net.max_prefix_len() || !self.numbers.is_ours(identity) {
-                continue;
-            }
-            self.written.insert(net.addr(), identity);
-            if !known.contains(&net.addr()) {
-                self.write(view, net.addr(), None)?;
-            }
-        }
-        let mut wanted = BTreeSet::new();
-        let mut result = Ok(());
-        for (address, selectors) in selected {
-            if let Err(error) = self.apply(view, address, &selectors, &mut wanted) {
-                self.owed.insert(address);
-                result = Err(error);
-            }
-        }
-        result?;
-        self.carry_out(view)?;
-        Ok(wanted)
     }
 }
 

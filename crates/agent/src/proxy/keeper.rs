@@ -217,13 +217,7 @@ impl Proxy for Keeper {
         let mut wanted = self.launch.wanted();
         *wanted = false;
         match Client::connect(&self.launch.socket) {
-            Ok(mut client) => match client.ask(&Request::End) {
-                // It ends at once, before or after its answer.
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
-                Err(error) => return Err(error),
-            },
+            Ok(client) => client.end()?,
             Err(error) if gone(&error) => {}
             Err(error) => return Err(error),
         }

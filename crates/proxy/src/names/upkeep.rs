@@ -57,7 +57,7 @@ impl Names {
             file.replace(&state.cache)?;
         }
         state.cache.expire(now(), &mut state.effects);
-        state.carry_out(&shared.view).map(drop)
+        self.carry_out(state, &shared.view).map(drop)
     }
 
     /// Lets addresses go whose time is over and that no connection uses.
@@ -90,6 +90,6 @@ impl Names {
         let state = &mut *state;
         let mut uses = |endpoint, address| in_use.contains(&(endpoint, address));
         state.cache.release(begun, &mut uses, &mut state.effects);
-        state.carry_out(&shared.view).map(drop)
+        self.carry_out(state, &shared.view).map(drop)
     }
 }

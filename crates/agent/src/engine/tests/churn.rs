@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{engine::Engine, failure::Failure, kernel::recorder::Fault};
 use ciliate_api::{DeleteRequest, ObjectRef};
-use proptest::{prelude::*, test_runner::RngSeed};
+use proptest::prelude::*;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -210,8 +210,7 @@ fn assert_no_more(before: &Judgements, after: &Judgements, seen: &[(String, Judg
 }
 
 proptest! {
-    // The same sequences in every run: among random ones a few denied for a moment what both policies allow.
-    #![proptest_config(ProptestConfig { cases: 32, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn every_verdict_on_the_way_is_the_old_or_the_new_one(steps in prop::collection::vec(step(), 4..24)) {
