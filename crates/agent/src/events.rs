@@ -4,6 +4,7 @@ pub mod l7;
 pub mod rules;
 
 use crate::{
+    api::Shutdown,
     engine::Requests,
     flows::{self, Flows, opening},
     notice::Notices,
@@ -29,12 +30,13 @@ use std::{
 use tokio::{
     io::{Interest, unix::AsyncFd},
     sync::watch,
-    task,
     time::{self, Instant},
 };
 
-/// Events that are decoded before others of this thread have their turn.
+/// Events that are decoded at once.
 const BATCH: usize = 256;
+/// Batches after which it is looked whether the agent ends, and what was lost: some times what the ring holds.
+const IN_A_ROW: usize = 1024;
 /// How often losses are reported, at most.
 const LOSS_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -50,6 +52,7 @@ pub struct Sources {
     pub delay: Duration,
     /// Where flows are kept, if they are.
     pub observed: Option<Observed>,
+    pub shutdown: Shutdown,
 }
 
 /// Where flows are kept, and what makes them.
@@ -58,12 +61,13 @@ pub struct Observed {
     pub log: Writer<Flow>,
 }
 
-/// Decodes and passes on until the agent ends; sleeps while nobody wants events, for then there are none.
+/// Decodes and passes on until the agent ends, and then once more what is there; sleeps while nobody wants events, for then
+/// there are none.
 ///
 /// What is not read in time stays in the ring, and what does not fit there any more the kernel counts: it is the only
 /// queue on the way. What the proxy tells comes in with it, so that the log of flows has one writer.
 pub async fn forward(sources: Sources) -> anyhow::Result<()> {
-    let Sources { mut reader, mut records, state, requests, notices, delay, observed } = sources;
+    let Sources { mut reader, mut records, state, requests, notices, delay, observed, shutdown } = sources;
     // Of an earlier agent.
     reader.discard();
     #[expect(
@@ -74,9 +78,13 @@ pub async fn forward(sources: Sources) -> anyhow::Result<()> {
     let mut losses = Losses { seen: requests.call(|engine| engine.lost_events()).await.ok(), asked: None };
     let mut decoder = Decoder { state, rules: Rules::new(requests.clone()), observed };
     let mut batch = Batch::default();
-    loop {
+    let mut ending = shutdown.subscribe();
+    let mut last = false;
+    while !last {
         let wanted = notices.wanted();
         tokio::select! {
+            // The sender is in our hands.
+            _ = ending.wait_for(|ending| *ending) => last = true,
             () = notices.begun(), if !wanted => {
                 // Nobody had asked for what is left in the ring.
                 reader.get_mut().discard();
@@ -91,17 +99,18 @@ pub async fn forward(sources: Sources) -> anyhow::Result<()> {
         if !wanted {
             continue;
         }
-        loop {
+        for _ in 0..IN_A_ROW {
             batch.clear();
             reader.get_mut().read(&mut batch, BATCH);
             if batch.is_empty() || !notices.wanted() {
                 break;
             }
             decoder.decode(&batch, &notices).await;
-            task::yield_now().await;
+            decoder.tell_of_requests(&mut records, &notices).await;
         }
         losses.report(&requests, &notices).await;
     }
+    Ok(())
 }
 
 /// Nanoseconds since 1970 at which the monotonic clock was zero; another one after the clock was set.
@@ -182,7 +191,9 @@ impl Decoder {
             for told in batch {
                 self.told(&state, told, notices);
             }
-            task::yield_now().await;
+            if let Some(Observed { log, .. }) = &self.observed {
+                log.ring();
+            }
         }
     }
 
@@ -199,7 +210,6 @@ impl Decoder {
             l7::Told::Record(record) => {
                 if let Some(Observed { flows, log }) = &mut self.observed {
                     flows.of_record(state, &record, &self.rules, |flow| log.append(flow));
-                    log.ring();
                 }
                 if notices.watched() {
                     let time = Timestamp::from_nanosecond(record.time.into()).unwrap_or_default();

@@ -4,6 +4,7 @@
 //! told to end. What it leaves in the kernel goes on enforcing.
 
 mod api;
+mod beside;
 mod capability;
 mod cni_queue;
 mod engine;
@@ -30,6 +31,7 @@ mod status;
 mod translate;
 
 use anyhow::{Context as _, anyhow};
+use beside::Beside;
 use ciliate_api::settings::{Config, Resolved};
 use ciliate_net::AddressWatch;
 use ciliate_store::Embedded;
@@ -103,6 +105,7 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     let engine = start_engine(engine, inbox)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    let ending = app.shutdown.clone();
     let sources = events::Sources {
         reader: events.reader,
         records: outlet,
@@ -111,10 +114,22 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
         notices: app.notices.clone(),
         delay: config.monitor_delay.0,
         observed,
+        shutdown: app.shutdown.clone(),
     };
-    let served = runtime.block_on(serve(app, listener, sources, observer));
+    let events = Beside::start("events", |parts| {
+        parts.spawn(events::forward(sources));
+    })?;
+    let observer = observer.map(|observer| observer.start(&app.requests, &app.shutdown)).transpose()?;
+    let served = runtime.block_on(serve(app, listener));
+    // Also where the API broke: the threads end with it.
+    ending.begin();
     // Requests under way hold the engine; without them its channel closes and it ends.
     runtime.shutdown_timeout(Duration::from_secs(1));
+    // First what makes flows, then who shows and keeps them.
+    events.join();
+    if let Some(observer) = observer {
+        observer.join();
+    }
     engine.join().map_err(|_| anyhow!("the engine broke: the kernel goes on enforcing what it has"))?;
     // A next agent replaces it anyway.
     for socket in [config.socket(), config.hubble_socket()] {
@@ -157,25 +172,13 @@ fn start_engine(engine: Engine, inbox: Inbox) -> anyhow::Result<thread::JoinHand
         .context("cannot start a thread")
 }
 
-async fn serve(
-    app: api::App,
-    listener: UnixListener,
-    sources: events::Sources,
-    observer: Option<observer::Server>,
-) -> anyhow::Result<()> {
+async fn serve(app: api::App, listener: UnixListener) -> anyhow::Result<()> {
     let shutdown = app.shutdown.clone();
     let listener = tokio::net::UnixListener::from_std(listener).context("cannot listen")?;
     let mut tasks = JoinSet::new();
     tasks.spawn(upkeep(app.requests.clone()));
     tasks.spawn(watch_host(app.requests.clone()));
-    tasks.spawn(events::forward(sources));
     tasks.spawn(signals(app.shutdown.clone()));
-    if let Some(mut observer) = observer {
-        if let Some(metrics) = observer.take_metrics() {
-            tasks.spawn(metrics.serve(app.requests.clone(), app.shutdown.clone()));
-        }
-        tasks.spawn(observer.serve(app.shutdown.clone()));
-    }
     tracing::info!(endpoints = app.state.borrow().endpoints.len(), "ready");
 
     let ending = shutdown.clone();
@@ -186,12 +189,7 @@ async fn serve(
     loop {
         tokio::select! {
             served = &mut server => return served,
-            Some(ended) = tasks.join_next() => match ended {
-                Ok(Ok(())) => {}
-                // The API must go on: it is what people look at when something is wrong.
-                Ok(Err(error)) => tracing::error!("a part of the agent ended: {error:#}"),
-                Err(broken) => tracing::error!(%broken, "a part of the agent broke"),
-            },
+            Some(ended) = tasks.join_next() => beside::tell(ended),
             () = drained(shutdown.subscribe()) => {
                 tracing::warn!("requests under way are cut off");
                 return Ok(());

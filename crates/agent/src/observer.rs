@@ -6,6 +6,8 @@ pub use metrics::check;
 
 use crate::{
     api::Shutdown,
+    beside::Beside,
+    engine::Requests,
     events::Observed,
     flows::Flows,
     news::News,
@@ -26,21 +28,31 @@ use std::{
         mpsc::{self, RecvTimeoutError},
     },
     thread,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time};
 
 /// Cilium's name for a cluster that was given none; names of nodes do not mention it.
 const DEFAULT_CLUSTER: &str = "default";
 
-/// Answers clients.
+/// How long answers may take after the agent's end has begun.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// Answers clients, once it is started.
 pub struct Server {
     observer: Observer,
     peer: Peer,
     listener: UnixListener,
     metrics: Option<metrics::Server>,
+    wanted: Wanted,
+    recorder: Option<Recorder>,
+}
+
+/// Answers clients.
+pub struct Running {
+    thread: Beside,
     _wanted: Wanted,
-    _recorder: Option<Recorder>,
+    recorder: Option<Recorder>,
 }
 
 /// None where it is switched off: then nothing is reported that nobody watches.
@@ -71,7 +83,7 @@ pub fn start(
     notices.agent(&News::Started(Time(begun)));
     let wanted = notices.observe().context("cannot tell the kernel's programs to report flows")?;
     let metrics = metrics::Server::start(config, observer.flows(), configs)?;
-    let server = Server { observer, peer, listener, metrics, _wanted: wanted, _recorder: recorder };
+    let server = Server { observer, peer, listener, metrics, wanted, recorder };
     let flows = Flows::new(node, &config.cluster_name);
     Ok((Some(server), Some(Observed { flows, log: inlets.flows })))
 }
@@ -123,16 +135,51 @@ impl Drop for Recorder {
 }
 
 impl Server {
-    /// What serves metrics, to run beside this.
-    pub fn take_metrics(&mut self) -> Option<metrics::Server> {
-        self.metrics.take()
+    /// Answers clients and serves metrics, both on a thread that nothing else uses.
+    pub fn start(self, requests: &Requests, shutdown: &Shutdown) -> anyhow::Result<Running> {
+        let Self { observer, peer, listener, metrics, wanted, recorder } = self;
+        let (requests, shutdown) = (requests.clone(), shutdown.clone());
+        let thread = Beside::start("observer", move |parts| {
+            if let Some(metrics) = metrics {
+                parts.spawn(until_cut_off(shutdown.clone(), metrics.serve(requests, shutdown.clone())));
+            }
+            parts.spawn(until_cut_off(shutdown.clone(), serve(observer, peer, listener, shutdown)));
+        })?;
+        Ok(Running { thread, _wanted: wanted, recorder })
     }
+}
 
-    pub async fn serve(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        let Self { observer, peer, listener, metrics: _, _wanted, _recorder } = self;
-        let listener =
-            tokio::net::UnixListener::from_std(listener).context("cannot listen for Hubble's clients")?;
-        let end = async move { shutdown.begun().await };
-        ciliate_observer::serve(observer, peer, listener, end).await.context("cannot answer Hubble's clients")
+impl Running {
+    /// Waits until clients are gone and the history is written, once the agent's end has begun.
+    pub fn join(self) {
+        self.thread.join();
+        drop(self.recorder);
+    }
+}
+
+async fn serve(
+    observer: Observer,
+    peer: Peer,
+    listener: UnixListener,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let listener =
+        tokio::net::UnixListener::from_std(listener).context("cannot listen for Hubble's clients")?;
+    let end = async move { shutdown.begun().await };
+    ciliate_observer::serve(observer, peer, listener, end).await.context("cannot answer Hubble's clients")
+}
+
+/// Those who follow never come to an end by themselves.
+async fn until_cut_off(
+    shutdown: Shutdown,
+    work: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    let over = async {
+        shutdown.begun().await;
+        time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        ended = work => ended,
+        () = over => Ok(()),
     }
 }
