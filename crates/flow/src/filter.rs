@@ -3,6 +3,7 @@
 mod cel;
 mod compile;
 mod http;
+mod judge;
 mod label;
 mod name;
 mod test;
@@ -10,6 +11,8 @@ mod test;
 use crate::Flow;
 use ciliate_hubble::flow::FlowFilter;
 use compile::Compiler;
+pub use judge::Judge;
+use judge::Place;
 use prost::Message as _;
 use std::fmt;
 use test::Test;
@@ -79,13 +82,22 @@ impl Filter {
         if bytes > MOST_BYTES {
             return Err(FilterError::TooLarge { bytes });
         }
-        Ok(Self { allow: compile(List::Allow, whitelist)?, deny: compile(List::Deny, blacklist)? })
+        let mut filter =
+            Self { allow: compile(List::Allow, whitelist)?, deny: compile(List::Deny, blacklist)? };
+        let places = filter.allow.iter_mut().chain(&mut filter.deny).flatten().filter_map(Test::place);
+        places.enumerate().for_each(|(number, place)| *place = Place::nth(number));
+        Ok(filter)
     }
 
+    /// Asks everything anew; whoever asks about many flows has a [`Judge`].
     #[must_use]
     pub fn matches(&self, flow: &Flow) -> bool {
-        let holds = |tests: &Tests| tests.iter().all(|test| test.holds(flow));
-        (self.allow.is_empty() || self.allow.iter().any(holds)) && !self.deny.iter().any(holds)
+        self.decide(|test| test.holds(flow))
+    }
+
+    fn decide(&self, mut holds: impl FnMut(&Test) -> bool) -> bool {
+        let mut all = |tests: &Tests| tests.iter().all(&mut holds);
+        (self.allow.is_empty() || self.allow.iter().any(&mut all)) && !self.deny.iter().any(&mut all)
     }
 
     /// Whether every flow passes.

@@ -15,7 +15,7 @@ mod uuid;
 
 pub use ciliate_hubble::flow::{DropReason, TraceObservationPoint, TraceReason, TrafficDirection, Verdict};
 pub use content::{Content, Dns, Header, Http, Kafka, Request, Stage};
-pub use filter::{Filter, FilterError, List, MOST_BYTES, MOST_FILTERS};
+pub use filter::{Filter, FilterError, Judge, List, MOST_BYTES, MOST_FILTERS};
 pub use flow::{
     Answer, End, Event, EventType, Flow, Judgement, MatchType, Outcome, PolicyRef, Rare, TcpFlags, Transport,
 };

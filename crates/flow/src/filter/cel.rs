@@ -1,143 +1,174 @@
-//! Expressions in CEL over the message of a flow, which is made only for them.
+//! Expressions in CEL over a flow, of which only what they name is made for them.
 //!
 //! The flow is `_flow`, its fields have their names in Hubble's interface. Enumerations are numbers, with names such as
 //! `Verdict.DROPPED`. A field of a message that is not there is an error in the sense of CEL, and an error is no match.
 
+mod cost;
+mod pattern;
+#[cfg(test)]
+mod tests;
+mod view;
+mod whole;
+
 use crate::Flow;
-use crate::mask::POOL;
 use cel::{
     Context, Env, Program, Value,
-    common::ast::{EntryExpr, Expr, IdedExpr},
-    objects::{Key, Map},
+    common::{
+        ast::{EntryExpr, Expr, IdedExpr},
+        types::CelBool,
+        value::{CowVal, Val},
+    },
+    context::VariableResolver,
 };
-use prost::Message as _;
-use prost_reflect::{
-    Cardinality, DynamicMessage, EnumDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value as Field,
-};
-use std::{
-    collections::HashMap,
-    sync::{Arc, LazyLock},
-};
+use std::sync::{Arc, LazyLock};
+use view::View;
 
 /// One expression that says yes or no.
 #[derive(Debug)]
 pub struct Expression {
     program: Program,
     /// Names of enumerations that it uses.
-    constants: Vec<(String, Value)>,
+    constants: Vec<(String, Box<dyn Val>)>,
+    bound: cost::Bound,
 }
 
 /// Characters of one expression, as in Cilium.
 const LONGEST: usize = 4096;
 /// Loops inside each other, such as `all` in `exists`: each multiplies the time by the length of its list.
 const DEEPEST: usize = 2;
+/// Steps of an expression about a usual flow; some 100 ns each.
+const STEPS: u64 = 100_000;
+/// Characters and elements of the largest value that may come up.
+const SIZE: u64 = 1 << 20;
+/// A flow's lists may make it so many times as much.
+const UNUSUAL: u64 = 16;
 const FLOW: &str = "_flow";
-const PACKAGE: &str = "flow";
 
-static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+/// None never happens: no two functions have the same name, and tests use it.
+static ENV: LazyLock<Option<Arc<Env>>> = LazyLock::new(|| {
+    let mut env = Env::stdlib();
+    pattern::add(&mut env).ok()?;
+    Some(Arc::new(env))
+});
 
 impl Expression {
     pub fn read(text: &str) -> Result<Self, String> {
         if text.chars().count() > LONGEST {
             return Err(format!("the expression is longer than {LONGEST} characters"));
         }
-        let program = ENV.compile(text).map_err(|errors| {
+        let env = ENV.as_ref().ok_or("expressions cannot be used")?;
+        let program = env.compile(text).map_err(|errors| {
             let message = errors.to_string();
             format!("{text:?} is no CEL expression: {}", message.lines().next().unwrap_or_default())
         })?;
         if loops(program.expression()) > DEEPEST {
             return Err(format!("{text:?} has more than {DEEPEST} loops inside each other"));
         }
+        let bound = cost::bound(program.expression(), FLOW);
+        if bound.steps > STEPS || bound.largest > SIZE {
+            return Err(format!(
+                "{text:?} may take too long for one flow: have fewer loops inside each other, over shorter lists"
+            ));
+        }
         let (mut constants, mut elements) = (Vec::new(), Vec::new());
-        bound(program.expression(), &mut elements);
+        bound_names(program.expression(), &mut elements);
         for name in program.references().variables() {
             if name == FLOW || elements.contains(&name) {
                 continue;
             }
-            let value = constant(name)
-                .ok_or_else(|| format!("{text:?} has the unknown name {name}: the flow is {FLOW}"))?;
+            let value = whole::constant(name).and_then(|value| value.try_into().ok());
+            let value =
+                value.ok_or_else(|| format!("{text:?} has the unknown name {name}: the flow is {FLOW}"))?;
             constants.push((name.to_owned(), value));
         }
-        let expression = Self { program, constants };
-        match expression.run(&to_value(&ciliate_hubble::flow::Flow::default())) {
-            Ok(Value::Bool(_)) | Err(_) => Ok(expression),
-            Ok(other) => Err(format!("{text:?} is of type {}, not bool", other.type_of())),
+        let expression = Self { program, constants, bound };
+        match expression.kind(env) {
+            None => Ok(expression),
+            Some(kind) => Err(format!("{text:?} is of type {kind}, not bool")),
         }
     }
 
-    /// Whether one of them says yes. The message is made once for all.
+    /// Whether one of them says yes.
     pub fn any(expressions: &[Self], flow: &Flow) -> bool {
-        let message = to_value(&flow.to_message());
-        expressions.iter().any(|expression| matches!(expression.run(&message), Ok(Value::Bool(true))))
+        let Some(env) = ENV.as_ref() else { return false };
+        let longest = longest(flow);
+        expressions.iter().any(|expression| expression.may_run(longest) && expression.holds(env, flow))
     }
 
-    fn run(&self, flow: &Value) -> Result<Value, cel::ExecutionError> {
-        let mut context = Context::with_env(Arc::clone(&ENV));
-        context.add_variable_from_value(FLOW, flow.clone());
-        for (name, value) in &self.constants {
-            context.add_variable_from_value(name.clone(), value.clone());
+    /// Whether its bounds still hold for lists of such a length.
+    fn may_run(&self, longest: u64) -> bool {
+        let times = longest.div_ceil(cost::USUAL).max(1);
+        let loops = u32::try_from(DEEPEST).unwrap_or(u32::MAX);
+        self.bound.steps.saturating_mul(times.saturating_pow(loops)) <= STEPS.saturating_mul(UNUSUAL)
+    }
+
+    fn holds(&self, env: &Arc<Env>, flow: &Flow) -> bool {
+        let names = Names { flow: View::new(flow), constants: &self.constants };
+        let mut context = Context::with_env(Arc::clone(env));
+        context.set_variable_resolver(&names);
+        let value = Value::resolve_val(self.program.expression(), &context);
+        value.is_ok_and(|value| value.downcast_ref::<CelBool>().is_some_and(|yes| *yes.inner()))
+    }
+
+    /// What it is of, if it is known not to be a yes or no.
+    fn kind(&self, env: &Arc<Env>) -> Option<String> {
+        let flow = Flow::from_message(&ciliate_hubble::flow::Flow::default()).ok()?;
+        let names = Names { flow: View::new(&flow), constants: &self.constants };
+        let mut context = Context::with_env(Arc::clone(env));
+        context.set_variable_resolver(&names);
+        let value = Value::resolve_val(self.program.expression(), &context).ok()?;
+        let other = value.downcast_ref::<CelBool>().is_none();
+        other.then(|| value.get_type().name().to_owned())
+    }
+}
+
+/// What an expression's names stand for.
+struct Names<'a> {
+    flow: View<'a>,
+    constants: &'a [(String, Box<dyn Val>)],
+}
+
+impl VariableResolver for Names<'_> {
+    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        if variable == FLOW {
+            return Some(CowVal::Borrowed(&self.flow));
         }
-        self.program.execute(&context)
+        let found = self.constants.iter().find(|(name, _)| name == variable);
+        found.map(|(_, value)| CowVal::Borrowed(value.as_ref()))
     }
 }
 
-/// An enumeration by its name, or all of them as `flow`.
-fn constant(name: &str) -> Option<Value> {
-    let pool = POOL.as_ref()?;
-    let of_package = || pool.all_enums().filter(|one| one.package_name() == PACKAGE);
-    match name {
-        PACKAGE => Some(map(of_package().map(|one| (one.name().to_owned(), numbers(&one))))),
-        name => of_package().find(|one| one.name() == name).map(|one| numbers(&one)),
-    }
-}
-
-fn numbers(one: &EnumDescriptor) -> Value {
-    map(one.values().map(|value| (value.name().to_owned(), Value::Int(value.number().into()))))
-}
-
-fn map(entries: impl Iterator<Item = (String, Value)>) -> Value {
-    let map: HashMap<Key, Value> = entries.map(|(name, value)| (Key::from(name), value)).collect();
-    Value::Map(Map { map: Arc::new(map) })
-}
-
-fn to_value(message: &ciliate_hubble::flow::Flow) -> Value {
-    let descriptor = POOL.as_ref().and_then(|pool| pool.get_message_by_name("flow.Flow"));
-    let dynamic = descriptor.and_then(|flow: MessageDescriptor| {
-        DynamicMessage::decode(flow, message.encode_to_vec().as_slice()).ok()
+/// Elements of the longest list of a flow.
+fn longest(flow: &Flow) -> u64 {
+    let of_end = |end: &crate::End| {
+        let names = end.names.as_deref().map_or(0, <[String]>::len);
+        names.max(end.party.labels.len()).max(end.party.workloads.len())
+    };
+    let of_judgement = |judgement: &Option<Arc<crate::Judgement>>| {
+        judgement.as_deref().map_or(0, |judgement| {
+            judgement.by.iter().map(|policy| policy.labels.len()).fold(judgement.by.len(), usize::max)
+        })
+    };
+    let of_request = flow.request.as_deref().map_or(0, |request| match &request.content {
+        crate::Content::Http(http) => http.headers.len(),
+        crate::Content::Dns(dns) => [&dns.addresses, &dns.cnames, &dns.query_types, &dns.record_types]
+            .into_iter()
+            .map(Vec::len)
+            .fold(0, usize::max),
+        crate::Content::Kafka(_)
+        | crate::Content::Tls(_)
+        | crate::Content::Malformed(_)
+        | crate::Content::Other => 0,
     });
-    dynamic.map_or(Value::Null, |dynamic| of_message(&dynamic))
-}
-
-/// Wrapped numbers as what they wrap; messages that are absent are left out.
-fn of_message(message: &DynamicMessage) -> Value {
-    let descriptor = message.descriptor();
-    if descriptor.full_name().starts_with("google.protobuf.") && descriptor.fields().len() == 1 {
-        return message.get_field_by_name("value").map_or(Value::Null, |field| of_field(&field));
-    }
-    let fields = descriptor.fields().filter(|field| {
-        field.cardinality() == Cardinality::Repeated
-            || !matches!(field.kind(), Kind::Message(_))
-            || message.has_field(field)
-    });
-    map(fields.map(|field| (field.name().to_owned(), of_field(&message.get_field(&field)))))
-}
-
-fn of_field(field: &Field) -> Value {
-    match field {
-        Field::Bool(yes) => Value::Bool(*yes),
-        Field::I32(number) | Field::EnumNumber(number) => Value::Int((*number).into()),
-        Field::I64(number) => Value::Int(*number),
-        Field::U32(number) => Value::UInt((*number).into()),
-        Field::U64(number) => Value::UInt(*number),
-        Field::F32(number) => Value::Float((*number).into()),
-        Field::F64(number) => Value::Float(*number),
-        Field::String(text) => Value::String(Arc::new(text.clone())),
-        Field::Bytes(bytes) => Value::Bytes(Arc::new(bytes.to_vec())),
-        Field::Message(message) => of_message(message),
-        Field::List(list) => Value::List(Arc::new(list.iter().map(of_field).collect())),
-        // Hubble's interface has none.
-        Field::Map(_) => Value::Null,
-    }
+    let lengths = [
+        of_end(&flow.source),
+        of_end(&flow.destination),
+        of_judgement(&flow.egress),
+        of_judgement(&flow.ingress),
+        of_request,
+        flow.node.labels.len(),
+    ];
+    u64::try_from(lengths.into_iter().fold(0, usize::max)).unwrap_or(u64::MAX)
 }
 
 /// How many loops lie inside each other.
@@ -150,12 +181,12 @@ fn loops(expression: &IdedExpr) -> usize {
 }
 
 /// Names that loops give to elements.
-fn bound<'a>(expression: &'a IdedExpr, names: &mut Vec<&'a str>) {
+fn bound_names<'a>(expression: &'a IdedExpr, names: &mut Vec<&'a str>) {
     if let Expr::Comprehension(one) = &expression.expr {
         names.extend([one.iter_var.as_str(), one.accu_var.as_str()]);
         names.extend(one.iter_var2.as_deref());
     }
-    parts(expression).into_iter().for_each(|part| bound(part, names));
+    parts(expression).into_iter().for_each(|part| bound_names(part, names));
 }
 
 fn parts(expression: &IdedExpr) -> Vec<&IdedExpr> {

@@ -4,6 +4,7 @@ use super::{
     FilterError, List,
     cel::Expression,
     http::StatusCodes,
+    judge::{PartyTest, Place},
     label::Selector,
     name::{NameGlob, Namespaced, NodeGlob},
     test::{EventPattern, InterfacePattern, Numbers, Protocols, Side, Test},
@@ -99,8 +100,13 @@ impl Compiler {
         self.add("source_ip", source_ip, prefix, |v| Test::Address(Source, v))?;
         self.add("source_ip_xlated", source_ip_xlated, prefix, Test::Translated)?;
         self.add("destination_ip", destination_ip, prefix, |v| Test::Address(Destination, v))?;
-        self.add("source_pod", source_pod, |t| Namespaced::read(t), |v| Test::Pod(Source, v))?;
-        self.add("destination_pod", destination_pod, |t| Namespaced::read(t), |v| Test::Pod(Destination, v))?;
+        self.add("source_pod", source_pod, |t| Namespaced::read(t), |v| party(Source, PartyTest::Pod(v)))?;
+        self.add(
+            "destination_pod",
+            destination_pod,
+            |t| Namespaced::read(t),
+            |v| party(Destination, PartyTest::Pod(v)),
+        )?;
         self.add("source_service", source_service, |t| Namespaced::read(t), |v| Test::Service(Source, v))?;
         self.add(
             "destination_service",
@@ -115,24 +121,35 @@ impl Compiler {
             |t| NameGlob::read(t),
             |v| Test::Name(Destination, v),
         )?;
-        self.add("source_label", source_label, |t| Selector::read(t), |v| Test::Label(Source, v))?;
+        self.add(
+            "source_label",
+            source_label,
+            |t| Selector::read(t),
+            |v| party(Source, PartyTest::Label(v)),
+        )?;
         self.add(
             "destination_label",
             destination_label,
             |t| Selector::read(t),
-            |v| Test::Label(Destination, v),
+            |v| party(Destination, PartyTest::Label(v)),
         )?;
         self.add("node_labels", node_labels, |t| Selector::read(t), Test::NodeLabel)?;
-        self.add("source_workload", source_workload, workload, |v| Test::Workload(Source, v))?;
-        self.add("destination_workload", destination_workload, workload, |v| Test::Workload(Destination, v))?;
-        self.add("source_cluster_name", source_cluster_name, filled, |v| Test::Cluster(Source, v))?;
+        self.add("source_workload", source_workload, workload, |v| party(Source, PartyTest::Workload(v)))?;
+        self.add("destination_workload", destination_workload, workload, |v| {
+            party(Destination, PartyTest::Workload(v))
+        })?;
+        self.add("source_cluster_name", source_cluster_name, filled, |v| {
+            party(Source, PartyTest::Cluster(v))
+        })?;
         self.add("destination_cluster_name", destination_cluster_name, filled, |v| {
-            Test::Cluster(Destination, v)
+            party(Destination, PartyTest::Cluster(v))
         })?;
         self.add("source_port", source_port, ports, |v| Test::Port(Source, v))?;
         self.add("destination_port", destination_port, ports, |v| Test::Port(Destination, v))?;
-        self.add("source_identity", source_identity, same, |v| Test::Identity(Source, v))?;
-        self.add("destination_identity", destination_identity, same, |v| Test::Identity(Destination, v))?;
+        self.add("source_identity", source_identity, same, |v| party(Source, PartyTest::Identity(v)))?;
+        self.add("destination_identity", destination_identity, same, |v| {
+            party(Destination, PartyTest::Identity(v))
+        })?;
         self.add("traffic_direction", traffic_direction, known::<TrafficDirection>, |v| {
             Test::Direction(Numbers::new(v))
         })?;
@@ -190,6 +207,11 @@ impl Compiler {
         Err(self
             .error(field, "only requests have this: leave event_type out or add type 129 (l7)".to_owned()))
     }
+}
+
+/// It gets its place when all questions of the filter are known.
+fn party(side: Side, asked: PartyTest) -> Test {
+    Test::Party(side, Place::default(), asked)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "one of several readers")]
@@ -271,7 +293,7 @@ fn protocols(text: &String) -> Result<u16, String> {
     })
 }
 
-fn regex(text: &str) -> Result<Regex, String> {
+pub fn regex(text: &str) -> Result<Regex, String> {
     RegexBuilder::new(text).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES).build().map_err(|error| {
         let message = error.to_string();
         let last = message.lines().last().unwrap_or_default().trim_start_matches("error: ");

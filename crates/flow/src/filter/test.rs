@@ -3,10 +3,11 @@
 use super::{
     cel::Expression,
     http::StatusCodes,
+    judge::{PartyTest, Place},
     label::Selector,
     name::{NameGlob, Namespaced, NodeGlob},
 };
-use crate::{Answer, Content, End, Flow, FlowId, Http, Party, Service, TcpFlags, Transport, Workload};
+use crate::{Answer, Content, End, Flow, FlowId, Http, Service, TcpFlags, Transport};
 use ipnet::IpNet;
 use regex::Regex;
 use std::net::IpAddr;
@@ -31,22 +32,18 @@ pub enum Test {
     Protocol(Protocols),
     Flags(Vec<TcpFlags>),
     Port(Side, Vec<(u16, u16)>),
-    Identity(Side, Vec<u32>),
     Id(Vec<FlowId>),
     Address(Side, Vec<IpNet>),
     Translated(Vec<IpNet>),
     IpTrace(Vec<u64>),
     Interface(Vec<InterfacePattern>),
-    Pod(Side, Vec<Namespaced>),
-    Cluster(Side, Vec<String>),
-    Workload(Side, Vec<Workload>),
+    Party(Side, Place, PartyTest),
     Service(Side, Vec<Namespaced>),
     Trace(Vec<String>),
     Node(Vec<NodeGlob>),
     Status(StatusCodes),
     Method(Vec<String>),
     Header(Vec<crate::Header>),
-    Label(Side, Vec<Selector>),
     NodeLabel(Vec<Selector>),
     Name(Side, Vec<NameGlob>),
     Path(Vec<Regex>),
@@ -148,15 +145,11 @@ impl Numbers {
 }
 
 impl Side {
-    fn end(self, flow: &Flow) -> &End {
+    pub fn end(self, flow: &Flow) -> &End {
         match self {
             Self::Source => &flow.source,
             Self::Destination => &flow.destination,
         }
-    }
-
-    fn party(self, flow: &Flow) -> &Party {
-        &self.end(flow).party
     }
 }
 
@@ -169,11 +162,20 @@ impl Test {
             Self::IpVersion(_) | Self::Address(..) => 2,
             Self::Status(_) | Self::Method(_) | Self::Protocol(_) => 3,
             Self::Encrypted(_) | Self::Translated(_) | Self::IpTrace(_) | Self::Interface(_) => 3,
-            Self::Identity(..) | Self::Cluster(..) | Self::Pod(..) | Self::Service(..) | Self::Trace(_) => 4,
-            Self::Workload(..) | Self::Header(_) | Self::Node(_) => 5,
-            Self::Label(..) | Self::NodeLabel(_) | Self::Name(..) => 6,
+            Self::Party(..) => 2,
+            Self::Service(..) | Self::Trace(_) => 4,
+            Self::Header(_) | Self::Node(_) => 5,
+            Self::NodeLabel(_) | Self::Name(..) => 6,
             Self::Path(_) | Self::Url(_) | Self::DnsQuery(_) => 7,
             Self::Cel(_) => 8,
+        }
+    }
+
+    /// Where its answers are remembered, if they can be.
+    pub fn place(&mut self) -> Option<&mut Place> {
+        match self {
+            Self::Party(_, place, _) => Some(place),
+            _ => None,
         }
     }
 
@@ -215,7 +217,6 @@ impl Test {
                 };
                 ranges.iter().any(|(first, last)| (*first..=*last).contains(&port))
             }),
-            Self::Identity(side, identities) => identities.contains(&side.party(flow).identity),
             Self::Id(ids) => ids.contains(&flow.id),
             Self::Address(side, prefixes) => within(prefixes, side.end(flow).address),
             Self::Translated(prefixes) => {
@@ -227,16 +228,7 @@ impl Test {
                 (flow.interface != 0 || !name.is_empty())
                     && patterns.iter().any(|pattern| pattern.fits(flow.interface, name))
             }
-            Self::Pod(side, names) => {
-                let party = side.party(flow);
-                names.iter().any(|name| name.fits(&party.namespace, &party.pod))
-            }
-            Self::Cluster(side, names) => names.contains(&side.party(flow).cluster),
-            Self::Workload(side, patterns) => side
-                .party(flow)
-                .workloads
-                .iter()
-                .any(|workload| patterns.iter().any(|pattern| is_workload(pattern, workload))),
+            Self::Party(side, _, asked) => asked.holds(&side.end(flow).party),
             Self::Service(side, names) => flow.rare.as_deref().is_some_and(|rare| {
                 let Service { name, namespace } = match side {
                     Side::Source => &rare.source_service,
@@ -257,10 +249,6 @@ impl Test {
                     patterns.iter().any(|p| fits(&p.name, &header.name) && fits(&p.value, &header.value))
                 })
             }),
-            Self::Label(side, selectors) => {
-                let party = side.party(flow);
-                selectors.iter().any(|selector| selector.selects(&party.labels))
-            }
             Self::NodeLabel(selectors) => {
                 selectors.iter().any(|selector| selector.selects(&flow.node.labels))
             }
@@ -290,11 +278,6 @@ impl InterfacePattern {
     fn fits(&self, index: u32, name: &str) -> bool {
         (self.index == 0 || self.index == index) && (self.name.is_empty() || self.name == name)
     }
-}
-
-fn is_workload(pattern: &Workload, workload: &Workload) -> bool {
-    (pattern.name.is_empty() || pattern.name == workload.name)
-        && (pattern.kind.is_empty() || pattern.kind == workload.kind)
 }
 
 fn within(prefixes: &[IpNet], address: Option<IpAddr>) -> bool {

@@ -4,6 +4,7 @@ use super::*;
 use crate::message::tests::flow as any_flow;
 use hubble::{Flow as Message, FlowFilter, layer4::Protocol, layer7::Record};
 use proptest::{collection::vec, prelude::*};
+use std::sync::Arc;
 
 fn ports(message: &Message) -> Option<(u32, u32)> {
     match message.l4.as_ref()?.protocol.as_ref()? {
@@ -142,6 +143,8 @@ proptest! {
         let expected = (allow.is_empty() || allow.iter().any(|one| naive(one, &message)))
             && !deny.iter().any(|one| naive(one, &message));
         prop_assert_eq!(filter.matches(&flow), expected);
+        let mut judge = Judge::new(Arc::new(filter));
+        prop_assert_eq!((judge.passes(&flow), judge.passes(&flow)), (expected, expected));
     }
 
     /// Whatever is written into a filter, it is compiled or refused, and asked without a panic.

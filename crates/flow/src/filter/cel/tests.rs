@@ -1,0 +1,117 @@
+use super::{
+    view::{DESTINATION, EVENT_TYPE, FLAGS, FLOW as FIELDS, Field, IP, LAYER4, Message, SOURCE, TCP, UDP},
+    *,
+};
+use crate::{mask::POOL, message::tests::flow as any_flow};
+use cel::objects::{Key, Map};
+use proptest::prelude::*;
+use std::collections::HashMap;
+
+fn says(text: &str, flow: &Flow) -> bool {
+    Expression::any(&[Expression::read(text).unwrap()], flow)
+}
+
+/// As the view has it, all of a message made.
+fn shown(field: Field<'_>, flow: &Flow) -> Option<Value> {
+    let text = |text: &str| Value::String(Arc::new(text.to_owned()));
+    Some(match field {
+        Field::Flag(yes) => Value::Bool(yes),
+        Field::Int(number) => Value::Int(number),
+        Field::UInt(number) => Value::UInt(number),
+        Field::Text(shown) => text(&shown),
+        Field::Made(value) => value,
+        Field::Texts(texts) => Value::List(Arc::new(texts.iter().map(|shown| text(shown)).collect())),
+        Field::Message(Message(fields)) => {
+            let fields = fields
+                .iter()
+                .filter_map(|(name, get)| Some((Key::from((*name).to_owned()), shown(get(flow), flow)?)));
+            Value::Map(Map { map: Arc::new(fields.collect::<HashMap<_, _>>()) })
+        }
+        Field::None | Field::Elsewhere => return None,
+    })
+}
+
+proptest! {
+    /// What is made of a flow at once is what its message says.
+    #[test]
+    fn a_view_is_what_the_message_says(flow in any_flow()) {
+        for (name, get) in FIELDS.0 {
+            let field = get(&flow);
+            if !matches!(field, Field::Elsewhere) {
+                prop_assert_eq!(shown(field, &flow), whole::field(&flow, name), "{}", name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_view_has_all_fields_of_its_messages() {
+    for (name, message) in [
+        ("CiliumEventType", &EVENT_TYPE),
+        ("Endpoint", &SOURCE),
+        ("Endpoint", &DESTINATION),
+        ("IP", &IP),
+        ("TCP", &TCP),
+        ("UDP", &UDP),
+        ("TCPFlags", &FLAGS),
+    ] {
+        let described = POOL.as_ref().unwrap().get_message_by_name(&format!("flow.{name}")).unwrap();
+        for field in described.fields() {
+            assert!(message.0.iter().any(|(name, _)| *name == field.name()), "{}", field.full_name());
+        }
+    }
+    assert_eq!(LAYER4.0.len(), 2);
+}
+
+#[test]
+fn patterns_are_compiled_once_and_bounded() {
+    let flow = Flow::from_message(&ciliate_hubble::flow::Flow {
+        node_name: "node-1".to_owned(),
+        ..Default::default()
+    })
+    .unwrap();
+    assert!(says("_flow.node_name.matches('^node-[0-9]$')", &flow));
+    assert!(says("matches(_flow.node_name, 'ode')", &flow));
+    assert!(!says("_flow.node_name.matches('(a{1000}){1000}')", &flow), "too large is an error");
+    assert!(says("!(_flow.node_name.matches('^x'))", &flow));
+}
+
+#[test]
+fn what_takes_too_long_or_too_much_is_refused() {
+    let doubled = |times| format!("['ab']{}.size() == 1", ".map(x, x + x)".repeat(times));
+    let listed = |times| format!("['ab']{}.size() == 1", ".map(x, [x, x])".repeat(times));
+    let ones = vec!["1"; 1000].join(",");
+    for text in [
+        doubled(100),
+        listed(100),
+        format!("[{ones}].all(a, [{ones}].all(b, a == b))"),
+        "_flow.source.labels.all(a, _flow.source.labels.all(b, _flow.source.labels.map(c, a + b + c).size() > 0))"
+            .to_owned(),
+    ] {
+        assert!(Expression::read(&text).is_err(), "{text}");
+    }
+    for text in [
+        doubled(3),
+        "_flow.source.labels.exists(a, _flow.destination.labels.exists(b, a == b))".to_owned(),
+        format!("_flow.source.identity in [{}]", vec!["1u"; 1000].join(",")),
+        "_flow.egress_denied_by.exists(p, p.labels.exists(l, l.startsWith('k8s:') || l == 'x'))".to_owned(),
+    ] {
+        assert!(Expression::read(&text).is_ok(), "{text}");
+    }
+}
+
+/// A flow with lists of thousands of elements is no match rather than a long wait.
+#[test]
+fn flows_that_would_take_too_long_are_no_match() {
+    let labels = |count| {
+        let source = ciliate_hubble::flow::Endpoint {
+            labels: (0..count).map(|number| format!("k8s:l{number}=x")).collect(),
+            ..Default::default()
+        };
+        Flow::from_message(&ciliate_hubble::flow::Flow { source: Some(source), ..Default::default() })
+            .unwrap()
+    };
+    let pairs = "_flow.source.labels.exists(a, _flow.source.labels.exists(b, a == b))";
+    assert!(says(pairs, &labels(40)));
+    assert!(!says(pairs, &labels(10_000)));
+}
