@@ -28,6 +28,11 @@ demo: ## the Star Wars story, isolated from this host, every outcome checked
 	@scripts/setup demo
 	@scripts/demo
 
+.PHONY: demo-metrics
+demo-metrics: ## Prometheus reads a running agent, and the queries of every dashboard are asked
+	@scripts/setup metrics
+	@scripts/demo-metrics
+
 .PHONY: test
 test: ## every test; WITH_LINT=1 adds format and clippy
 	@scripts/setup test $(if $(WITH_LINT),format)

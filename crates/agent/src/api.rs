@@ -95,6 +95,11 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
+/// The agent's metrics alone, for Prometheus.
+pub fn metrics_router(app: App) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(app)
+}
+
 async fn unknown_route(uri: axum::http::Uri) -> Response {
     Failure::absent(format!("the agent has no {}: GET /v1/openapi.json lists what it has", uri.path()))
         .into_response()

@@ -98,6 +98,7 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     steps.done("the state is in force");
     let listener = socket::bind(&config, &config.socket())?;
     let (observer, observed) = observer::start(&config, &notices, engine.configs())?;
+    let scraped = metrics::Server::start(&config)?;
     cni_queue::process(&mut engine, &config.run_dir);
 
     let shutdown = api::shutdown_channel();
@@ -120,7 +121,7 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
         parts.spawn(events::forward(sources));
     })?;
     let observer = observer.map(|observer| observer.start(&app.requests, &app.shutdown)).transpose()?;
-    let served = runtime.block_on(serve(app, listener));
+    let served = runtime.block_on(serve(app, listener, scraped));
     // Also where the API broke: the threads end with it.
     ending.begin();
     // Requests under way hold the engine; without them its channel closes and it ends.
@@ -172,13 +173,20 @@ fn start_engine(engine: Engine, inbox: Inbox) -> anyhow::Result<thread::JoinHand
         .context("cannot start a thread")
 }
 
-async fn serve(app: api::App, listener: UnixListener) -> anyhow::Result<()> {
+async fn serve(
+    app: api::App,
+    listener: UnixListener,
+    scraped: Option<metrics::Server>,
+) -> anyhow::Result<()> {
     let shutdown = app.shutdown.clone();
     let listener = tokio::net::UnixListener::from_std(listener).context("cannot listen")?;
     let mut tasks = JoinSet::new();
     tasks.spawn(upkeep(app.requests.clone()));
     tasks.spawn(watch_host(app.requests.clone()));
     tasks.spawn(signals(app.shutdown.clone()));
+    if let Some(metrics) = scraped {
+        tasks.spawn(metrics.serve(app.clone()));
+    }
     tracing::info!(endpoints = app.state.borrow().endpoints.len(), "ready");
 
     let ending = shutdown.clone();

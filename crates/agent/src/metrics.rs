@@ -1,6 +1,10 @@
 //! Metrics in the Prometheus text format, under Cilium's names where they mean the same, so that its dashboards
 //! work; what is our own begins with `ciliate_`.
 
+mod server;
+
+pub use server::Server;
+
 use crate::{
     engine::{Engine, PolicyChanges},
     failure::Result,

@@ -204,11 +204,26 @@ fn check_together(config: &Config) -> Result<(), SettingsError> {
             config.map_events.show()
         )));
     }
-    let reached = config.hubble_metrics_server.0.filter(|address| !address.ip().to_canonical().is_loopback());
-    if let (Some(address), false) = (reached, config.hubble_metrics_plaintext.is_on()) {
-        return Err(SettingsError::Together(format!(
-            "hubble-metrics-server is {address}, which other hosts reach, and has no encryption: listen on 127.0.0.1, or set hubble-metrics-allow-plaintext"
-        )));
+    for (server, address, plaintext, plain) in [
+        (
+            "hubble-metrics-server",
+            config.hubble_metrics_server,
+            "hubble-metrics-allow-plaintext",
+            config.hubble_metrics_plaintext,
+        ),
+        (
+            "prometheus-serve-addr",
+            config.prometheus_server,
+            "prometheus-allow-plaintext",
+            config.prometheus_plaintext,
+        ),
+    ] {
+        let reached = address.0.filter(|address| !address.ip().to_canonical().is_loopback());
+        if let (Some(address), false) = (reached, plain.is_on()) {
+            return Err(SettingsError::Together(format!(
+                "{server} is {address}, which other hosts reach, and has no encryption: listen on 127.0.0.1, or set {plaintext}"
+            )));
+        }
     }
     Ok(())
 }
@@ -278,6 +293,9 @@ mod tests {
         assert!(message(&[("map-size-events", "100000")], "").contains("power of two"));
         let server = |address| [("hubble-metrics-server", address)];
         assert!(message(&server("0.0.0.0:9965"), "").contains("set hubble-metrics-allow-plaintext"));
+        assert!(
+            message(&[("prometheus-serve-addr", ":9962")], "").contains("set prometheus-allow-plaintext")
+        );
         assert!(message(&server(":9965"), "").contains("[::]:9965, which other hosts reach"));
         assert!(message(&server("localhost:9965"), "").contains("such as 127.0.0.1:9965, or nothing"));
         for (address, plain) in [("127.0.0.1:9965", "false"), ("[::1]:1", "false"), ("10.0.0.1:9965", "true")]

@@ -77,6 +77,8 @@ settings! {
     hubble_metrics_plaintext: Switch = "hubble-metrics-allow-plaintext", "false", AtStart, "Serve them, unencrypted, also on an address that other hosts reach";
     hubble_metrics_series: Count<1, 10000000> = "hubble-metrics-max-series", "10000", Anytime, "Series of one metric, unless its options say another number";
     hubble_metrics_ttl: SecondsOrNone = "hubble-metrics-ttl", "0s", Anytime, "How long a series stays in which nothing is counted, unless its options say so; 0 for ever";
+    prometheus_server: OptionalAddress = "prometheus-serve-addr", "", AtStart, "Where Prometheus finds the agent's own metrics by HTTP, such as 127.0.0.1:9962";
+    prometheus_plaintext: Switch = "prometheus-allow-plaintext", "false", AtStart, "Serve them, unencrypted, also on an address that other hosts reach";
     redact_enabled: Switch = "hubble-redact-enabled", "false", AtStart, "Keep what the other settings of redaction name out of what the proxy tells of requests";
     redact_query: Switch = "hubble-redact-http-urlquery", "false", AtStart, "Leave out query strings of URLs";
     redact_user_info: Switch = "hubble-redact-http-userinfo", "true", AtStart, "Leave out passwords in URLs";
