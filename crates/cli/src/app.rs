@@ -3,7 +3,7 @@
 use crate::{
     agent, bpf, cleanup, completion, config, context::Globals, db, debuginfo, down, endpoint, exec, exit,
     fqdn, history, hubble, identity, ip, man, map, metrics, monitor, objects, observe, policy, proxy, run,
-    status, up, version,
+    status, top, up, version,
 };
 
 /// Network policy by identity for the processes and containers of a host
@@ -64,6 +64,8 @@ pub enum Verb {
     Monitor(monitor::Args),
     /// Show flows: who talked to whom and what policies said, live and from history
     Observe(Box<observe::Args>),
+    /// Show who talks most, what is dropped most and so on, as it happens
+    Top(Box<top::Args>),
     /// The verbs of Hubble's command line
     #[command(subcommand)]
     Hubble(hubble::Command),

@@ -34,6 +34,7 @@ mod proxy;
 mod run;
 mod settings_flags;
 mod status;
+mod top;
 mod up;
 mod version;
 
@@ -131,6 +132,7 @@ fn dispatch(verb: Verb, context: &Context) -> anyhow::Result<u8> {
         Verb::History(command) => command.run(context),
         Verb::Monitor(args) => args.run(context),
         Verb::Observe(args) => args.run(context),
+        Verb::Top(args) => args.run(context),
         Verb::Hubble(command) => command.run(context),
         Verb::Bpf(command) => command.run(context),
         Verb::Map(command) => command.run(context),

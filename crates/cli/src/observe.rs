@@ -1,17 +1,17 @@
 //! `ciliate observe`: flows and events of a server of Hubble's interface, or from a file.
 
 mod events;
-mod flags;
+pub mod flags;
 mod input;
 pub mod list;
-mod moment;
+pub mod moment;
 pub mod print;
 mod question;
-mod raw_filter;
+pub mod raw_filter;
 mod select;
 pub mod server;
 mod why;
-mod words;
+pub mod words;
 
 use crate::{
     context::Context,

@@ -4,6 +4,8 @@
 
 #[path = "observe/server.rs"]
 mod server;
+#[path = "observe/top.rs"]
+mod top;
 
 use server::Server;
 use std::{

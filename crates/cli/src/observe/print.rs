@@ -4,7 +4,8 @@ mod event;
 mod flow;
 mod status;
 
-pub use status::duration;
+pub use flow::named;
+pub use status::{duration, grouped};
 
 use super::moment::TimeFormat;
 use crate::output::Page;
@@ -281,7 +282,7 @@ fn line(answer: &impl Serialize) -> anyhow::Result<String> {
 }
 
 /// What others wrote must not steer the terminal.
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     match text.contains(char::is_control) {
         false => text.to_owned(),
         true => text

@@ -87,19 +87,10 @@ impl Printer {
         service: Option<&Service>,
         names: &[String],
     ) -> String {
-        let within = |namespace: &str, name: &str| match namespace {
-            "" => name.to_owned(),
-            namespace => format!("{namespace}/{name}"),
+        let host = match self.hosts {
+            Hosts::Numeric => escaped(ip),
+            Hosts::Named => named(ip, endpoint, service, names),
         };
-        let pod = endpoint.filter(|endpoint| !endpoint.pod_name.is_empty());
-        let service = service.filter(|service| !service.name.is_empty());
-        let host = match (self.hosts, pod, service, names) {
-            (Hosts::Numeric, ..) | (Hosts::Named, None, None, []) => ip.to_owned(),
-            (Hosts::Named, Some(pod), ..) => within(&pod.namespace, &pod.pod_name),
-            (Hosts::Named, None, Some(service), _) => within(&service.namespace, &service.name),
-            (Hosts::Named, None, None, names) => names.join(","),
-        };
-        let host = escaped(&host);
         let host = match (port, host.contains(':')) {
             (0, _) => host,
             (_, true) => format!("[{host}]:{}", self.paint(&port.to_string(), Tint::Yellow)),
@@ -135,6 +126,22 @@ impl Printer {
             Verdict::Unknown => verdict.as_str_name().to_owned(),
         }
     }
+}
+
+/// What an end is called: pod, service, names that were resolved, or else its address.
+pub fn named(ip: &str, endpoint: Option<&Endpoint>, service: Option<&Service>, names: &[String]) -> String {
+    let within = |namespace: &str, name: &str| match namespace {
+        "" => name.to_owned(),
+        namespace => format!("{namespace}/{name}"),
+    };
+    let pod = endpoint.filter(|endpoint| !endpoint.pod_name.is_empty());
+    let service = service.filter(|service| !service.name.is_empty());
+    escaped(&match (pod, service, names) {
+        (None, None, []) => ip.to_owned(),
+        (Some(pod), ..) => within(&pod.namespace, &pod.pod_name),
+        (None, Some(service), _) => within(&service.namespace, &service.name),
+        (None, None, names) => names.join(","),
+    })
 }
 
 /// ` BY demo/web (CiliumNetworkPolicy)`, or nothing.
