@@ -1,10 +1,13 @@
-//! Writing: flows into the journal, the journal into Parquet files, small files into larger ones, old ones away.
+//! Writing: flows into the journal, full journals into Parquet files, small files into larger ones, old ones away.
 
+mod files;
 mod keep;
+mod maker;
 mod notice;
 mod swap;
 
 pub use keep::Settings;
+pub use maker::FileMaker;
 pub use notice::Notice;
 
 use crate::{
@@ -15,10 +18,12 @@ use crate::{
     name::{Hour, Listing, list},
 };
 use ciliate_flow::{Flow, Run};
+use files::Files;
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    path::Path,
+    sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -28,30 +33,33 @@ const DELAY: Duration = Duration::from_secs(1);
 /// Bytes that may wait for the journal.
 const WAITING: usize = 1 << 20;
 
-/// How often old hours are looked for.
-const UPKEEP: Duration = Duration::from_secs(60);
+/// Full journals that may wait for a [`FileMaker`]; beyond that the writer makes files, too.
+const WAITING_JOURNALS: usize = 8;
 
-/// A journal that cannot be turned into a file takes this many row groups and no more.
-const FULL: u64 = 4;
+/// Full journals that cannot be turned into files; with more, nothing is taken.
+const STUCK_JOURNALS: usize = 3;
 
 /// Keeps what it is given, for one thread; only one writer at a time has a directory.
 pub struct History {
-    directory: PathBuf,
-    settings: Settings,
-    run: Run,
-    reader: Reader,
+    files: Arc<Files>,
+    makes: Makes,
     journal: Journal,
-    /// The number of the next file.
-    next: u64,
     /// What the clock said when the journal began.
     hour: Hour,
     written: Instant,
-    upkeep: Option<Instant>,
     room: Room,
     lost: u64,
     notices: Vec<Notice>,
     /// Held as long as this lives.
     _lock: File,
+}
+
+/// Who makes files of full journals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Makes {
+    /// Whoever appends.
+    Writer,
+    FileMaker,
 }
 
 /// Whether the disk takes what it is given.
@@ -83,38 +91,41 @@ impl History {
             std::fs::remove_file(path).map_err(io("remove", path))?;
         }
         let numbers = files.iter().map(|name| name.number);
-        let next = numbers.chain(journals.iter().filter_map(|path| number(path))).max().unwrap_or(0);
-        let next = next.saturating_add(1);
-        let mut history = Self {
-            directory: directory.to_owned(),
-            settings,
-            run,
-            reader: Reader::new(directory),
-            journal: Journal::create(journal_path(directory, run, next))?,
-            next: next.saturating_add(1),
+        let last = numbers.chain(journals.iter().filter_map(|path| number(path))).max().unwrap_or(0);
+        let next = last.saturating_add(1);
+        let files = Arc::new(Files::new(directory, settings, run, next));
+        files.check()?;
+        for path in journals {
+            files.adopt(&path)?;
+        }
+        Ok(Self {
+            journal: Journal::create(files.journal_path())?,
+            files,
+            makes: Makes::Writer,
             hour: Hour::of(nanoseconds(SystemTime::now())),
             written: Instant::now(),
-            upkeep: None,
             room: Room::Some,
             lost: 0,
             notices: Vec::new(),
             _lock: lock,
-        };
-        history.check_files()?;
-        for path in journals {
-            history.adopt(&path)?;
-        }
-        Ok(history)
+        })
+    }
+
+    /// What makes the files from now on, for a thread of its own: then appending never waits for that, unless it falls far behind.
+    #[must_use]
+    pub fn file_maker(&mut self) -> FileMaker {
+        self.makes = Makes::FileMaker;
+        FileMaker::new(Arc::clone(&self.files))
     }
 
     /// For queries, from any thread.
     #[must_use]
     pub fn reader(&self) -> Reader {
-        self.reader.clone()
+        self.files.reader.clone()
     }
 
-    /// Takes flows. Cheap: now and then it writes to the journal, and once in 65,536 flows it makes a file of it, which
-    /// takes some tenths of a second.
+    /// Takes flows. Cheap: now and then it writes to the journal, and without a [`FileMaker`] it makes a file of it once in 65,536
+    /// flows, which takes some tenths of a second.
     pub fn append(&mut self, flows: &[Flow]) {
         for flow in flows {
             if matches!(self.room, Room::None { .. }) {
@@ -127,7 +138,7 @@ impl History {
             }
             if self.journal.flows.saturating_add(self.journal.waiting()) >= self.group_rows() {
                 self.write();
-                self.cut_or_tell();
+                self.turn_or_tell();
             }
         }
         if self.written.elapsed() >= DELAY {
@@ -145,18 +156,14 @@ impl History {
         if let Room::None { before } = self.room {
             self.room = Room::Perhaps { before };
         }
-        self.set_suspects_aside();
         let hour = Hour::of(nanoseconds(now));
-        let ended = hour != self.hour;
-        if ended || self.journal.flows >= self.group_rows() {
+        if hour != self.hour || self.journal.flows >= self.group_rows() {
             self.hour = hour;
-            self.cut_or_tell();
+            self.turn_or_tell();
         }
-        if ended || self.upkeep.is_none_or(|last| last.elapsed() >= UPKEEP) {
-            self.upkeep = Some(Instant::now());
-            if let Err(error) = self.merge(Some(hour)).and_then(|_| self.remove_old(now)) {
-                self.tell(Notice::Failed(error));
-            }
+        if self.makes == Makes::Writer {
+            self.make_files();
+            self.files.look_after(now);
         }
     }
 
@@ -166,7 +173,8 @@ impl History {
     /// If it cannot be written; it stays in the journal then.
     pub fn flush(&mut self) -> Result<(), HistoryError> {
         self.write();
-        self.cut()
+        self.turn()?;
+        self.files.make_all()
     }
 
     /// Merges the files of each hour. How many files went.
@@ -175,18 +183,20 @@ impl History {
     /// If one cannot be written; what was not merged stays as it was.
     pub fn compact(&mut self) -> Result<usize, HistoryError> {
         self.flush()?;
-        self.merge(None)
+        self.files.compact()
     }
 
     /// What happened that people should know, once.
     pub fn notices(&mut self) -> Vec<Notice> {
-        std::mem::take(&mut self.notices)
+        let mut notices = self.files.take_notices();
+        notices.append(&mut self.notices);
+        notices
     }
 
     /// Flows that were not kept since it was opened.
     #[must_use]
-    pub const fn lost(&self) -> u64 {
-        self.lost
+    pub fn lost(&self) -> u64 {
+        self.lost.saturating_add(self.files.scattered())
     }
 
     fn tell(&mut self, notice: Notice) {
@@ -197,7 +207,7 @@ impl History {
     }
 
     fn group_rows(&self) -> u64 {
-        u64::try_from(self.settings.group_rows).unwrap_or(u64::MAX).clamp(1, GROUP_ROWS as u64)
+        u64::try_from(self.files.settings.group_rows).unwrap_or(u64::MAX).clamp(1, GROUP_ROWS as u64)
     }
 
     /// Hands what waits to the kernel.
@@ -226,12 +236,47 @@ impl History {
         self.room = Room::None { before };
     }
 
-    fn cut_or_tell(&mut self) {
-        let Err(error) = self.cut() else { return };
-        match self.journal.flows >= self.group_rows().saturating_mul(FULL) {
-            true => self.pause(self.room, 0, error),
-            false if error.is_no_room() => {}
-            false => self.tell(Notice::Failed(error)),
+    /// Begins another journal; the full one waits to become files.
+    fn turn(&mut self) -> Result<(), HistoryError> {
+        if self.journal.flows == 0 {
+            return Ok(());
+        }
+        let fresh = Journal::create(self.files.journal_path())?;
+        let full = std::mem::replace(&mut self.journal, fresh);
+        self.files.enqueue(full.path);
+        Ok(())
+    }
+
+    fn turn_or_tell(&mut self) {
+        match self.turn() {
+            Ok(()) => self.make_files(),
+            // The present one goes on to grow.
+            Err(error) if self.journal.flows >= self.group_rows().saturating_mul(2) => {
+                self.pause(self.room, 0, error)
+            }
+            Err(error) => self.tell_of_failure(error),
+        }
+    }
+
+    /// Makes files of the journals that wait for that, if that is not another's business or that one is behind.
+    fn make_files(&mut self) {
+        let may_wait = match self.makes {
+            Makes::Writer => 0,
+            Makes::FileMaker => WAITING_JOURNALS,
+        };
+        while self.files.waiting() > may_wait {
+            let Err(error) = self.files.make_next() else { continue };
+            match self.files.waiting() > may_wait.saturating_add(STUCK_JOURNALS) {
+                true => self.pause(self.room, 0, error),
+                false => self.tell_of_failure(error),
+            }
+            return;
+        }
+    }
+
+    fn tell_of_failure(&mut self, error: HistoryError) {
+        if !error.is_no_room() {
+            self.tell(Notice::Failed(error));
         }
     }
 }
@@ -256,10 +301,6 @@ fn lock(directory: &Path) -> Result<File, HistoryError> {
         Err(TryLockError::WouldBlock) => Err(HistoryError::Locked { directory: directory.to_owned() }),
         Err(TryLockError::Error(error)) => Err(io("lock", &path)(error)),
     }
-}
-
-fn journal_path(directory: &Path, run: Run, number: u64) -> PathBuf {
-    directory.join(format!("{:015x}-{number:06}.journal", run.get()))
 }
 
 /// The number in a journal's name.

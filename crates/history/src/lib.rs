@@ -23,8 +23,9 @@
 //! # }
 //! ```
 //! `append` and `tick` do not fail: a disk that is full or broken is told by [`History::notices`], what could not be kept
-//! is counted by [`History::lost`], and it goes on when the disk does. A tick waits for the disk; every 65,536 flows, and when an
-//! hour ends, files are made, which takes some tenths of a second. So nobody should wait for this thread.
+//! is counted by [`History::lost`], and it goes on when the disk does. A tick waits for the disk, so nobody should wait for this
+//! thread. Every 65,536 flows, and when an hour ends, files are made, which takes some tenths of a second: a [`FileMaker`] does
+//! that in a thread of its own.
 //!
 //! # For who reads
 //! A [`Reader`] is cheap to clone and works from any thread while the writer writes, and from other processes. A query
@@ -54,7 +55,7 @@ mod stats;
 pub use column::Column;
 pub use error::HistoryError;
 pub use export::Wanted;
-pub use history::{History, Notice, Settings};
+pub use history::{FileMaker, History, Notice, Settings};
 pub use name::Hour;
 pub use query::{EndHint, Hint, Hints, Order, Outcome, PodHint, Reader};
 pub use stats::{Amount, HourStats, Stats};

@@ -1,11 +1,11 @@
 //! How much is kept.
 
-use super::{History, Notice, nanoseconds, notice::Limit};
+use super::{Notice, files::Files, nanoseconds, notice::Limit};
 use crate::{
     HistoryError,
     encode::GROUP_ROWS,
     error::io,
-    name::{Name, list},
+    name::{Listing, Name, list},
 };
 use std::{
     sync::PoisonError,
@@ -29,13 +29,13 @@ impl Default for Settings {
     }
 }
 
-impl History {
+impl Files {
     /// Removes what is too much, and of what is too old one hour at a time: a clock that is ahead for a moment must not
     /// take everything with it.
-    pub(super) fn remove_old(&mut self, now: SystemTime) -> Result<(), HistoryError> {
+    pub(super) fn remove_old(&self, now: SystemTime) -> Result<(), HistoryError> {
         let age = u64::try_from(self.settings.max_age.as_nanos()).unwrap_or(u64::MAX);
         let oldest_kept = nanoseconds(now).saturating_sub(age);
-        let files = list(&self.directory)?.files;
+        let Listing { files, journals, .. } = list(&self.directory)?;
         let mut sized = Vec::new();
         for name in files {
             let path = self.directory.join(name.to_string());
@@ -47,8 +47,10 @@ impl History {
             self.remove(&old, Limit::Age)?;
             sized = rest;
         }
-        let journal = std::fs::metadata(&self.journal.path).map_or(0, |metadata| metadata.len());
-        let mut total = sized.iter().fold(journal, |sum, (_, bytes)| sum.saturating_add(*bytes));
+        let journals =
+            journals.iter().map(|path| std::fs::metadata(path).map_or(0, |metadata| metadata.len()));
+        let sizes = sized.iter().map(|(_, bytes)| *bytes).chain(journals);
+        let mut total = sizes.fold(0_u64, u64::saturating_add);
         let mut excess = Vec::new();
         for (name, bytes) in sized {
             if total <= self.settings.max_size {
@@ -60,7 +62,7 @@ impl History {
         self.remove(&excess, Limit::Size)
     }
 
-    fn remove(&mut self, files: &[(Name, u64)], why: Limit) -> Result<(), HistoryError> {
+    fn remove(&self, files: &[(Name, u64)], why: Limit) -> Result<(), HistoryError> {
         for hour in files.chunk_by(|(left, _), (right, _)| left.hour == right.hour) {
             let mut bytes = 0_u64;
             {

@@ -1,12 +1,12 @@
 //! Files that take the place of others: of journals, of several small ones, of what cannot be read.
 
-use super::{History, Hour, Notice, journal_path, run};
+use super::{Hour, Notice, files::Files, run};
 use crate::{
     HistoryError,
     decode::{Index, Table},
     draft::Shared,
     file::{Unfinished, replaced},
-    journal::{self, End, Journal},
+    journal::{self, End},
     name::{Name, list},
     query::superseded,
 };
@@ -15,7 +15,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     fs,
     path::{Path, PathBuf},
-    sync::PoisonError,
+    sync::{PoisonError, atomic::Ordering::Relaxed},
 };
 
 /// Hours that one journal may be split into; more is no clock.
@@ -24,29 +24,9 @@ const HOURS: usize = 64;
 /// So many small files of the running hour are merged into one.
 const SMALL_FILES: usize = 16;
 
-impl History {
-    /// Makes files of the journal and begins another one.
-    pub(super) fn cut(&mut self) -> Result<(), HistoryError> {
-        if self.journal.flows == 0 {
-            return Ok(());
-        }
-        let number = self.number();
-        let fresh = Journal::create(journal_path(&self.directory, self.run, number))?;
-        let fresh_path = fresh.path.clone();
-        let old = std::mem::replace(&mut self.journal, fresh);
-        match self.adopt(&old.path) {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                // As if nothing had been tried.
-                self.journal = old;
-                let _ = fs::remove_file(fresh_path);
-                Err(error)
-            }
-        }
-    }
-
+impl Files {
     /// Makes files of a journal and removes it.
-    pub(super) fn adopt(&mut self, path: &Path) -> Result<(), HistoryError> {
+    pub(super) fn adopt(&self, path: &Path) -> Result<(), HistoryError> {
         let name = file_name(path);
         let replay = journal::replay(&journal::read(path)?);
         let mut hours: BTreeMap<Hour, Vec<Flow>> = BTreeMap::new();
@@ -92,7 +72,7 @@ impl History {
     }
 
     /// Leaves the hours with most flows.
-    fn drop_scattered(&mut self, hours: &mut BTreeMap<Hour, Vec<Flow>>) {
+    fn drop_scattered(&self, hours: &mut BTreeMap<Hour, Vec<Flow>>) {
         let mut lost = 0_u64;
         while hours.len() > HOURS {
             let fewest = hours.iter().min_by_key(|(_, flows)| flows.len()).map(|(hour, _)| *hour);
@@ -100,13 +80,13 @@ impl History {
             lost = lost.saturating_add(u64::try_from(flows.len()).unwrap_or(0));
         }
         if lost > 0 {
-            self.lost = self.lost.saturating_add(lost);
+            self.scattered.fetch_add(lost, Relaxed);
             self.tell(Notice::Scattered { lost });
         }
     }
 
     /// Merges files of the same hour: all of hours other than the running one, and of that when there are many.
-    pub(super) fn merge(&mut self, running: Option<Hour>) -> Result<usize, HistoryError> {
+    pub(super) fn merge(&self, running: Option<Hour>) -> Result<usize, HistoryError> {
         let mut gone = 0_usize;
         let files = list(&self.directory)?.files;
         for files in files.chunk_by(|left, right| left.hour == right.hour) {
@@ -128,7 +108,7 @@ impl History {
         Ok(gone)
     }
 
-    fn merge_files(&mut self, tables: &[(Name, Table)]) -> Result<usize, HistoryError> {
+    fn merge_files(&self, tables: &[(Name, Table)]) -> Result<usize, HistoryError> {
         let Some((first, _)) = tables.first() else { return Ok(0) };
         let replaces: Vec<String> = tables.iter().map(|(name, _)| name.to_string()).collect();
         let mut file = self.create(first.hour, first.run, &replaces)?;
@@ -156,7 +136,7 @@ impl History {
     }
 
     /// Sets aside what cannot be read, and removes what another file has taken over.
-    pub(super) fn check_files(&mut self) -> Result<(), HistoryError> {
+    pub(super) fn check(&self) -> Result<(), HistoryError> {
         let mut good = Vec::new();
         for name in list(&self.directory)?.files {
             let path = self.directory.join(name.to_string());
@@ -179,7 +159,7 @@ impl History {
     }
 
     /// Looks closely at files that a reader could not read.
-    pub(super) fn set_suspects_aside(&mut self) {
+    pub(super) fn set_suspects_aside(&self) {
         let link = self.reader.link();
         let suspects = std::mem::take(&mut *link.suspects.lock().unwrap_or_else(PoisonError::into_inner));
         for path in suspects {
@@ -194,7 +174,7 @@ impl History {
         }
     }
 
-    fn set_aside(&mut self, path: &Path, why: String) -> Result<(), HistoryError> {
+    fn set_aside(&self, path: &Path, why: String) -> Result<(), HistoryError> {
         let mut aside = path.as_os_str().to_owned();
         aside.push(".torn");
         let aside = PathBuf::from(aside);
@@ -205,15 +185,9 @@ impl History {
         Ok(())
     }
 
-    fn create(&mut self, hour: Hour, run: Run, replaces: &[String]) -> Result<Unfinished, HistoryError> {
+    fn create(&self, hour: Hour, run: Run, replaces: &[String]) -> Result<Unfinished, HistoryError> {
         let name = Name { hour, run, number: self.number() };
         Unfinished::create(&self.directory.join(name.to_string()), replaces, self.settings.group_rows)
-    }
-
-    fn number(&mut self) -> u64 {
-        let number = self.next;
-        self.next = self.next.saturating_add(1);
-        number
     }
 }
 
