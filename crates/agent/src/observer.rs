@@ -1,6 +1,7 @@
 //! The observer's part of the agent: keeps flows, and answers Hubble's clients on a socket of their own.
 
 mod metrics;
+mod recorder;
 
 pub use metrics::check;
 
@@ -19,15 +20,11 @@ use anyhow::Context as _;
 use ciliate_api::settings::{Config, Switch};
 use ciliate_flow::{Run, Time};
 use ciliate_history::{History, Settings};
-use ciliate_observer::{Observer, Peer, TURN, record};
+use ciliate_observer::{Observer, Peer};
+use recorder::Recorder;
 use std::{
-    ops::ControlFlow,
     os::unix::net::UnixListener,
-    sync::{
-        Arc,
-        mpsc::{self, RecvTimeoutError},
-    },
-    thread,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::{sync::watch, time};
@@ -101,37 +98,6 @@ fn open_history(config: &Config, run: Run) -> Option<History> {
     History::open(&config.history_dir(), run, settings)
         .inspect_err(|error| tracing::error!(%error, "no flows are kept on disk"))
         .ok()
-}
-
-/// The thread that writes the history. Dropping it has everything written.
-struct Recorder {
-    stop: Option<mpsc::Sender<()>>,
-    thread: Option<thread::JoinHandle<()>>,
-}
-
-impl Recorder {
-    fn start(history: History, observer: &Observer) -> anyhow::Result<Self> {
-        let (stop, stopped) = mpsc::channel::<()>();
-        let cursor = observer.flows().cursor(0);
-        let wait = move || match stopped.recv_timeout(TURN) {
-            Err(RecvTimeoutError::Timeout) => ControlFlow::Continue(()),
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => ControlFlow::Break(()),
-        };
-        let thread = thread::Builder::new()
-            .name("history".to_owned())
-            .spawn(move || record(history, cursor, wait))
-            .context("cannot start a thread for the history")?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
-    }
-}
-
-impl Drop for Recorder {
-    fn drop(&mut self) {
-        self.stop.take();
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the thread of the history broke");
-        }
-    }
 }
 
 impl Server {

@@ -12,7 +12,7 @@ mod record;
 mod server;
 
 pub use agent_event::AgentEntry;
-pub use record::{TURN, record};
+pub use record::{TURN, make_files, record};
 pub use server::{Peer, serve};
 
 use ciliate_flow::{Flow, Node, Run};

@@ -2,7 +2,7 @@
 
 use crate::log::{Cursor, Step};
 use ciliate_flow::Flow;
-use ciliate_history::History;
+use ciliate_history::{FileMaker, History};
 use std::{
     ops::ControlFlow,
     time::{Duration, SystemTime},
@@ -46,5 +46,12 @@ pub fn record(mut history: History, mut cursor: Cursor<Flow>, mut wait: impl FnM
         if going.is_break() {
             return;
         }
+    }
+}
+
+/// Makes files of what [`record`] wrote until `wait` breaks off. Nobody waits for this.
+pub fn make_files(maker: &FileMaker, mut wait: impl FnMut() -> ControlFlow<()>) {
+    while wait().is_continue() {
+        maker.work(SystemTime::now());
     }
 }
