@@ -7,6 +7,7 @@ mod decoder;
 mod encoder;
 mod frame;
 mod huffman;
+mod passage;
 mod pieces;
 mod requests;
 mod server;

@@ -248,6 +248,11 @@ fn send<R: Encodable + HeaderVersion>(header: &RequestHeader<'_>, response: &R) 
     Some(out)
 }
 
+/// A row of an answer for each subject.
+fn each<S, T>(subjects: &[S], make: impl Fn(&S) -> T) -> Vec<T> {
+    subjects.iter().map(make).collect()
+}
+
 fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
 }

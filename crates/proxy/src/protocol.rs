@@ -196,6 +196,13 @@ impl Protocol {
         }
     }
 
+    /// The connection is over: tells of responses that had begun, and that nobody was told of.
+    pub fn abandon(&mut self, tell: &mut dyn FnMut(&Asked)) {
+        if let Self::Http(http) = self {
+            http.abandon(tell);
+        }
+    }
+
     /// The server cannot be reached.
     pub fn unreachable(&mut self, to_client: &mut Vec<u8>) {
         match self {

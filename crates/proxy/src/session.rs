@@ -254,7 +254,9 @@ impl Session {
     }
 
     /// Lets go of both ends: in order after [`Over::Closed`], with a reset else.
-    pub fn end(self, over: &Over) {
+    pub fn end(mut self, shared: &Shared, over: &Over) {
+        let ends = (self.from, self.to);
+        self.protocol.abandon(&mut |asked| shared.note_response(&self.gate, ends, asked));
         if let Over::Closed = over {
             let Self { client, server, .. } = self;
             for half in [client, server] {

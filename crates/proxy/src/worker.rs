@@ -188,7 +188,7 @@ impl Carrier {
             Over::Failed(error) => tracing::debug!(%error, "a connection has failed"),
         }
         if let Some(session) = self.sessions.try_remove(index) {
-            session.end(over);
+            session.end(&self.shared, over);
             self.shared.counters.connections.fetch_sub(1, Relaxed);
         }
     }

@@ -136,7 +136,7 @@ fn transport(protocol: u8, source: u16, destination: u16) -> Transport {
 /// Never none.
 fn contents(what: &What) -> Vec<Content> {
     match what {
-        What::Http { version, method, path, authority, status, grpc_status: _, headers } => {
+        What::Http { version, method, path, authority, status, grpc_status, headers } => {
             vec![Content::Http(Http {
                 code: status.unwrap_or_default().into(),
                 method: method.clone(),
@@ -145,9 +145,14 @@ fn contents(what: &What) -> Vec<Content> {
                     false => format!("http://{authority}{path}"),
                 },
                 protocol: version.to_string(),
+                // Hubble's message has no other place for it.
                 headers: headers
                     .iter()
                     .map(|(name, value)| Header { name: name.clone(), value: value.clone() })
+                    .chain(grpc_status.map(|status| Header {
+                        name: "grpc-status".into(),
+                        value: status.to_string(),
+                    }))
                     .collect(),
             })]
         }

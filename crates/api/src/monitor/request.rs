@@ -86,7 +86,7 @@ pub enum Content {
         /// Status of the answer, where there is one already.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<u16>,
-        /// Of a call of gRPC that was denied: 7, `PERMISSION_DENIED`.
+        /// Of a call of gRPC that has come to its end, if the server has said it; of one that was denied: 7, `PERMISSION_DENIED`.
         #[serde(default, rename = "grpcStatus", skip_serializing_if = "Option::is_none")]
         grpc_status: Option<u16>,
         /// Names and values, if settings ask for headers.

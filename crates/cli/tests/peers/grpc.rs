@@ -67,8 +67,8 @@ fn calls_are_judged_by_service_and_method() {
             ("Fail beyond", "OUT_OF_RANGE beyond survives"),
         ]);
 
-        // One method alone; the connection goes on.
-        calls.allow("/package[.]Service/Unary");
+        // Two methods alone; the connection goes on.
+        calls.allow("/package[.]Service/(Unary|Fail)");
         let monitor = Monitor::start(stage, || drop(calls.caller.ask("Unary hello")));
         calls.are(&[
             ("ServerStream abc", DENIED),
@@ -76,6 +76,7 @@ fn calls_are_judged_by_service_and_method() {
             ("ClientStream a b c", DENIED),
             ("Both first", DENIED),
             ("Unary again", "OK AGAIN survives"),
+            ("Fail beyond", "OUT_OF_RANGE beyond survives"),
         ]);
         let seen = monitor.seen();
         let denied: Vec<_> = seen.iter().filter(|event| event["verdict"] == "denied").collect();
@@ -84,6 +85,9 @@ fn calls_are_judged_by_service_and_method() {
             assert_eq!(event["http"]["status"], 200, "{event}");
             assert_eq!(event["http"]["grpcStatus"], 7, "{event}");
         }
+        let answers = seen.iter().filter(|event| event["message"] == "response" && event["verdict"] != "denied");
+        let statuses: Vec<_> = answers.map(|event| event["http"]["grpcStatus"].as_u64()).collect();
+        assert_eq!(statuses, [Some(0), Some(0), Some(11)], "{seen:?}");
 
         // A stream that is open goes on while it is allowed, and ends when it is not any more, without another message.
         calls.allow("/package[.]Service/(Unary|Both)");

@@ -113,14 +113,14 @@ impl<T> Connection<T> {
             match Framer::new(head.body) {
                 Some(framer) => self.server = Server::Body { framer, after },
                 None => {
-                    step.response = token.take().map(|token| Response { token, status: head.status });
+                    step.response = token.take().map(|token| Response { token, status: head.status, grpc_status: None });
                     step.pass(head.len);
                     self.end_response(after);
                     return Ok(true);
                 }
             }
         }
-        step.response = token.take().map(|token| Response { token, status: head.status });
+        step.response = token.take().map(|token| Response { token, status: head.status, grpc_status: None });
         step.pass(head.len);
         Ok(true)
     }

@@ -42,11 +42,13 @@ pub enum ClientNext {
     Abort(Refusal),
 }
 
-/// A response begins.
+/// A response begins; a call of gRPC has come to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response<T> {
     pub token: T,
     pub status: u16,
+    /// What a call of gRPC has come to, if the server has said it: 0 is success.
+    pub grpc_status: Option<u16>,
 }
 
 /// What to do with bytes that the server sent. First `forward`, then what was appended to `to_client`.

@@ -2,9 +2,10 @@
 
 use super::{
     block::Grpc,
-    connection::{Connection, Side, To},
+    connection::Connection,
     encoder::free_header,
     frame::{self, LARGEST, code, flag, kind},
+    passage::{Side, To},
     settings::Turn,
     stream::{Half, Swept},
 };
@@ -92,7 +93,7 @@ impl<T> Connection<T> {
 
     /// The server cannot be reached, or does not answer: requests that have no response yet get `status`. Close both connections after it.
     pub fn give_up(&mut self, status: u16, to_client: &mut Vec<u8>) {
-        let waiting = self.streams.sweep(|stream| stream.token.is_none());
+        let waiting = self.streams.sweep(|stream| stream.status.is_some());
         self.block.clear();
         if self.may_write_to_client() || self.server_turn == Turn::First {
             self.greet();

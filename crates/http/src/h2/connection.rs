@@ -5,11 +5,15 @@ use super::{
     decoder::Decoder,
     encoder::Encoder,
     frame::{self, HEADER, Header, LARGEST, PREFACE, code, flag, kind},
+    passage::{Fate, Side, Taken, To},
     settings::{Said, Turn, Who},
     step::{ClientNext, ClientStep},
     stream::{Half, Place, Streams},
 };
-use crate::{Refusal, Request, Settings, h1::Decision};
+use crate::{
+    Refusal, Request, Settings,
+    h1::{Decision, Response},
+};
 use std::sync::Arc;
 
 /// A client's connection over HTTP/2 and the connection to the server that belongs to it, with the same numbers for streams.
@@ -44,49 +48,6 @@ pub struct Connection<T> {
     /// Our own frames, which wait for the end of a frame of the server's, or of the client's.
     pub(super) for_client: Vec<u8>,
     pub(super) for_server: Vec<u8>,
-}
-
-/// Where one direction is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
-    Preface,
-    Frames,
-    /// In a payload that nobody looks at.
-    Payload {
-        left: usize,
-        to: To,
-    },
-    Closed,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum To {
-    OtherSide,
-    Nobody,
-}
-
-impl Side {
-    /// Where it is when so many bytes more of a payload are through.
-    pub(super) fn after(self, len: usize) -> Self {
-        match self {
-            Self::Payload { left, to } if left > len => Self::Payload { left: left.saturating_sub(len), to },
-            Self::Payload { .. } => Self::Frames,
-            Self::Preface | Self::Frames | Self::Closed => self,
-        }
-    }
-}
-
-/// What becomes of a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// More bytes are needed to tell.
-    Partial,
-    /// So many bytes go on as they are.
-    Pass(usize),
-    /// So many bytes stay here, whether or not others were written in their place.
-    Skip(usize),
-    /// It has to wait for the other side.
-    Wait,
 }
 
 /// More of our own bytes than these do not wait.
@@ -126,10 +87,11 @@ impl<T> Connection<T> {
         to_client: &mut Vec<u8>,
         mut judge: impl FnMut(&Request<'_>) -> Decision<T>,
     ) -> ClientStep {
-        let mut step = ClientStep { consumed: 0, forward: 0..0, refused: None, next: ClientNext::More };
+        let mut taken = Taken::default();
+        let mut refused = None;
         let written = to_server.len();
-        step.next = loop {
-            let rest = input.get(step.consumed..).unwrap_or_default();
+        let next = loop {
+            let rest = input.get(taken.consumed..).unwrap_or_default();
             if !matches!(self.client, Side::Payload { to: To::OtherSide, .. }) {
                 to_server.append(&mut self.for_server);
             }
@@ -139,34 +101,22 @@ impl<T> Connection<T> {
             if self.for_client.len() > MOST_WAITING && !self.may_write_to_client() {
                 break ClientNext::Wait;
             }
-            let gap = !step.forward.is_empty() && step.forward.end != step.consumed;
-            if gap || to_server.len() > written || step.refused.is_some() {
+            if taken.has_gap() || to_server.len() > written || refused.is_some() {
                 break ClientNext::Again;
             }
-            let fate = match self.client {
-                Side::Preface => preface(rest),
-                Side::Frames => self.client_frame(rest, to_server, &mut step.refused, &mut judge),
-                Side::Payload { left, to } => {
-                    let len = left.min(rest.len());
-                    self.client_payload(len);
-                    Ok(if to == To::OtherSide { Fate::Pass(len) } else { Fate::Skip(len) })
-                }
-                Side::Closed => Ok(Fate::Skip(rest.len())),
+            let fate = match self.client.unread(rest.len()) {
+                Some(fate) => Ok(fate),
+                None if self.client == Side::Preface => preface(rest),
+                None => self.client_frame(rest, to_server, &mut refused, &mut judge),
             };
             match fate {
                 Ok(Fate::Partial) => break ClientNext::More,
                 Ok(Fate::Wait) => break ClientNext::Wait,
-                Ok(Fate::Pass(len)) => {
-                    if step.forward.is_empty() {
-                        step.forward = step.consumed..step.consumed;
-                    }
-                    step.consumed = step.consumed.saturating_add(len);
-                    step.forward.end = step.consumed;
-                }
-                Ok(Fate::Skip(len)) => step.consumed = step.consumed.saturating_add(len),
+                Ok(Fate::Pass(len)) => taken.pass(len),
+                Ok(Fate::Skip(len)) => taken.skip(len),
                 Err(refusal) => {
                     self.go_away(refusal);
-                    step.consumed = input.len();
+                    taken.consumed = input.len();
                     break ClientNext::Close(refusal);
                 }
             }
@@ -175,12 +125,19 @@ impl<T> Connection<T> {
             }
         };
         self.write_to_client(to_client);
-        step
+        ClientStep { consumed: taken.consumed, forward: taken.forward, refused, next }
     }
 
-    /// So many bytes of the payload are through.
-    fn client_payload(&mut self, len: usize) {
-        self.client = self.client.after(len);
+    /// Responses that had begun on streams that ended before anybody was told of them: to be looked at after each step of the client, and after
+    /// [`rejudge`](Self::rejudge).
+    pub fn ended_early(&mut self) -> impl Iterator<Item = Response<T>> {
+        self.streams.untold.drain(..)
+    }
+
+    /// The connection is over: what is there of responses that nobody was told of.
+    pub fn abandon(&mut self) -> impl Iterator<Item = Response<T>> {
+        self.streams.sweep(|_| false);
+        self.ended_early()
     }
 
     fn client_frame(
@@ -239,7 +196,7 @@ impl<T> Connection<T> {
                 Place::Idle => Err(Refusal::StreamId),
                 Place::Closed => Ok(Fate::Skip(len)),
                 Place::Open(stream) => {
-                    if stream.token.is_some() {
+                    if stream.status.is_none() {
                         self.premature = self.premature.saturating_add(1);
                     }
                     self.streams.remove(header.stream);

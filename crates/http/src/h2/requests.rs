@@ -1,9 +1,10 @@
 //! Blocks of headers that a client sends: requests and their trailers.
 
 use super::{
-    connection::{Connection, Fate},
+    connection::Connection,
     encoder::Encoder,
     frame::{self, Header, code, flag},
+    passage::Fate,
     pieces::{BadBlock, collect},
     stream::{Half, Place, Stream},
 };
@@ -117,6 +118,7 @@ impl<T> Connection<T> {
                 self.streams.add(Stream {
                     id,
                     token: Some(token),
+                    status: None,
                     block,
                     client,
                     server: Half::Open,

@@ -1,68 +1,60 @@
 //! One client's connection and the connection to its server: what the server sends.
 
 use super::{
-    connection::{Connection, Fate, Side, To},
+    block::Grpc,
+    connection::Connection,
     frame::{self, HEADER, Header, LARGEST, flag, kind},
+    passage::{Fate, Side, Taken, To},
     pieces::collect,
     settings::{Turn, Who},
     step::{ServerNext, ServerStep},
     stream::{Half, Place},
 };
 use crate::{
-    ServerFault,
+    ServerFault, bytes,
     h1::{ClientEnd, Response, ServerEnd},
 };
 
 impl<T> Connection<T> {
-    /// Takes what the server has sent and was not consumed yet. `respond` is called when a response begins. The input has to grow until a block of
-    /// headers is whole: up to the setting `response_head` and 32 KiB.
+    /// Takes what the server has sent and was not consumed yet. `respond` is called when a response begins, and for a
+    /// call of gRPC when it has come to its end. The input has to grow until a block of headers is whole: up to the setting `response_head`
+    /// and 32 KiB.
     pub fn server(
         &mut self,
         input: &[u8],
         to_client: &mut Vec<u8>,
         mut respond: impl FnMut(Response<T>),
     ) -> ServerStep {
-        let mut step = ServerStep { consumed: 0, forward: 0..0, next: ServerNext::More };
+        let mut taken = Taken::default();
         let written = to_client.len();
-        step.next = loop {
-            let rest = input.get(step.consumed..).unwrap_or_default();
+        let next = loop {
+            let rest = input.get(taken.consumed..).unwrap_or_default();
             self.write_to_client(to_client);
             if rest.is_empty() {
                 break ServerNext::More;
             }
-            let gap = !step.forward.is_empty() && step.forward.end != step.consumed;
-            if gap || to_client.len() > written {
+            if taken.has_gap() || to_client.len() > written {
                 break ServerNext::Again;
             }
-            let fate = match self.server {
-                Side::Frames | Side::Preface => self.server_frame(rest, to_client, &mut respond),
-                Side::Payload { left, to } => {
-                    let len = left.min(rest.len());
-                    self.server = self.server.after(len);
-                    Ok(if to == To::OtherSide { Fate::Pass(len) } else { Fate::Skip(len) })
-                }
-                Side::Closed => Ok(Fate::Skip(rest.len())),
+            let fate = match self.server.unread(rest.len()) {
+                Some(fate) => Ok(fate),
+                None => self.server_frame(rest, to_client, &mut respond),
             };
             match fate {
                 Ok(Fate::Partial) => break ServerNext::More,
                 Ok(Fate::Wait) => break ServerNext::Wait,
-                Ok(Fate::Pass(len)) => {
-                    if step.forward.is_empty() {
-                        step.forward = step.consumed..step.consumed;
-                    }
-                    step.consumed = step.consumed.saturating_add(len);
-                    step.forward.end = step.consumed;
-                }
-                Ok(Fate::Skip(len)) => step.consumed = step.consumed.saturating_add(len),
+                Ok(Fate::Pass(len)) => taken.pass(len),
+                Ok(Fate::Skip(len)) => taken.skip(len),
                 Err(fault) => {
                     self.client = Side::Closed;
                     self.server = Side::Closed;
-                    step.consumed = input.len();
+                    taken.consumed = input.len();
                     break ServerNext::Abort(fault);
                 }
             }
         };
-        step
+        self.streams.untold.drain(..).for_each(respond);
+        ServerStep { consumed: taken.consumed, forward: taken.forward, next }
     }
 
     fn server_frame(
@@ -153,10 +145,13 @@ impl<T> Connection<T> {
         let Some(len) = collect(header, rest, most, &mut self.pieces).map_err(|_| ServerFault::Frame)? else {
             return Ok(Fate::Partial);
         };
-        let mut status = None;
+        let (mut status, mut grpc_status) = (None, None);
         let read = |name: &[u8], value: &[u8], _| {
-            if name == b":status" {
-                status = crate::bytes::decimal(value).and_then(|number| u16::try_from(number).ok());
+            let number = || bytes::decimal(value).and_then(|number| u16::try_from(number).ok());
+            match name {
+                b":status" => status = number(),
+                b"grpc-status" => grpc_status = number(),
+                _ => {}
             }
         };
         self.responses.decode(&self.pieces, read).map_err(|_| ServerFault::Compression)?;
@@ -164,12 +159,16 @@ impl<T> Connection<T> {
             Place::Idle => return Err(ServerFault::Frame),
             Place::Closed => {}
             Place::Open(stream) => {
-                if let Some(status) = status.filter(|status| *status >= 200)
+                let ends = header.has(flag::END_STREAM);
+                stream.status = stream.status.or(status.filter(|status| *status >= 200));
+                let call = stream.block.grpc() == Grpc::Yes;
+                if (ends || !call)
+                    && let Some(status) = stream.status
                     && let Some(token) = stream.token.take()
                 {
-                    respond(Response { token, status });
+                    respond(Response { token, status, grpc_status: grpc_status.filter(|_| call) });
                 }
-                if header.has(flag::END_STREAM) {
+                if ends {
                     self.server_ended(header.stream);
                 }
             }
@@ -201,7 +200,7 @@ impl<T> Connection<T> {
 
     /// This many of the [opaque](Self::client_opaque) bytes have gone to the server. Then `client` is called as always, if only with no input.
     pub fn client_spliced(&mut self, len: u64) {
-        self.client = self.client.after(usize::try_from(len).unwrap_or(usize::MAX));
+        self.client.advance(usize::try_from(len).unwrap_or(usize::MAX));
     }
 
     /// How many of the server's next bytes go to the client whatever they are.
@@ -212,7 +211,7 @@ impl<T> Connection<T> {
 
     /// This many of the [opaque](Self::server_opaque) bytes have gone to the client. Then `server` is called as always, if only with no input.
     pub fn server_spliced(&mut self, len: u64) {
-        self.server = self.server.after(usize::try_from(len).unwrap_or(usize::MAX));
+        self.server.advance(usize::try_from(len).unwrap_or(usize::MAX));
     }
 
     /// The client sends no more.
@@ -227,14 +226,5 @@ impl<T> Connection<T> {
     pub fn server_end(&mut self) -> ServerEnd {
         let inside = matches!(self.server, Side::Payload { .. });
         if self.streams.len() == 0 && !inside { ServerEnd::Complete } else { ServerEnd::Truncated }
-    }
-}
-
-impl Side {
-    fn opaque(self) -> u64 {
-        match self {
-            Self::Payload { left, to: To::OtherSide } => u64::try_from(left).unwrap_or_default(),
-            Self::Payload { .. } | Self::Preface | Self::Frames | Self::Closed => 0,
-        }
     }
 }

@@ -1,13 +1,16 @@
 //! The streams that are open at the server.
 
 use super::block::{Block, Grpc};
+use crate::h1::Response;
 
 /// A request that was allowed.
 #[derive(Debug)]
 pub(super) struct Stream<T> {
     pub id: u32,
-    /// Until the response begins.
+    /// Until somebody was told of the response: when it begins, or when a call of gRPC ends.
     pub token: Option<T>,
+    /// Of the response, once it has begun.
+    pub status: Option<u16>,
     /// For judging it again.
     pub block: Block,
     pub client: Half,
@@ -39,6 +42,8 @@ pub(super) struct Streams<T> {
     open: Vec<Stream<T>>,
     /// The highest number that the client has used.
     pub newest: u32,
+    /// Responses of streams that ended before anybody was told of them.
+    pub untold: Vec<Response<T>>,
     /// Blocks to be used again.
     spare: Vec<Block>,
 }
@@ -58,7 +63,7 @@ pub(super) enum Place<'a, T> {
 
 impl<T> Streams<T> {
     pub(super) fn new() -> Self {
-        Self { open: Vec::new(), newest: 0, spare: Vec::new() }
+        Self { open: Vec::new(), newest: 0, untold: Vec::new(), spare: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -83,6 +88,9 @@ impl<T> Streams<T> {
     pub(super) fn remove(&mut self, id: u32) {
         if let Ok(at) = self.open.binary_search_by_key(&id, |stream| stream.id) {
             let stream = self.open.remove(at);
+            if let (Some(token), Some(status)) = (stream.token, stream.status) {
+                self.untold.push(Response { token, status, grpc_status: None });
+            }
             self.keep(stream.block);
         }
     }
@@ -92,7 +100,7 @@ impl<T> Streams<T> {
         let swept = |stream: &Stream<T>| Swept {
             id: stream.id,
             grpc: stream.block.grpc(),
-            begun: stream.token.is_none(),
+            begun: stream.status.is_some(),
             client: stream.client,
             server: stream.server,
         };

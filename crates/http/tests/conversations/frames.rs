@@ -93,6 +93,8 @@ pub struct Talk {
     pub refused: Vec<Refusal>,
     pub judged: Vec<String>,
     pub statuses: Vec<(u32, u16)>,
+    /// Of calls of gRPC that have ended, by the number of the request.
+    pub ended: Vec<(u32, Option<u16>)>,
     pub client_next: ClientNext,
     pub server_next: ServerNext,
 }
@@ -108,6 +110,7 @@ impl Talk {
             refused: Vec::new(),
             judged: Vec::new(),
             statuses: Vec::new(),
+            ended: Vec::new(),
             client_next: ClientNext::More,
             server_next: ServerNext::More,
         }
@@ -139,6 +142,7 @@ impl Talk {
             self.to_server.extend(to_server);
             self.to_client.extend(to_client);
             self.client_unread.drain(..step.consumed);
+            self.ended.extend(self.connection.ended_early().map(|response| (response.token, response.grpc_status)));
             self.refused.extend(step.refused);
             if !matches!(self.client_next, ClientNext::Close(_)) {
                 self.client_next = step.next;
@@ -153,9 +157,10 @@ impl Talk {
         self.server_unread.extend_from_slice(bytes.as_ref());
         loop {
             let mut to_client = Vec::new();
-            let statuses = &mut self.statuses;
+            let (statuses, ended) = (&mut self.statuses, &mut self.ended);
             let step = self.connection.server(&self.server_unread, &mut to_client, |response| {
                 statuses.push((response.token, response.status));
+                ended.push((response.token, response.grpc_status));
             });
             self.to_client.extend_from_slice(&self.server_unread[step.forward.clone()]);
             self.to_client.extend(to_client);

@@ -1,15 +1,11 @@
 //! Answers with an error for each group, resource or the like, or with one error for all.
 
-use super::{Section, Subjects, code, message, plain_error, send};
+use super::{Section, Subjects, code, each, message, plain_error, send};
 use crate::{Reason, RequestHeader};
 use kafka_protocol::{
     messages::{self as m, ApiKey, GroupId, TransactionalId},
     protocol::StrBytes,
 };
-
-fn each<T>(sections: &[Section], make: impl Fn(&Section) -> T) -> Vec<T> {
-    sections.iter().map(make).collect()
-}
 
 pub(super) fn answer(
     header: &RequestHeader<'_>,
@@ -24,38 +20,33 @@ pub(super) fn answer(
             send(header, &m::$response::default().with_error_code(plain_error(api, reason)))
         };
     }
+    // Answers that differ in the names of their types alone.
+    macro_rules! groups {
+        ($module:ident, $row:ident, $response:ident, $with:ident) => {{
+            let row = |group: &Section| {
+                m::$module::$row::default().with_group_id(GroupId(group.key())).with_error_code(code::GROUP)
+            };
+            send(header, &m::$response::default().$with(each(sections, row)))
+        }};
+    }
+    macro_rules! resources {
+        ($module:ident, $row:ident, $response:ident, $with:ident) => {{
+            let row = |(kind, name): &(i8, StrBytes)| {
+                m::$module::$row::default()
+                    .with_error_code(resource_error(*kind))
+                    .with_error_message(message())
+                    .with_resource_type(*kind)
+                    .with_resource_name(name.clone())
+            };
+            send(header, &m::$response::default().$with(each(&subjects.resources, row)))
+        }};
+    }
     match api {
         ApiKey::FindCoordinator => find_coordinator(header, subjects),
-        ApiKey::DescribeGroups => {
-            use m::describe_groups_response::DescribedGroup;
-            let groups = each(sections, |group| {
-                DescribedGroup::default().with_group_id(GroupId(group.key())).with_error_code(code::GROUP)
-            });
-            send(header, &m::DescribeGroupsResponse::default().with_groups(groups))
-        }
-        ApiKey::ConsumerGroupDescribe => {
-            use m::consumer_group_describe_response::DescribedGroup;
-            let groups = each(sections, |group| {
-                DescribedGroup::default().with_group_id(GroupId(group.key())).with_error_code(code::GROUP)
-            });
-            send(header, &m::ConsumerGroupDescribeResponse::default().with_groups(groups))
-        }
-        ApiKey::ShareGroupDescribe => {
-            use m::share_group_describe_response::DescribedGroup;
-            let groups = each(sections, |group| {
-                DescribedGroup::default().with_group_id(GroupId(group.key())).with_error_code(code::GROUP)
-            });
-            send(header, &m::ShareGroupDescribeResponse::default().with_groups(groups))
-        }
-        ApiKey::DeleteGroups => {
-            use m::delete_groups_response::DeletableGroupResult;
-            let results = each(sections, |group| {
-                DeletableGroupResult::default()
-                    .with_group_id(GroupId(group.key()))
-                    .with_error_code(code::GROUP)
-            });
-            send(header, &m::DeleteGroupsResponse::default().with_results(results))
-        }
+        ApiKey::DescribeGroups => groups!(describe_groups_response, DescribedGroup, DescribeGroupsResponse, with_groups),
+        ApiKey::ConsumerGroupDescribe => groups!(consumer_group_describe_response, DescribedGroup, ConsumerGroupDescribeResponse, with_groups),
+        ApiKey::ShareGroupDescribe => groups!(share_group_describe_response, DescribedGroup, ShareGroupDescribeResponse, with_groups),
+        ApiKey::DeleteGroups => groups!(delete_groups_response, DeletableGroupResult, DeleteGroupsResponse, with_results),
         ApiKey::DescribeTransactions => {
             use m::describe_transactions_response::TransactionState;
             let states = each(sections, |transaction| {
@@ -103,42 +94,9 @@ pub(super) fn answer(
             });
             send(header, &m::AlterUserScramCredentialsResponse::default().with_results(results))
         }
-        ApiKey::DescribeConfigs => {
-            use m::describe_configs_response::DescribeConfigsResult;
-            let result = |(kind, name): &(i8, StrBytes)| {
-                DescribeConfigsResult::default()
-                    .with_error_code(resource_error(*kind))
-                    .with_error_message(message())
-                    .with_resource_type(*kind)
-                    .with_resource_name(name.clone())
-            };
-            let results = subjects.resources.iter().map(result).collect();
-            send(header, &m::DescribeConfigsResponse::default().with_results(results))
-        }
-        ApiKey::AlterConfigs => {
-            use m::alter_configs_response::AlterConfigsResourceResponse;
-            let result = |(kind, name): &(i8, StrBytes)| {
-                AlterConfigsResourceResponse::default()
-                    .with_error_code(resource_error(*kind))
-                    .with_error_message(message())
-                    .with_resource_type(*kind)
-                    .with_resource_name(name.clone())
-            };
-            let results = subjects.resources.iter().map(result).collect();
-            send(header, &m::AlterConfigsResponse::default().with_responses(results))
-        }
-        ApiKey::IncrementalAlterConfigs => {
-            use m::incremental_alter_configs_response::AlterConfigsResourceResponse;
-            let result = |(kind, name): &(i8, StrBytes)| {
-                AlterConfigsResourceResponse::default()
-                    .with_error_code(resource_error(*kind))
-                    .with_error_message(message())
-                    .with_resource_type(*kind)
-                    .with_resource_name(name.clone())
-            };
-            let results = subjects.resources.iter().map(result).collect();
-            send(header, &m::IncrementalAlterConfigsResponse::default().with_responses(results))
-        }
+        ApiKey::DescribeConfigs => resources!(describe_configs_response, DescribeConfigsResult, DescribeConfigsResponse, with_results),
+        ApiKey::AlterConfigs => resources!(alter_configs_response, AlterConfigsResourceResponse, AlterConfigsResponse, with_responses),
+        ApiKey::IncrementalAlterConfigs => resources!(incremental_alter_configs_response, AlterConfigsResourceResponse, IncrementalAlterConfigsResponse, with_responses),
         ApiKey::DescribeLogDirs => {
             const WITH_ERROR: i16 = 3;
             let response = m::DescribeLogDirsResponse::default();

@@ -1,6 +1,6 @@
 //! Answers with an error for each topic or partition.
 
-use super::{DeniedTopic, Section, Subjects, code, group_error, message, send};
+use super::{DeniedTopic, Section, Subjects, code, each, group_error, message, send};
 use crate::{Reason, RequestHeader};
 use bytes::Bytes;
 use kafka_protocol::messages::{self as m, ApiKey, GroupId, TransactionalId};
@@ -18,10 +18,6 @@ macro_rules! partitions {
             })
             .collect::<Vec<_>>()
     }};
-}
-
-fn each<T>(topics: &[DeniedTopic], make: impl Fn(&DeniedTopic) -> T) -> Vec<T> {
-    topics.iter().map(make).collect()
 }
 
 pub(super) fn answer(

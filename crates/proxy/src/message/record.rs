@@ -67,7 +67,7 @@ pub enum What {
         authority: String,
         /// Of the answer, where there is one already.
         status: Option<u16>,
-        /// Of a call of gRPC that was denied: 7, `PERMISSION_DENIED`.
+        /// Of a call of gRPC that has come to its end, if the server has said it; of one that was denied: 7, `PERMISSION_DENIED`.
         grpc_status: Option<u16>,
         /// Names and values; of all headers if a setting about headers is given, else none.
         headers: Vec<(String, String)>,

@@ -8,7 +8,7 @@ use crate::{
 };
 use ciliate_http::{
     Refusal, Request, Scratch, Settings,
-    h1::{self, ClientEnd, Decision, Rejudged, ServerEnd},
+    h1::{self, ClientEnd, Decision, Rejudged, Response, ServerEnd},
     h2::{self, GRPC_DENIED, Spoken},
 };
 use std::{sync::Arc, time::Instant};
@@ -54,7 +54,7 @@ impl Http {
             Version::One(connection) => {
                 let step = connection.server(input, around.to_client);
                 if let Some(response) = step.response {
-                    answered(around.answered, response.token, response.status);
+                    answered(around.answered, response);
                 }
                 let next = match step.next {
                     h1::ServerNext::More => Next::More,
@@ -67,7 +67,7 @@ impl Http {
             }
             Version::Two(connection) => {
                 let step = connection.server(input, around.to_client, |response| {
-                    answered(around.answered, response.token, response.status);
+                    answered(around.answered, response);
                 });
                 connection.write_to_server(around.to_server);
                 let next = match step.next {
@@ -140,6 +140,13 @@ impl Http {
         }
     }
 
+    /// The connection is over: tells of responses that had begun.
+    pub fn abandon(&mut self, tell: &mut dyn FnMut(&Asked)) {
+        if let Version::Two(connection) = &mut self.version {
+            connection.abandon().for_each(|response| answered(tell, response));
+        }
+    }
+
     pub fn unreachable(&mut self, to_client: &mut Vec<u8>) {
         match &mut self.version {
             Version::Unknown => {}
@@ -201,6 +208,7 @@ fn client_two(connection: &mut h2::Connection<Token>, input: &[u8], around: &mut
     let words = Words { watched: *watched, redaction: &shared.settings.redaction };
     let step =
         connection.client(input, to_server, to_client, |request| judge(gate, scratch, tell, words, request));
+    connection.ended_early().for_each(|response| answered(around.answered, response));
     if let Some(refusal) = step.refused {
         refused(tell, words, refusal);
     }
@@ -251,10 +259,10 @@ fn judge(
     }
 }
 
-fn answered(tell: &mut dyn FnMut(&Asked), token: Token, found: u16) {
-    if let Some(mut asked) = token {
-        if let What::Http { status, .. } = &mut asked.what {
-            *status = Some(found);
+fn answered(tell: &mut dyn FnMut(&Asked), response: Response<Token>) {
+    if let Some(mut asked) = response.token {
+        if let What::Http { status, grpc_status, .. } = &mut asked.what {
+            (*status, *grpc_status) = (Some(response.status), response.grpc_status);
         }
         tell(&asked);
     }

@@ -96,6 +96,18 @@ fn a_request_and_its_response_go_opposite_ways() {
 }
 
 #[test]
+fn a_call_s_status_is_a_header_of_its_response() {
+    let mut what = http(Some(200));
+    if let What::Http { grpc_status, .. } = &mut what {
+        *grpc_status = Some(11);
+    }
+    let flows = flows(&[Record { message: Message::Response, what, ..record(http(None)) }]);
+    let Content::Http(http) = content(&flows[0]) else { panic!("{flows:?}") };
+    let headers: Vec<_> = http.headers.iter().map(|header| (&*header.name, &*header.value)).collect();
+    assert_eq!(headers, [("a", "b"), ("grpc-status", "11")]);
+}
+
+#[test]
 fn a_denial_names_the_policies_that_closed_the_door_each_once() {
     let denied = Record {
         verdict: message::Verdict::Denied,
