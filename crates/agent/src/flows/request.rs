@@ -149,10 +149,10 @@ fn contents(what: &What) -> Vec<Content> {
                 headers: headers
                     .iter()
                     .map(|(name, value)| Header { name: name.clone(), value: value.clone() })
-                    .chain(grpc_status.map(|status| Header {
-                        name: "grpc-status".into(),
-                        value: status.to_string(),
-                    }))
+                    .chain(
+                        grpc_status
+                            .map(|status| Header { name: "grpc-status".into(), value: status.to_string() }),
+                    )
                     .collect(),
             })]
         }

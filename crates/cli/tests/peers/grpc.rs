@@ -85,7 +85,8 @@ fn calls_are_judged_by_service_and_method() {
             assert_eq!(event["http"]["status"], 200, "{event}");
             assert_eq!(event["http"]["grpcStatus"], 7, "{event}");
         }
-        let answers = seen.iter().filter(|event| event["message"] == "response" && event["verdict"] != "denied");
+        let answers =
+            seen.iter().filter(|event| event["message"] == "response" && event["verdict"] != "denied");
         let statuses: Vec<_> = answers.map(|event| event["http"]["grpcStatus"].as_u64()).collect();
         assert_eq!(statuses, [Some(0), Some(0), Some(11)], "{seen:?}");
 

@@ -113,7 +113,8 @@ impl<T> Connection<T> {
             match Framer::new(head.body) {
                 Some(framer) => self.server = Server::Body { framer, after },
                 None => {
-                    step.response = token.take().map(|token| Response { token, status: head.status, grpc_status: None });
+                    step.response =
+                        token.take().map(|token| Response { token, status: head.status, grpc_status: None });
                     step.pass(head.len);
                     self.end_response(after);
                     return Ok(true);

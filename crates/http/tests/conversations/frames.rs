@@ -142,7 +142,8 @@ impl Talk {
             self.to_server.extend(to_server);
             self.to_client.extend(to_client);
             self.client_unread.drain(..step.consumed);
-            self.ended.extend(self.connection.ended_early().map(|response| (response.token, response.grpc_status)));
+            self.ended
+                .extend(self.connection.ended_early().map(|response| (response.token, response.grpc_status)));
             self.refused.extend(step.refused);
             if !matches!(self.client_next, ClientNext::Close(_)) {
                 self.client_next = step.next;

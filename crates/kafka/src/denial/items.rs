@@ -43,10 +43,21 @@ pub(super) fn answer(
     }
     match api {
         ApiKey::FindCoordinator => find_coordinator(header, subjects),
-        ApiKey::DescribeGroups => groups!(describe_groups_response, DescribedGroup, DescribeGroupsResponse, with_groups),
-        ApiKey::ConsumerGroupDescribe => groups!(consumer_group_describe_response, DescribedGroup, ConsumerGroupDescribeResponse, with_groups),
-        ApiKey::ShareGroupDescribe => groups!(share_group_describe_response, DescribedGroup, ShareGroupDescribeResponse, with_groups),
-        ApiKey::DeleteGroups => groups!(delete_groups_response, DeletableGroupResult, DeleteGroupsResponse, with_results),
+        ApiKey::DescribeGroups => {
+            groups!(describe_groups_response, DescribedGroup, DescribeGroupsResponse, with_groups)
+        }
+        ApiKey::ConsumerGroupDescribe => groups!(
+            consumer_group_describe_response,
+            DescribedGroup,
+            ConsumerGroupDescribeResponse,
+            with_groups
+        ),
+        ApiKey::ShareGroupDescribe => {
+            groups!(share_group_describe_response, DescribedGroup, ShareGroupDescribeResponse, with_groups)
+        }
+        ApiKey::DeleteGroups => {
+            groups!(delete_groups_response, DeletableGroupResult, DeleteGroupsResponse, with_results)
+        }
         ApiKey::DescribeTransactions => {
             use m::describe_transactions_response::TransactionState;
             let states = each(sections, |transaction| {
@@ -94,9 +105,24 @@ pub(super) fn answer(
             });
             send(header, &m::AlterUserScramCredentialsResponse::default().with_results(results))
         }
-        ApiKey::DescribeConfigs => resources!(describe_configs_response, DescribeConfigsResult, DescribeConfigsResponse, with_results),
-        ApiKey::AlterConfigs => resources!(alter_configs_response, AlterConfigsResourceResponse, AlterConfigsResponse, with_responses),
-        ApiKey::IncrementalAlterConfigs => resources!(incremental_alter_configs_response, AlterConfigsResourceResponse, IncrementalAlterConfigsResponse, with_responses),
+        ApiKey::DescribeConfigs => resources!(
+            describe_configs_response,
+            DescribeConfigsResult,
+            DescribeConfigsResponse,
+            with_results
+        ),
+        ApiKey::AlterConfigs => resources!(
+            alter_configs_response,
+            AlterConfigsResourceResponse,
+            AlterConfigsResponse,
+            with_responses
+        ),
+        ApiKey::IncrementalAlterConfigs => resources!(
+            incremental_alter_configs_response,
+            AlterConfigsResourceResponse,
+            IncrementalAlterConfigsResponse,
+            with_responses
+        ),
         ApiKey::DescribeLogDirs => {
             const WITH_ERROR: i16 = 3;
             let response = m::DescribeLogDirsResponse::default();

@@ -1,6 +1,6 @@
 //! Whatever the text: it is refused, or works.
 
-use ciliate_policy::{Change, Engine, Object, Settings, parse, parse_stored};
+use ciliate_policy::{Change, Engine, Settings, parse, parse_stored};
 use proptest::prelude::*;
 
 const SAMPLE: &str = "apiVersion: cilium.io/v2

@@ -43,7 +43,7 @@ pub(super) fn naming(api: ApiKey, v: i16, topics: &[&str]) -> Option<Vec<u8>> {
             use m::delete_topics_request as r;
             let request = m::DeleteTopicsRequest::default();
             if v < 6 {
-                frame(v, &request.with_topic_names(each(topics, |name| topic(name))))
+                frame(v, &request.with_topic_names(each(topics, topic)))
             } else {
                 frame(
                     v,

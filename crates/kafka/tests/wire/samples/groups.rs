@@ -121,7 +121,7 @@ pub(super) fn naming(api: ApiKey, v: i16, topics: &[&str]) -> Option<Vec<u8>> {
                 &m::ConsumerGroupHeartbeatRequest::default()
                     .with_group_id(GroupId(text("g")))
                     .with_member_id(text("m"))
-                    .with_subscribed_topic_names(Some(each(topics, |name| topic(name))))
+                    .with_subscribed_topic_names(Some(each(topics, topic)))
                     .with_topic_partitions(Some(vec![
                         r::TopicPartitions::default().with_topic_id(id("owned")).with_partitions(vec![3]),
                     ])),
@@ -131,7 +131,7 @@ pub(super) fn naming(api: ApiKey, v: i16, topics: &[&str]) -> Option<Vec<u8>> {
             v,
             &m::ShareGroupHeartbeatRequest::default()
                 .with_group_id(GroupId(text("g")))
-                .with_subscribed_topic_names(Some(each(topics, |name| topic(name)))),
+                .with_subscribed_topic_names(Some(each(topics, topic))),
         ),
         ApiKey::DescribeShareGroupOffsets => {
             use m::describe_share_group_offsets_request as r;

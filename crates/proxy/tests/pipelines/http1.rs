@@ -1,27 +1,13 @@
-//! Random rules and random pipelines through the proxy and real sockets: whatever a server gets was allowed. Needs root.
-//! `CILIATE_PIPELINES` says how many; 60 unless told.
+//! Pipelines of HTTP/1.1: a plain reader finds nothing in the server's bytes that was not allowed.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "tests state plainly what they expect"
-)]
-#![expect(clippy::panic, reason = "of the support")]
-
-#[path = "../../bpf/tests/support/node.rs"]
-#[expect(dead_code, reason = "shared with tests that use all of it")]
-mod node;
-#[path = "support/proxy.rs"]
-#[expect(dead_code, reason = "shared with tests that use all of it")]
-mod proxy;
-
-use ciliate_policy::rule_set::{Action, Peer, RuleSet};
-use ciliate_types::{HttpRule, L7Rules};
-use node::{SURELY, connect, listen, on_node, rules};
+use crate::{
+    allowed, cases, configure,
+    node::{SURELY, connect, listen, on_node},
+    place,
+    proxy::Proxy,
+    rule,
+};
 use proptest::{prelude::*, sample::select, strategy::ValueTree as _, test_runner::TestRunner};
-use proxy::{Proxy, filter};
 use std::{
     io::{Read as _, Write as _},
     net::Shutdown,
@@ -32,22 +18,6 @@ use std::{
 
 /// A server that is silent for so long has got all there is.
 const SILENCE: Duration = Duration::from_millis(60);
-
-/// Whole texts that a method or a path may be, so that matching needs no second engine. None: any.
-type Rule = (Option<&'static str>, Option<&'static [&'static str]>);
-
-fn rule() -> impl Strategy<Value = Rule> {
-    let paths: [&'static [&'static str]; 4] = [&["/"], &["/a"], &["/a", "/a/b"], &["/a/b?x=1", "/api"]];
-    (
-        prop::option::of(select(vec!["GET", "POST", "PUT"])),
-        prop::option::weighted(0.9, select(paths.to_vec())),
-    )
-}
-
-fn as_policy((method, paths): &Rule) -> HttpRule {
-    let path = paths.map(|all| all.join("|").replace('?', "\\?"));
-    HttpRule { method: method.map(str::to_owned), path, ..HttpRule::default() }
-}
 
 /// Good ones mostly, since a bad one ends its connection; bad ones carry another request where a careless reader would find it.
 fn request() -> impl Strategy<Value = String> {
@@ -105,11 +75,8 @@ fn requests(mut bytes: &[u8]) -> Vec<(String, String)> {
 
 #[test]
 fn what_the_server_got_was_allowed() {
-    let cases = std::env::var("CILIATE_PIPELINES").ok().and_then(|n| n.parse().ok()).unwrap_or(60);
-    on_node("proxypipelines", move |node| {
-        let tie = node.endpoint(10, &RuleSet::default());
-        let set = rules([(Peer::Identity(tie.identity), 80, Action::Redirect, 5, 7)]);
-        let deathstar = node.endpoint(12, &set);
+    on_node("proxypipelines", |node| {
+        let (tie, deathstar) = place(node);
         let listener = listen(&deathstar, 80);
         let (record, recorded) = channel();
         thread::spawn(move || {
@@ -130,9 +97,9 @@ fn what_the_server_got_was_allowed() {
             prop::collection::vec(1_usize..60, 1..6),
         );
         let (mut forwarded, mut sent) = (0, 0);
-        for _ in 0..cases {
+        for _ in 0..cases() {
             let (rules, asked, pieces) = strategy.new_tree(&mut runner).unwrap().current();
-            proxy.configure([filter(7, L7Rules::Http(rules.iter().map(as_policy).collect()))]);
+            configure(&proxy, &rules);
             let bytes = asked.concat().into_bytes();
             let mut client = connect(&tie, deathstar.v4, 80, SURELY).unwrap();
             client.set_nodelay(true).unwrap();
@@ -149,12 +116,8 @@ fn what_the_server_got_was_allowed() {
             let got = recorded.recv_timeout(SURELY).expect("a connection of the server");
             let seen = requests(&got);
             for (method, path) in &seen {
-                let allowed = rules.iter().any(|(wanted, paths)| {
-                    wanted.is_none_or(|wanted| wanted == method)
-                        && paths.is_none_or(|paths| paths.contains(&path.as_str()))
-                });
                 assert!(
-                    allowed,
+                    allowed(&rules, method, path),
                     "{method} {path} by {rules:?}\nof {asked:#?}\ngot {:?}",
                     String::from_utf8_lossy(&got)
                 );
