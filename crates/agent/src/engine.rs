@@ -130,6 +130,8 @@ pub struct Engine {
     /// Maps whose fill level was reported.
     pressed: BTreeSet<&'static str>,
     memory: Memory,
+    /// What rules in force miss of secrets, as it was logged.
+    lacking: BTreeSet<String>,
     /// The proxy has not acknowledged which patterns are in use now.
     names_owed: bool,
     presence: Presence,
@@ -204,6 +206,7 @@ impl Engine {
             hosts: Ok(String::new()),
             pressed: BTreeSet::new(),
             memory: Memory::Spare,
+            lacking: BTreeSet::new(),
             names_owed: false,
             presence: Presence::Up,
             changes: PolicyChanges::default(),

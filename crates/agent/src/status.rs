@@ -122,6 +122,10 @@ impl Engine {
                 Health::Ok,
                 format!("{} objects, revision {} enforced", state.objects.len(), state.revision),
             ),
+            match self.secrets_health() {
+                None => line("Secrets", Health::Ok, "rules about secrets have what they need".to_owned()),
+                Some(lack) => line("Secrets", Health::Warning, lack),
+            },
             match self.config.masquerade.is_on() {
                 true => line("Masquerading", Health::Ok, "nftables".to_owned()),
                 false => line("Masquerading", Health::Disabled, String::new()),

@@ -70,5 +70,5 @@ pub use edit::Edit;
 pub use refusal::{Refusal, ServerFault};
 pub use reply::ACCESS_DENIED;
 pub use request::{Headers, Request, Version};
-pub use rules::{FieldName, Matched, RuleError, RuleSet, Scratch, Secrets};
+pub use rules::{FieldName, Matched, RuleError, RuleSet, Scratch, Secrets, secret_value};
 pub use settings::{DotSegments, EscapedSlashes, Limits, Paths, RepeatedSlashes, Settings};

@@ -10,6 +10,7 @@ use crate::{Edit, Request};
 use ciliate_types::HttpRule;
 use field::{Field, Matters, Word};
 pub(crate) use headers::same_name;
+pub use headers::secret_value;
 use headers::{Condition, Names, Outcome};
 use pattern::{Pattern, PatternError};
 use std::fmt;

@@ -54,6 +54,7 @@ impl Engine {
         self.prune(&present)?;
         self.apply_translation()?;
         self.describe_policies();
+        self.note_lacking_secrets();
         self.publish();
         Ok(())
     }

@@ -16,14 +16,6 @@ use std::{
 
 type Filters = BTreeMap<FilterDigest, Arc<Filter>>;
 
-/// What a secret has for a rule.
-enum Found {
-    Value(Concealed),
-    Nothing,
-    /// So many values; a rule needs a single one.
-    Several(usize),
-}
-
 impl Engine {
     /// The values of the secrets that these filters refer to, as far as there are any.
     pub(super) fn secrets_of(&self, filters: &Filters) -> Result<Secrets> {
@@ -31,7 +23,7 @@ impl Engine {
             filters.values().flat_map(|filter| uses(filter).map(|(name, _)| name)).collect();
         let mut secrets = Secrets::new();
         for name in names {
-            if let Found::Value(value) = self.secret(&name)? {
+            if let Ok(value) = self.secret(&name)? {
                 secrets.insert(name.to_string(), value);
             }
         }
@@ -45,23 +37,54 @@ impl Engine {
         if let Err(failure) = told {
             tracing::error!(%failure, "the proxy may go by old secrets until it answers");
         }
+        self.note_lacking_secrets();
+    }
+
+    /// Logs what has come to be lacking of secrets since the last time.
+    pub(super) fn note_lacking_secrets(&mut self) {
+        let lacking = self.lacking_secrets();
+        for lack in lacking.difference(&self.lacking) {
+            tracing::warn!("{lack}");
+        }
+        self.lacking = lacking;
+    }
+
+    /// What keeps rules in force about secrets from matching.
+    fn lacking_secrets(&self) -> BTreeSet<String> {
+        let filters = self.policy.filters();
+        let mut users: BTreeMap<SecretName, BTreeSet<String>> = BTreeMap::new();
+        for (name, user) in filters.values().flat_map(|filter| uses(filter)) {
+            users.entry(name).or_default().insert(user.to_string());
+        }
+        let lack = |(name, users): (SecretName, BTreeSet<String>)| {
+            let why = match self.secret(&name) {
+                Ok(Ok(_)) => return None,
+                Ok(Err(lack)) => lack,
+                Err(failure) => format!("cannot be read: {failure}"),
+            };
+            let users: Vec<_> = users.into_iter().collect();
+            Some(format!("secret {name} {why}: used by {}", users.join(", ")))
+        };
+        users.into_iter().filter_map(lack).collect()
+    }
+
+    /// For people: what is lacking of secrets, none if nothing is.
+    pub(crate) fn secrets_health(&self) -> Option<String> {
+        let all: Vec<&str> = self.lacking.iter().map(String::as_str).collect();
+        (!all.is_empty()).then(|| all.join("; "))
     }
 
     /// What keeps rules about secrets from matching, now that `object` is stored.
     pub(super) fn warnings_of_secrets(&self, object: &Object) -> Result<Vec<String>> {
         if let Object::Secret(secret) = object {
-            return Ok(match secret.len() {
-                1 => Vec::new(),
-                count => self.users(&object.key(), &format!("has {count} values, not one")),
+            return Ok(match secret.header_value() {
+                Ok(_) => Vec::new(),
+                Err(lack) => self.users(&object.key(), &lack),
             });
         }
         let mut warnings = Vec::new();
         for SecretUse { secret, header, has_stand_in } in object.secrets_used() {
-            let lack = match self.secret(&secret)? {
-                Found::Value(_) => continue,
-                Found::Nothing => "does not exist".to_owned(),
-                Found::Several(count) => format!("has {count} values, not one"),
-            };
+            let Err(lack) = self.secret(&secret)? else { continue };
             let instead = match has_stand_in {
                 true => "the rule's own value stands in",
                 false => "the rule matches no request",
@@ -98,14 +121,17 @@ impl Engine {
         users.into_iter().map(warning).collect()
     }
 
-    fn secret(&self, name: &SecretName) -> Result<Found> {
+    /// Its value, or what it lacks.
+    fn secret(&self, name: &SecretName) -> Result<std::result::Result<Concealed, String>> {
         let key = ObjectKey {
             kind: Kind::Secret,
             namespace: Some(name.namespace.clone()),
             name: name.name.clone(),
         };
-        let Some(Object::Secret(secret)) = self.stored_object(&key)? else { return Ok(Found::Nothing) };
-        Ok(secret.only_value().map_or(Found::Several(secret.len()), Found::Value))
+        Ok(match self.stored_object(&key)? {
+            Some(Object::Secret(secret)) => secret.header_value(),
+            Some(_) | None => Err("does not exist".to_owned()),
+        })
     }
 }
 

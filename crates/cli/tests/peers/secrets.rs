@@ -4,6 +4,10 @@ use crate::{
     stage::{Stage, eventually, inside, text},
     talk::{endpoint, exec, idle},
 };
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 const POLICY: &str = r#"
@@ -55,6 +59,16 @@ fn says_nothing(stage: &Stage, value: &str) {
     }
 }
 
+/// Processes of the proxy in this place.
+fn serving() -> Vec<Pid> {
+    let of = |process: fs::DirEntry| {
+        let line = fs::read(process.path().join("cmdline")).ok()?;
+        let pid = process.file_name().to_str()?.parse().ok()?;
+        text(&line).contains("\0proxy\0serve").then_some(Pid::from_raw(pid))
+    };
+    fs::read_dir("/proc").unwrap().flatten().filter_map(of).collect()
+}
+
 #[test]
 fn headers_are_compared_with_secrets() {
     inside("secrets::headers_are_compared_with_secrets", |stage| {
@@ -93,8 +107,7 @@ fn headers_are_compared_with_secrets() {
         // A restart of the agent, and of the proxy, finds it again.
         for who in [&["status"][..], &["proxy", "status"]] {
             let pid = stage.json(who)["pid"].as_i64().unwrap();
-            let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap());
-            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+            kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL).unwrap();
             if who == ["status"] {
                 stage.done(&["up"]);
             }
@@ -106,8 +119,52 @@ fn headers_are_compared_with_secrets() {
         assert!(warning.contains("has 2 values, not one: rules of cnp/default/tokens"), "{warning}");
         tokens(&[("abracadabra", false), ("opensesame", false)]);
 
+        // Nor does a value that no header can have; who asks later is told, too.
+        let status = || {
+            let status = stage.json(&["status"]);
+            let all = status["subsystems"].as_array().unwrap();
+            let secrets = all.iter().find(|one| one["name"] == "Secrets").unwrap().clone();
+            (secrets["health"].as_str().unwrap().to_owned(), secrets["message"].as_str().unwrap().to_owned())
+        };
+        let lack = "vault/token cannot be compared with a header: its key \"key\" has a value with control characters";
+        let warning = apply("secret.yaml", &secret("stringData: {key: \"open\\u0001sesame\"}"));
+        assert!(warning.contains(lack) && warning.contains("cnp/default/tokens"), "{warning}");
+        let (health, message) = status();
+        assert!(health == "warning" && message.contains(lack), "{health}: {message}");
+        let log = fs::read_to_string(stage.folder.join("run/ciliate/agent.log")).unwrap();
+        assert!(
+            log.contains("its key \"key\" has a value") || log.contains("its key \\\"key\\\" has a value"),
+            "{log}"
+        );
+        tokens(&[("open", false), ("", false)]);
+        let warning = apply("secret.yaml", &secret("stringData: {key: ''}"));
+        assert!(warning.contains("has an empty value"), "{warning}");
+        tokens(&[("", false)]);
+
         assert_eq!(apply("secret.yaml", &secret("stringData: {key: opensesame}")), "");
+        assert_eq!(status().0, "ok");
         tokens(&[("opensesame", true)]);
+
+        // The agent is killed, and all of the proxy: nobody may land. With the agent everything is there again.
+        kill(
+            Pid::from_raw(i32::try_from(stage.json(&["status"])["pid"].as_i64().unwrap()).unwrap()),
+            Signal::SIGKILL,
+        )
+        .unwrap();
+        // Each starts another in the place of one that it misses, so one round may not be enough.
+        eventually("nothing of the proxy runs", || {
+            let left = serving();
+            left.iter().for_each(|pid| drop(kill(*pid, Signal::SIGKILL)));
+            left.is_empty()
+        });
+        for token in ["opensesame", "closesesame", ""] {
+            assert_eq!(land(stage, &station, token), "", "nobody judges it, so it does not pass");
+        }
+        stage.done(&["up"]);
+        eventually("the token counts again", || land(stage, &station, "opensesame") == "Ship landed");
+        tokens(&[("closesesame", false), ("", false)]);
+        says_nothing(stage, "opensesame");
+
         let output = stage.output(&["delete", "secret", "token", "-n", "vault"]);
         let warning = text(&output.stderr);
         assert!(output.status.success() && warning.contains("does not exist any more"), "{warning}");

@@ -145,11 +145,12 @@ impl Condition {
                     regex.map_err(|_| problem("takes too much room: write a simpler expression".into()))?,
                 ))
             }
-            HeaderValue::Secret { namespace, name, fallback } => secrets(namespace, name)
-                .or_else(|| fallback.clone().map(String::into_bytes))
-                .as_deref()
-                .and_then(|value| checked_value(value).ok())
-                .map_or(Want::Never, |value| Want::Exact(value.into())),
+            HeaderValue::Secret { namespace, name, fallback } => {
+                let secret = secrets(namespace, name);
+                let usable = secret.as_deref().and_then(|value| secret_value(value).ok());
+                let stand_in = || fallback.as_ref().and_then(|value| secret_value(value.as_bytes()).ok());
+                usable.or_else(stand_in).map_or(Want::Never, |value| Want::Exact(value.into()))
+            }
         };
         let valued = matches!(want, Want::Exact(_) | Want::Never);
         match header.mismatch {
@@ -211,6 +212,15 @@ impl Condition {
         }
         true
     }
+}
+
+/// What a header is compared with if a secret holds this: not its line's end.
+///
+/// # Errors
+/// Why it cannot be compared with any, to be read behind the value's name. An empty one would let in everybody who sends nothing.
+pub fn secret_value(value: &[u8]) -> Result<&[u8], String> {
+    let value = checked_value(value)?;
+    if value.is_empty() { Err("has an empty value".into()) } else { Ok(value) }
 }
 
 /// A value that can be sent. Secrets often end with a line's end, which is not part of them.

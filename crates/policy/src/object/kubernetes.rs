@@ -123,15 +123,22 @@ impl Secret {
         self.len() == 0
     }
 
-    /// Its value, if it has only one.
-    #[must_use]
-    pub fn only_value(&self) -> Option<Concealed> {
-        if self.len() != 1 {
-            return None;
-        }
-        match self.string_data.values().next() {
-            Some(value) => Some(value.clone()),
-            None => self.data.values().next().and_then(decoded),
+    /// The value that headers are compared with.
+    ///
+    /// # Errors
+    /// Why there is none, to be read behind the secret's name; the value is not in it.
+    pub fn header_value(&self) -> Result<Concealed, String> {
+        let plain = self.string_data.iter().map(|(key, value)| (key, Some(value.clone())));
+        let coded = self.data.iter().map(|(key, value)| (key, decoded(value)));
+        let Some((key, value)) = plain.chain(coded).next().filter(|_| self.len() == 1) else {
+            return Err(format!("has {} values, not one", self.len()));
+        };
+        let unusable =
+            |problem: String| format!("cannot be compared with a header: its key {key:?} {problem}");
+        let value = value.ok_or_else(|| unusable("is not base64".into()))?;
+        match ciliate_http::secret_value(value.expose()) {
+            Ok(_) => Ok(value),
+            Err(problem) => Err(unusable(problem)),
         }
     }
 }

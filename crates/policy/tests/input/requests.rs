@@ -170,14 +170,32 @@ fn secrets_are_read_and_not_shown() {
         let shown = ciliate_policy::object::secret::redacted(parsed.raw.clone()).to_string();
         assert!(!shown.contains("opensesame") && !shown.contains("b3BlbnNlc2FtZQ"), "{shown}");
         assert!(parsed.warnings.is_empty());
-        secret.only_value().map(|value| String::from_utf8(value.expose().to_vec()).unwrap())
+        secret.header_value().map(|value| String::from_utf8(value.expose().to_vec()).unwrap())
     };
-    let open = Some("opensesame".to_owned());
+    let open = Ok("opensesame".to_owned());
     assert_eq!(value("stringData: {key: opensesame}"), open);
     assert_eq!(value("type: Opaque\ndata: {key: b3BlbnNlc2FtZQ==}"), open);
     assert_eq!(value("data: {key: eA==}\nstringData: {key: opensesame}"), open);
-    assert_eq!(value("data: {other: eA==}\nstringData: {key: opensesame}"), None);
-    assert_eq!(value(""), None);
+    assert_eq!(
+        value("data: {other: eA==}\nstringData: {key: opensesame}"),
+        Err("has 2 values, not one".to_owned())
+    );
+    assert_eq!(value(""), Err("has 0 values, not one".to_owned()));
+    for (body, problem) in [
+        (
+            "stringData: {token: \"open\\0sesame\"}",
+            "has a value with control characters, or with blanks at its start",
+        ),
+        (
+            "stringData: {token: ' opensesame'}",
+            "has a value with control characters, or with blanks at its start",
+        ),
+        ("stringData: {token: \"\\n\"}", "has an empty value"),
+        ("data: {token: ''}", "has an empty value"),
+    ] {
+        let lack = format!("cannot be compared with a header: its key \"token\" {problem}");
+        assert_eq!(value(body), Err(lack), "{body}");
+    }
     for (body, field, part) in [
         ("data: {key: opensesame!}", "data.key", "is not base64"),
         ("data: opensesame", "data", "wants a mapping"),
