@@ -375,11 +375,12 @@ fn tcp_flags(flags: u8) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use ciliate_abi::verdict_bits;
 
-    fn seen() -> Seen {
+    /// A packet between two endpoints that both sides allow.
+    pub(crate) fn seen() -> Seen {
         Seen {
             time: 1,
             source: ciliate_abi::Address::v4([10, 0, 0, 1]),

@@ -1,9 +1,16 @@
 //! Rules about requests with the real agent, the real proxy and real connections. Needs root.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests state plainly what they expect")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests state plainly what they expect"
+)]
 
 #[path = "end_to_end/observed.rs"]
 mod observed;
+#[path = "l7/slow.rs"]
+mod slow;
 #[path = "end_to_end/stage.rs"]
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod stage;

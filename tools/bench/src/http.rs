@@ -113,16 +113,7 @@ impl Bench<'_> {
         let (rates, costs) =
             self.samples(&Way::ALL, |way| measure::throughput(&self.place, way, self.args.seconds))?;
         eprintln!("measured requests per second");
-        let what = "requests/s, 64 keep-alive connections";
-        report.rows.push(COMPARED.row(what, "k/s", 1e3, &rates, Better::More, Some(">= 1.0")));
-        report.rows.push(COMPARED.row(
-            "processor time of the proxy, a request",
-            "us",
-            1.0,
-            &costs,
-            Better::Less,
-            None,
-        ));
+        add_rates(report, ("requests/s, 64 keep-alive connections", "request"), &rates, &costs);
         report.rows.push(ratio_row("requests/s with 500 rules, to those with one", &rates, Some(">= 0.9")));
         Ok(rates)
     }
@@ -158,16 +149,7 @@ impl Bench<'_> {
         let (rates, costs) =
             self.samples(&Way::HTTP2, |way| measure::http2(&self.place, way, self.args.seconds))?;
         eprintln!("measured HTTP/2");
-        let what = "HTTP/2 requests/s, 16 connections of 4 streams";
-        report.rows.push(COMPARED.row(what, "k/s", 1e3, &rates, Better::More, Some(">= 1.0")));
-        report.rows.push(COMPARED.row(
-            "processor time of the proxy, a request",
-            "us",
-            1.0,
-            &costs,
-            Better::Less,
-            None,
-        ));
+        add_rates(report, ("HTTP/2 requests/s, 16 connections of 4 streams", "request"), &rates, &costs);
         Ok(())
     }
 
@@ -175,16 +157,7 @@ impl Bench<'_> {
         let calls = |way, rate| measure::calls(&self.place, way, rate, self.args.seconds);
         let (rates, costs) = self.samples(&Way::HTTP2, |way| calls(way, None).map(|(sample, _)| sample))?;
         eprintln!("measured gRPC calls per second");
-        let what = "gRPC unary calls/s, 16 connections of 4 streams";
-        report.rows.push(COMPARED.row(what, "k/s", 1e3, &rates, Better::More, Some(">= 1.0")));
-        report.rows.push(COMPARED.row(
-            "processor time of the proxy, a call",
-            "us",
-            1.0,
-            &costs,
-            Better::Less,
-            None,
-        ));
+        add_rates(report, ("gRPC unary calls/s, 16 connections of 4 streams", "call"), &rates, &costs);
         let rate = half_of_slowest(&rates).context("no way was measured")?;
         let measure = |way| calls(way, Some(rate)).map(|(_, outcome)| outcome);
         self.added_latency(report, &Way::HTTP2, &format!("of a call, at {rate:.0}/s"), measure)
@@ -248,6 +221,13 @@ impl Bench<'_> {
         let ways: Vec<Way> = ways.iter().copied().filter(wanted).collect();
         in_turns(self.args.rounds, &ways, measure)
     }
+}
+
+/// Rates of something, and what one of it costs the proxy.
+fn add_rates(report: &mut Report, (what, one): (&str, &str), rates: &Series, costs: &Series) {
+    report.rows.push(COMPARED.row(what, "k/s", 1e3, rates, Better::More, Some(">= 1.0")));
+    let cost = format!("processor time of the proxy, a {one}");
+    report.rows.push(COMPARED.row(&cost, "us", 1.0, costs, Better::Less, None));
 }
 
 /// A rate that overloads none of these.

@@ -1,33 +1,7 @@
 use super::*;
+use crate::events::tests::seen;
 use ciliate_abi::verdict_bits;
 use ciliate_flow::{Outcome as Judged, PolicyRef};
-
-fn seen() -> Seen {
-    Seen {
-        time: 1,
-        source: ciliate_abi::Address::v4([10, 0, 0, 1]),
-        destination: ciliate_abi::Address::v4([10, 0, 0, 2]),
-        source_identity: 1001,
-        destination_identity: 1002,
-        egress_rule: 5,
-        ingress_rule: 7,
-        ifindex: 3,
-        length: 60,
-        source_port: 4000,
-        destination_port: 80,
-        source_endpoint: 11,
-        destination_endpoint: 12,
-        kind: EventKind::Trace as u8,
-        protocol: 6,
-        direction: Direction::Egress as u8,
-        detail: TracePoint::ToEndpoint as u8,
-        tcp_flags: 2,
-        flags: 0,
-        verdicts: verdict_bits(Direction::Egress, Outcome::Allowed)
-            | verdict_bits(Direction::Ingress, Outcome::Allowed),
-        captured: 0,
-    }
-}
 
 fn known(name: &str) -> Known {
     let judgement = |outcome| {

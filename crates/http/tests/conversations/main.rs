@@ -9,6 +9,7 @@
 )]
 
 mod bypass;
+mod corpus;
 mod driver;
 mod frames;
 mod h1;

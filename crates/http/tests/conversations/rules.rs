@@ -12,7 +12,13 @@ fn rule(method: &str, path: &str) -> HttpRule {
 
 fn compile(rules: &[HttpRule]) -> RuleSet {
     RuleSet::compile(rules, &|namespace, name| {
-        (namespace == "prod" && name == "tokens").then(|| b"from the secret\n".to_vec())
+        let value: &[u8] = match (namespace, name) {
+            ("prod", "tokens") => b"from the secret\n",
+            ("prod", "empty") => b"\n",
+            ("prod", "binary") => b"good\0",
+            _ => return None,
+        };
+        Some(value.to_vec())
     })
     .unwrap()
 }
@@ -125,11 +131,12 @@ fn mismatches_do_what_they_say() {
         name: "tokens".into(),
         fallback: Some("not used".into()),
     };
-    let missing = |fallback: Option<&str>| HeaderValue::Secret {
+    let named = |name: &str, fallback: Option<&str>| HeaderValue::Secret {
         namespace: "prod".into(),
-        name: "other".into(),
+        name: name.into(),
         fallback: fallback.map(str::to_owned),
     };
+    let missing = |fallback| named("other", fallback);
     let (good, bad, both) = ("X-Token: good\r\n", "X-Token: bad\r\n", "X-Token: good\r\nx_token: bad\r\n");
     let own = "X-Token: from the secret\r\n";
     use Mismatch::*;
@@ -149,6 +156,11 @@ fn mismatches_do_what_they_say() {
         (secret(), None, bad, None),
         (secret(), Some(Replace), bad, Some(own)),
         (missing(None), None, "X-Token:\r\n", None),
+        (named("empty", None), None, "X-Token:\r\n", None),
+        (named("empty", None), Some(Replace), bad, None),
+        (named("binary", None), None, good, None),
+        (named("binary", Some("good")), None, good, Some(good)),
+        (named("binary", Some("good")), None, bad, None),
         (missing(Some("good")), None, good, Some(good)),
         (missing(Some("good")), None, bad, None),
         (missing(None), Some(Replace), bad, None),

@@ -2,7 +2,7 @@
 
 use crate::{
     allowed, cases, configure,
-    node::{SURELY, connect, listen, on_node},
+    node::{Endpoint, SURELY, connect, listen, on_node},
     place,
     proxy::Proxy,
     rule,
@@ -11,7 +11,7 @@ use proptest::{prelude::*, sample::select, strategy::ValueTree as _, test_runner
 use std::{
     io::{Read as _, Write as _},
     net::Shutdown,
-    sync::mpsc::channel,
+    sync::mpsc::{Receiver, channel},
     thread,
     time::Duration,
 };
@@ -73,22 +73,28 @@ fn requests(mut bytes: &[u8]) -> Vec<(String, String)> {
     found
 }
 
+/// A server that says nothing, and tells of each connection which bytes it got on it until it ended or was silent for so long.
+pub fn record(station: &Endpoint, silence: Duration) -> Receiver<Vec<u8>> {
+    let listener = listen(station, 80);
+    let (record, recorded) = channel();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            stream.set_read_timeout(Some(silence)).unwrap();
+            let (mut all, mut buffer) = (Vec::new(), [0; 4096]);
+            while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                all.extend_from_slice(&buffer[..count]);
+            }
+            record.send(all).unwrap();
+        }
+    });
+    recorded
+}
+
 #[test]
 fn what_the_server_got_was_allowed() {
     on_node("proxypipelines", |node| {
         let (tie, deathstar) = place(node);
-        let listener = listen(&deathstar, 80);
-        let (record, recorded) = channel();
-        thread::spawn(move || {
-            for mut stream in listener.incoming().map_while(Result::ok) {
-                stream.set_read_timeout(Some(SILENCE)).unwrap();
-                let (mut all, mut buffer) = (Vec::new(), [0; 4096]);
-                while let Ok(count @ 1..) = stream.read(&mut buffer) {
-                    all.extend_from_slice(&buffer[..count]);
-                }
-                record.send(all).unwrap();
-            }
-        });
+        let recorded = record(&deathstar, SILENCE);
         let proxy = Proxy::start(node, 1);
         let mut runner = TestRunner::default();
         let strategy = (

@@ -1,4 +1,4 @@
-//! Random rules and random requests through the proxy and real sockets: whatever a server gets was allowed. Needs root.
+//! Random rules and random requests, and the corpus of bypass attempts, through the proxy and real sockets: whatever a server gets was allowed. Needs root.
 //! `CILIATE_PIPELINES` says how many connections of each protocol; 60 unless told.
 
 #![expect(
@@ -10,6 +10,9 @@
 )]
 #![expect(clippy::panic, reason = "of the support")]
 
+mod bypass;
+#[path = "../../../http/tests/conversations/corpus.rs"]
+mod corpus;
 #[path = "../../../http/tests/conversations/frames.rs"]
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod frames;

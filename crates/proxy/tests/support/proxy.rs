@@ -29,9 +29,13 @@ impl Proxy {
     }
 
     pub fn start_with(node: &Node, workers: usize, dns: DnsSettings) -> Self {
+        Self::start_as(node, workers, |settings| settings.dns = dns)
+    }
+
+    pub fn start_as(node: &Node, workers: usize, change: impl FnOnce(&mut Settings)) -> Self {
         let directory = node.settings.root.parent().unwrap().parent().unwrap().to_owned();
         let socket = directory.join("proxy.sock");
-        let settings = Settings {
+        let mut settings = Settings {
             bpf_root: node.settings.root.clone(),
             state_dir: directory,
             socket: socket.clone(),
@@ -39,10 +43,11 @@ impl Proxy {
             limits: Limits::default(),
             http: Default::default(),
             kafka: Default::default(),
-            dns,
+            dns: DnsSettings::default(),
             redaction: Redaction::default(),
             records_per_second: 0,
         };
+        change(&mut settings);
         let (ready, is_ready) = channel();
         let thread = std::thread::spawn(move || {
             ciliate_proxy::run(settings, || ready.send(()).unwrap()).unwrap();
