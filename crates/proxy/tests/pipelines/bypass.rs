@@ -7,6 +7,7 @@ use crate::{
     place,
     proxy::{Proxy, filter},
 };
+use ciliate_http::h2::{Spoken, spoken};
 use ciliate_types::{HttpRule, L7Rules};
 use std::{collections::BTreeMap, io::Write as _, net::Shutdown, time::Duration};
 
@@ -32,7 +33,8 @@ fn nothing_gets_past() {
         let (tie, deathstar) = place(node);
         let recorded = record(&deathstar, SILENCE);
         let mut by_settings: BTreeMap<_, Vec<Case>> = BTreeMap::new();
-        for case in cases() {
+        // What begins as HTTP/2 is read as that, and is another test's.
+        for case in cases().into_iter().filter(|case| spoken(&case.bytes) != Spoken::Http2) {
             by_settings.entry(case.expects("settings").map(str::to_owned)).or_default().push(case);
         }
         for cases in by_settings.values() {

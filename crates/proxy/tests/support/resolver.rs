@@ -58,17 +58,26 @@ pub fn serve(
     endpoint: &Endpoint,
     answers: impl Fn(&[u8]) -> Vec<Vec<u8>> + Clone + Send + 'static,
 ) -> Receiver<(SocketAddr, String)> {
+    serve_each(endpoint, answers.clone(), answers)
+}
+
+/// The same with other answers by TCP.
+pub fn serve_each(
+    endpoint: &Endpoint,
+    by_udp: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'static,
+    by_tcp: impl Fn(&[u8]) -> Vec<Vec<u8>> + Clone + Send + 'static,
+) -> Receiver<(SocketAddr, String)> {
     let (seen, told) = channel();
     let udp = endpoint.netns.run(|| UdpSocket::bind(("::", 53)).unwrap()).unwrap();
     let tcp = endpoint.netns.run(|| TcpListener::bind(("::", 53)).unwrap()).unwrap();
     std::thread::spawn({
-        let (answers, seen) = (answers.clone(), seen.clone());
+        let seen = seen.clone();
         move || {
             let mut buffer = [0; 4096];
             while let Ok((count, from)) = udp.recv_from(&mut buffer) {
                 let query = &buffer[..count];
                 let _nobody = seen.send((from, name_of(query)));
-                for one in answers(query) {
+                for one in by_udp(query) {
                     let _sent = udp.send_to(&one, from);
                 }
             }
@@ -76,7 +85,7 @@ pub fn serve(
     });
     std::thread::spawn(move || {
         for mut stream in tcp.incoming().map_while(Result::ok) {
-            let (answers, seen) = (answers.clone(), seen.clone());
+            let (answers, seen) = (by_tcp.clone(), seen.clone());
             std::thread::spawn(move || {
                 while let Some(query) = frame(&mut stream) {
                     let _nobody = seen.send((stream.peer_addr().unwrap(), name_of(&query)));
@@ -120,19 +129,24 @@ fn ask_within(
     name: &str,
     wait: std::time::Duration,
 ) -> Option<u8> {
-    let socket = client.netns.run(|| UdpSocket::bind(("::", 0)).unwrap()).unwrap();
-    socket.set_read_timeout(Some(wait)).unwrap();
-    let server = match server {
-        IpAddr::V4(v4) => SocketAddr::new(v4.to_ipv6_mapped().into(), 53),
-        IpAddr::V6(_) => SocketAddr::new(server, 53),
-    };
-    // Connected: whatever comes from elsewhere is not received.
-    socket.connect(server).unwrap();
-    socket.send(&query(id, name, if server.ip().to_canonical().is_ipv4() { 1 } else { 28 })).unwrap();
+    let socket = towards(client, server, wait);
+    socket.send(&query(id, name, if server.is_ipv4() { 1 } else { 28 })).unwrap();
     let mut buffer = [0; 4096];
     let count = socket.recv(&mut buffer).ok()?;
     let message = &buffer[..count];
     assert_eq!(message[..2], id.to_be_bytes());
     assert_eq!(name_of(message), name);
     Some(message[3] & 15)
+}
+
+/// A socket that hears nobody but this server.
+pub fn towards(client: &Endpoint, server: IpAddr, wait: std::time::Duration) -> UdpSocket {
+    let socket = client.netns.run(|| UdpSocket::bind(("::", 0)).unwrap()).unwrap();
+    socket.set_read_timeout(Some(wait)).unwrap();
+    let server = match server {
+        IpAddr::V4(v4) => SocketAddr::new(v4.to_ipv6_mapped().into(), 53),
+        IpAddr::V6(_) => SocketAddr::new(server, 53),
+    };
+    socket.connect(server).unwrap();
+    socket
 }

@@ -9,24 +9,26 @@
     reason = "tests state plainly what they expect"
 )]
 
-#[path = "support/names.rs"]
+mod lifetimes;
+mod many;
+#[path = "../support/names.rs"]
 mod names;
-#[path = "../../bpf/tests/support/node.rs"]
+#[path = "../../../bpf/tests/support/node.rs"]
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod node;
-#[path = "support/proxy.rs"]
+#[path = "../support/proxy.rs"]
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod proxy;
-#[path = "support/resolver.rs"]
+#[path = "../support/resolver.rs"]
 mod resolver;
+mod untrusted;
 
-use ciliate_policy::rule_set::RuleSet;
 use ciliate_proxy::message::{Around, DnsAnswer, Message, NameRules, Request, Verdict, What};
 use ciliate_types::L7Rules;
 use names::{BOTH, Scene, all_names, directory, named, pattern, scene, site, twitter};
 use node::{NEVER, SURELY, connect, on_node};
 use proxy::{Proxy, filter};
-use resolver::{NOERROR, REFUSED, SERVFAIL, answer, ask, ask_in_vain};
+use resolver::{NOERROR, REFUSED, ask};
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
@@ -99,69 +101,6 @@ fn names_that_no_rule_allows_are_refused_at_once() {
 }
 
 #[test]
-fn a_server_that_lies_opens_nothing() {
-    on_node("dnslies", |node| {
-        let Scene { bot, dns, sites: _sites } = scene(node);
-        let liar = node.endpoint(13, &RuleSet::default());
-        let stranger = liar.netns.run(|| std::net::UdpSocket::bind(("::", 53)).unwrap()).unwrap();
-        let seen = resolver::serve(&dns, |query| {
-            let lie = answer(query, &[site(3)], 300);
-            let mut other_id = lie.clone();
-            other_id[0] ^= 1;
-            let mut other_name = lie.clone();
-            other_name[13] ^= 3;
-            // An owner that nobody asked for.
-            let mut other_owner = answer(query, &[site(3)], 300);
-            let at = query.len();
-            other_owner.splice(
-                at..at + 2,
-                [3, b'w', b'w', b'w', 7, b't', b'w', b'i', b't', b't', b'e', b'r', 3, b'c', b'o', b'm', 0],
-            );
-            vec![other_id, other_name, other_owner]
-        });
-        let proxy = Proxy::start(node, 1);
-        proxy.configure_with([filter(7, all_names())], twitter());
-        assert_eq!(
-            ask(&bot, dns.v4, 5, "api.twitter.com"),
-            Some(NOERROR),
-            "the third is an answer to the question"
-        );
-        connect(&bot, site(3), 80, NEVER).unwrap_err();
-        // From another source, with everything else right.
-        let (proxied, _) = seen.recv_timeout(SURELY).unwrap();
-        for id in 0..u16::MAX {
-            if id % 97 == 0 {
-                let lie = answer(&resolver::query(id, "api.twitter.com", 1), &[site(3)], 300);
-                let _dropped = stranger.send_to(&lie, proxied);
-            }
-        }
-        std::thread::sleep(NEVER);
-        connect(&bot, site(3), 80, NEVER).unwrap_err();
-        let faults = proxy.status().faults;
-        assert_eq!(
-            (faults.get("unknown_id"), faults.get("other_question")),
-            (Some(&1), Some(&1)),
-            "{faults:?}"
-        );
-    });
-}
-
-#[test]
-fn a_server_that_is_silent_or_gone_is_answered_for() {
-    on_node("dnssilent", |node| {
-        let Scene { bot, dns, sites: _sites } = scene(node);
-        let proxy = Proxy::start(node, 1);
-        proxy.configure_with([filter(7, all_names())], twitter());
-        // Its port is closed: the host says so.
-        assert_eq!(ask(&bot, dns.v4, 5, "api.twitter.com"), Some(SERVFAIL));
-        let _seen = resolver::serve(&dns, |_| Vec::new());
-        assert_eq!(ask(&bot, dns.v4, 6, "api.twitter.com"), Some(SERVFAIL));
-        assert_eq!(proxy.status().faults.get("dns-timeout"), Some(&1));
-        assert_eq!(ask_in_vain(&dns, bot.v4, 7, "api.twitter.com"), None);
-    });
-}
-
-#[test]
 fn new_names_become_reachable_while_nobody_numbers_sets() {
     on_node("dnsalone", |node| {
         let Scene { bot, dns, sites: _sites } = scene(node);
@@ -213,32 +152,6 @@ fn an_answer_waits_for_the_number_of_its_set() {
         assert_eq!(ask(&bot, dns.v4, 5, "api.twitter.com"), Some(NOERROR));
         connect(&bot, site(0), 80, SURELY).unwrap();
         assert_eq!(proxy.status().faults.get("tofqdns-proxy-response-max-delay"), None);
-    });
-}
-
-#[test]
-fn an_address_goes_when_its_time_is_over_and_nobody_uses_it() {
-    on_node("dnsexpiry", |node| {
-        let Scene { bot, dns, sites } = scene(node);
-        let _seen = resolver::serve(&dns, |query| vec![answer(query, &[site(0)], 1)]);
-        let settings =
-            ciliate_proxy::DnsSettings { survey: std::time::Duration::from_secs(1), ..Default::default() };
-        let proxy = Proxy::start_with(node, 1, settings);
-        proxy.configure_with([filter(7, all_names())], twitter());
-        assert_eq!(ask(&bot, dns.v4, 5, "api.twitter.com"), Some(NOERROR));
-        let stream = connect(&bot, site(0), 80, SURELY).unwrap();
-        let (server, _) = sites.accept().unwrap();
-        std::thread::sleep(std::time::Duration::from_secs(5));
-        assert_eq!(proxy.status().names.selected, 1, "a connection keeps it");
-        connect(&bot, site(0), 80, SURELY).unwrap();
-        let (other, _) = sites.accept().unwrap();
-        drop((stream, server, other));
-        let until = Instant::now() + SURELY;
-        while proxy.status().names.selected > 0 {
-            assert!(Instant::now() < until, "nobody uses it any more");
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        connect(&bot, site(0), 80, NEVER).unwrap_err();
     });
 }
 
