@@ -17,14 +17,13 @@ use ciliate_net::Netns;
 use outside::{BY_NAME, Bot, resolver};
 use stage::{Stage, eventually, inside};
 use std::{
-    io::{BufRead, BufReader, ErrorKind, Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     path::Path,
-    process::Stdio,
     sync::mpsc::{Receiver, channel},
     thread,
 };
-use story::{EXHAUST, LANDING, RULE1, RULE1_L7, SURELY, Ship, ask, cast, denied, landed};
+use story::{EXHAUST, LANDING, Lines, RULE1, RULE1_L7, SURELY, Ship, ask, cast, denied, landed};
 
 const HTTPS: u16 = 443;
 const KAFKA: u16 = 9092;
@@ -162,14 +161,8 @@ fn a_denial_is_told_and_audit_mode_lets_through() {
         for endpoint in ["deathstar", "mediabot"] {
             stage.done(&["endpoint", "config", endpoint, "PolicyAuditMode=Enabled"]);
         }
-        let mut monitor = stage.ciliate(&["monitor", "-t", "l7"]).stdout(Stdio::piped()).spawn().unwrap();
-        let output = BufReader::new(monitor.stdout.take().unwrap());
-        let (sender, lines) = channel();
-        thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        eventually("the monitor is heard", || {
-            bot.asks("api.twitter.com");
-            lines.try_recv().is_ok()
-        });
+        let lines = Lines::of(stage, &["monitor", "-t", "l7"]);
+        lines.wake(|| drop(bot.asks("api.twitter.com")));
         assert_eq!(ship.call().unwrap().ask(EXHAUST).unwrap().0, 503, "it exploded");
         say(&ship, HTTPS, &bad);
         assert_eq!(https.recv_timeout(SURELY).unwrap(), bad);
@@ -185,13 +178,12 @@ fn a_denial_is_told_and_audit_mode_lets_through() {
         ]
         .to_vec();
         while !told.is_empty() {
-            let line: String = lines.recv_timeout(SURELY).unwrap_or_else(|_| panic!("a line about {told:?}"));
+            let line = lines.next();
             told.retain(|(kind, what)| {
                 !(line.contains(kind) && line.contains("verdict Audited") && line.contains(what))
             });
         }
-        monitor.kill().unwrap();
-        monitor.wait().unwrap();
+        drop(lines);
 
         // And back.
         stage.done(&["endpoint", "config", "deathstar", "PolicyAuditMode=Disabled"]);

@@ -18,7 +18,7 @@ use std::{
     io::{BufRead, BufReader},
     process::Stdio,
 };
-use story::{LANDING, RULE1, ask, cast};
+use story::{LANDING, RULE1, ask, cast, traced};
 
 fn lands(stage: &stage::Stage, ship: &str) -> bool {
     ask(stage, ship, LANDING) == (0, "Ship landed".to_owned())
@@ -60,22 +60,9 @@ fn the_story_by_hand_leaves_nothing() {
             list.lines().any(|line| line.contains("Enabled") && line.contains("k8s:class=deathstar")),
             "{list}"
         );
-        let traced =
-            stage.done(&["policy", "trace", "xwing", "deathstar", "--dport", "80/TCP", "--expect", "denied"]);
-        assert!(
-            traced.contains("cnp/default/rule1") && traced.ends_with("Final verdict: DENIED\n"),
-            "{traced}"
-        );
-        stage.done(&[
-            "policy",
-            "trace",
-            "tiefighter",
-            "deathstar",
-            "--dport",
-            "80/TCP",
-            "--expect",
-            "allowed",
-        ]);
+        let said = traced(stage, ("xwing", "deathstar"), &[], "denied");
+        assert!(said.contains("cnp/default/rule1") && said.ends_with("Final verdict: DENIED\n"), "{said}");
+        traced(stage, ("tiefighter", "deathstar"), &[], "allowed");
 
         assert_eq!(stage.done(&["get", "cnp", "-o", "jsonpath={.items[*].metadata.name}"]), "rule1\n");
         assert_eq!(stage.done(&["delete", "-f", &rule]), "ciliumnetworkpolicy.cilium.io/rule1 deleted\n");

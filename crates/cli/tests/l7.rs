@@ -18,14 +18,9 @@ mod stage;
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod story;
 
-use stage::{eventually, inside, said};
-use std::{
-    io::{BufRead, BufReader, ErrorKind, Read},
-    process::Stdio,
-    thread,
-    time::Duration,
-};
-use story::{EXHAUST, LANDING, RULE1_L7, SURELY, Ship, ask, cast, denied, landed, processes};
+use stage::{inside, said};
+use std::io::{ErrorKind, Read};
+use story::{EXHAUST, LANDING, Lines, RULE1_L7, Ship, ask, cast, denied, landed, processes, traced};
 
 /// The story of issue 4 by hand: what a user types and sees, and that nothing of it stays.
 #[test]
@@ -42,27 +37,16 @@ fn the_story_of_requests_leaves_nothing() {
 
         // What a monitor prints of a landing and a shot; what it prints of landings before it was heard goes.
         let watch = |arguments: &[&str]| {
-            let mut monitor = stage.ciliate(arguments).stdout(Stdio::piped()).spawn().unwrap();
-            let output = BufReader::new(monitor.stdout.take().unwrap());
-            let (sender, lines) = std::sync::mpsc::channel();
-            thread::spawn(move || {
-                output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
-            });
+            let lines = Lines::of(stage, arguments);
             let land = || assert_eq!(ask(stage, "tiefighter", LANDING), (0, "Ship landed".to_owned()));
-            eventually("the monitor is heard", || {
-                land();
-                lines.try_recv().is_ok()
-            });
-            while lines.recv_timeout(Duration::from_millis(300)).is_ok() {}
+            lines.wake(land);
             land();
             assert_eq!(ask(stage, "tiefighter", EXHAUST), (22, "Access denied".to_owned()));
             assert_eq!(ask(stage, "xwing", LANDING).0, 28, "not for the alliance");
             let mut seen: Vec<String> = Vec::new();
             while !seen.last().is_some_and(|line| line.contains("/v1/exhaust-port")) {
-                seen.push(lines.recv_timeout(SURELY).expect("a line of the monitor"));
+                seen.push(lines.next());
             }
-            monitor.kill().unwrap();
-            monitor.wait().unwrap();
             seen
         };
         let lines = watch(&["monitor", "-t", "l7"]);
@@ -114,18 +98,7 @@ fn the_story_of_requests_leaves_nothing() {
         assert_eq!(shot["ingress_denied_by"][0]["name"], "rule1", "{shot}");
 
         let trace = |request: &str, expected: &str| {
-            stage.done(&[
-                "policy",
-                "trace",
-                "tiefighter",
-                "deathstar",
-                "--dport",
-                "80/TCP",
-                "--l7",
-                request,
-                "--expect",
-                expected,
-            ])
+            traced(stage, ("tiefighter", "deathstar"), &["--l7", request], expected)
         };
         assert!(trace("POST /v1/request-landing", "allowed").contains("cnp/default/rule1"));
         trace("PUT /v1/exhaust-port", "denied");

@@ -17,6 +17,16 @@ pub(crate) struct Field {
     pub(crate) tag: Option<u32>,
 }
 
+/// Topics by name with the numbers of partitions, under either name that messages have for these.
+pub(crate) const TOPICS_WITH_PARTITIONS: Kind = Kind::Array(&[
+    field("name", Kind::Topic),
+    field("partitions", Kind::Array(&[field("", Kind::Partition)])),
+]);
+pub(crate) const TOPICS_WITH_INDEXES: Kind = Kind::Array(&[
+    field("name", Kind::Topic),
+    field("partition_indexes", Kind::Array(&[field("", Kind::Partition)])),
+]);
+
 /// What a field is on the wire, and whether anyone wants to know its value.
 #[derive(Debug)]
 pub(crate) enum Kind {

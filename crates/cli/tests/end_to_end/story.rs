@@ -14,6 +14,9 @@ use std::{
     io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     path::Path,
+    process::{Child, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
     time::Duration,
 };
 
@@ -44,6 +47,47 @@ pub fn ask(stage: &Stage, ship: &str, (method, path): (&str, &str)) -> (i32, Str
     let url = format!("http://deathstar{path}");
     let output = stage.output(&["exec", ship, "--", "deathstar", "request", method, &url, "--timeout", "1"]);
     (output.status.code().unwrap_or(-1), text(&output.stdout).trim().to_owned())
+}
+
+/// What `policy trace` says of a connection between two ships' ports 80, if it says what is expected.
+pub fn traced(stage: &Stage, (from, to): (&str, &str), more: &[&str], expected: &str) -> String {
+    let asked = ["policy", "trace", from, to, "--dport", "80/TCP", "--expect", expected];
+    stage.done(&[&asked, more].concat())
+}
+
+/// What a command that goes on says, line by line, until this is dropped.
+pub struct Lines {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Lines {
+    pub fn of(stage: &Stage, arguments: &[&str]) -> Self {
+        let mut child = stage.ciliate(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { child, lines }
+    }
+
+    /// Waits until it says something of what `poke` does; that and what comes with it goes.
+    pub fn wake(&self, mut poke: impl FnMut()) {
+        eventually("the command is heard", || {
+            poke();
+            self.lines.try_recv().is_ok()
+        });
+        while self.lines.recv_timeout(Duration::from_millis(300)).is_ok() {}
+    }
+
+    pub fn next(&self) -> String {
+        self.lines.recv_timeout(SURELY).unwrap()
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        let _gone = self.child.kill().and_then(|()| self.child.wait());
+    }
 }
 
 /// A connection of the tiefighter to the station.
@@ -140,6 +184,6 @@ pub fn kill_hard(pid: Pid) {
     kill(pid, Signal::SIGKILL).unwrap();
     // This process is the first one of its namespace, and so the one that buries orphans; others have their parents.
     while waitpid(pid, None).is_err() && fs::exists(format!("/proc/{pid}")).unwrap() {
-        std::thread::sleep(Duration::from_millis(1));
+        thread::sleep(Duration::from_millis(1));
     }
 }

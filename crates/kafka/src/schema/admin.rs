@@ -1,7 +1,7 @@
 //! Requests that look after topics, configurations and rights.
 //! Names, types and versions are those of the message definitions of Apache Kafka 4.1 (`clients/src/main/resources/common/message`).
 
-use super::{Field, Kind::*, Missing, field};
+use super::{Field, Kind::*, Missing, TOPICS_WITH_PARTITIONS, field};
 
 /// CreateTopicsRequest, versions 2 to 7.
 pub(crate) const CREATE_TOPICS: &[Field] = &[
@@ -85,13 +85,8 @@ pub(crate) const ALTER_CONFIGS: &[Field] = &[
 ];
 
 /// AlterReplicaLogDirsRequest, versions 1 to 2.
-pub(crate) const ALTER_REPLICA_LOG_DIRS: &[Field] = &[field(
-    "dirs",
-    Array(&[
-        field("path", Text),
-        field("topics", Array(&[field("name", Topic), field("partitions", Array(&[field("", Partition)]))])),
-    ]),
-)];
+pub(crate) const ALTER_REPLICA_LOG_DIRS: &[Field] =
+    &[field("dirs", Array(&[field("path", Text), field("topics", TOPICS_WITH_PARTITIONS)]))];
 
 /// DescribeLogDirsRequest, versions 1 to 4.
 pub(crate) const DESCRIBE_LOG_DIRS: &[Field] = &[field(

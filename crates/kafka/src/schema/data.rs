@@ -1,7 +1,7 @@
 //! Requests that move records or ask where they are.
 //! Names, types and versions are those of the message definitions of Apache Kafka 4.1 (`clients/src/main/resources/common/message`).
 
-use super::{Field, Kind::*, Missing, field};
+use super::{Field, Kind::*, Missing, TOPICS_WITH_INDEXES, TOPICS_WITH_PARTITIONS, field};
 
 /// ProduceRequest, versions 3 to 13.
 pub(crate) const PRODUCE: &[Field] = &[
@@ -141,22 +141,14 @@ pub(crate) const ADD_PARTITIONS_TO_TXN: &[Field] = &[
             field("producer_id", I64).since(4),
             field("producer_epoch", I16).since(4),
             field("verify_only", I8).since(4),
-            field(
-                "topics",
-                Array(&[field("name", Topic), field("partitions", Array(&[field("", Partition)]))]),
-            )
-            .since(4),
+            field("topics", TOPICS_WITH_PARTITIONS).since(4),
         ]),
     )
     .since(4),
     field("v3_and_below_transactional_id", Text).until(3),
     field("v3_and_below_producer_id", I64).until(3),
     field("v3_and_below_producer_epoch", I16).until(3),
-    field(
-        "v3_and_below_topics",
-        Array(&[field("name", Topic), field("partitions", Array(&[field("", Partition)]))]),
-    )
-    .until(3),
+    field("v3_and_below_topics", TOPICS_WITH_PARTITIONS).until(3),
 ];
 
 /// WriteTxnMarkersRequest, versions 1 to 1.
@@ -166,19 +158,13 @@ pub(crate) const WRITE_TXN_MARKERS: &[Field] = &[field(
         field("producer_id", Number),
         field("producer_epoch", I16),
         field("transaction_result", I8),
-        field(
-            "topics",
-            Array(&[field("name", Topic), field("partition_indexes", Array(&[field("", Partition)]))]),
-        ),
+        field("topics", TOPICS_WITH_INDEXES),
         field("coordinator_epoch", I32),
     ]),
 )];
 
 /// DescribeProducersRequest, versions 0 to 0.
-pub(crate) const DESCRIBE_PRODUCERS: &[Field] = &[field(
-    "topics",
-    Array(&[field("name", Topic), field("partition_indexes", Array(&[field("", Partition)]))]),
-)];
+pub(crate) const DESCRIBE_PRODUCERS: &[Field] = &[field("topics", TOPICS_WITH_INDEXES)];
 
 /// DescribeTransactionsRequest, versions 0 to 0.
 pub(crate) const DESCRIBE_TRANSACTIONS: &[Field] = &[field("transactional_ids", Array(&[field("", Key)]))];
