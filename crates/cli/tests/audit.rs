@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests state plainly what they expect")]
 
+#[path = "end_to_end/observed.rs"]
+mod observed;
 #[path = "end_to_end/outside.rs"]
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod outside;
@@ -110,6 +112,21 @@ fn produce(topic: &str) -> Vec<u8> {
     prefixed::<4>(&[&head[..], &prefixed::<2>(topic.as_bytes()), &partition].concat())
 }
 
+/// Whether a query for a name's address by TCP is answered with one.
+fn asks_by_tcp(stage: &Stage, bot: &Bot, name: &str) -> bool {
+    let resolver = stage.json(&["endpoint", "get", "kube-system/kube-dns"])[0]["ipv4"].clone();
+    let to = format!("{}:53", resolver.as_str().unwrap()).parse().unwrap();
+    let mut stream = bot.netns.run(move || TcpStream::connect_timeout(&to, SURELY)).unwrap().unwrap();
+    stream.set_read_timeout(Some(SURELY)).unwrap();
+    let labels: Vec<u8> = name.split('.').flat_map(|label| prefixed::<1>(label.as_bytes())).collect();
+    // Recursion desired, one question: type A, class IN.
+    let query = [&[7, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], &labels, &[0, 0, 1, 0, 1]].concat();
+    stream.write_all(&prefixed::<2>(&query)).unwrap();
+    let mut answer = [0; 14];
+    stream.read_exact(&mut answer).unwrap();
+    answer[5] & 15 == 0 && answer[9] > 0
+}
+
 fn count(stage: &Stage, of: &str) -> u64 {
     stage.json(&["proxy", "status"]).pointer(of).and_then(serde_json::Value::as_u64).unwrap()
 }
@@ -153,8 +170,9 @@ fn a_denial_is_told_and_audit_mode_lets_through() {
             "{answer:?}"
         );
         assert!(!bot.asks("www.twitter.com"), "refused at once");
+        assert!(asks_by_tcp(stage, &bot, "api.twitter.com") && !asks_by_tcp(stage, &bot, "www.twitter.com"));
         assert!(https.try_recv().is_err() && kafka.try_recv().is_err(), "nothing of it reaches the server");
-        assert_eq!(count(stage, "/requests/denied") - before, 4);
+        assert_eq!(count(stage, "/requests/denied") - before, 5);
         assert_eq!(count(stage, "/requests/audited"), 0);
 
         // The same in audit mode passes, and is told of as what it would have been.
@@ -168,8 +186,8 @@ fn a_denial_is_told_and_audit_mode_lets_through() {
         assert_eq!(https.recv_timeout(SURELY).unwrap(), bad);
         say(&ship, KAFKA, &produce("empire-announce"));
         assert_eq!(kafka.recv_timeout(SURELY).unwrap(), produce("empire-announce"));
-        assert!(bot.asks("www.twitter.com"));
-        assert_eq!(count(stage, "/requests/audited"), 4);
+        assert!(bot.asks("www.twitter.com") && asks_by_tcp(stage, &bot, "www.twitter.com"));
+        assert_eq!(count(stage, "/requests/audited"), 5);
         let mut told = [
             ("Request http", "PUT http://deathstar/v1/exhaust-port"),
             ("Request tls", "server name rebels.example"),
@@ -184,9 +202,23 @@ fn a_denial_is_told_and_audit_mode_lets_through() {
             });
         }
         drop(lines);
+        let flows = observed::request_flows(stage);
+        let audited = |flow: &&serde_json::Value| {
+            flow["verdict"] == "AUDIT"
+                && flow["l7"]["http"]["method"] == "PUT"
+                && flow["l7"]["type"] == "REQUEST"
+        };
+        let shot = flows.iter().find(audited).unwrap_or_else(|| panic!("{flows:#?}"));
+        assert_eq!(shot["ingress_denied_by"][0]["name"], "rule1", "{shot}");
 
-        // And back.
+        // What cannot be read safely does not pass even so.
+        let twice =
+            b"GET / HTTP/1.1\r\nHost: d\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+        assert!(say(&ship, 80, twice).starts_with(b"HTTP/1.1 400 "));
+
+        // And back; that the client is in audit mode changes nothing of what the server's policy denies.
         stage.done(&["endpoint", "config", "deathstar", "PolicyAuditMode=Disabled"]);
+        stage.done(&["endpoint", "config", "tiefighter", "PolicyAuditMode=Enabled"]);
         assert_eq!(ship.call().unwrap().ask(EXHAUST).unwrap(), denied());
         stage.done(&["down"]);
     });

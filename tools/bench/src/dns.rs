@@ -77,6 +77,7 @@ pub fn run(args: &Args) -> Result<()> {
         ..Row::text("names that nobody has asked for before", &new_names(&rates, &costs))
     });
     report.rows.push(memory);
+    report.rows.push(measure::many_names(&place)?);
 
     print!("{}", report.rows_table());
     if let Some(file) = &args.json {

@@ -1,6 +1,6 @@
 //! One measurement of one way.
 
-use super::place::{END_CORE, MANY_RULES, NAMES, Place, Way};
+use super::place::{END_CORE, MANY_NAMES, MANY_RULES, NAMES, Place, Way};
 use crate::{lab, process, report::Row, statistics};
 use anyhow::{Context, Result, ensure};
 use std::{fs, path::Path, process::Command};
@@ -31,7 +31,7 @@ pub fn throughput(place: &Place, way: Way, seconds: u32) -> Result<Sample> {
 
 /// Each of these names is asked for once.
 pub fn new_names(place: &Place, round: usize) -> Result<Sample> {
-    let names = place.write_names(&format!("new-{round}"))?;
+    let names = place.write_names(&format!("new-{round}"), NAMES)?;
     sample(place, Way::Ciliate, dnsperf(place, Way::Ciliate, &names)?.args(["-n", "1"]))
 }
 
@@ -75,6 +75,23 @@ pub fn memory(place: &Place) -> Result<Row> {
         must: Some("<= 48 MB".to_owned()),
         values: vec![used],
         ..Row::text(&format!("memory of the proxy, {NAMES} names, {MANY_RULES} rules"), &measured)
+    })
+}
+
+/// What it needs for as many names as a busy node may come to know, and how fast the last of them are learned.
+pub fn many_names(place: &Place) -> Result<Row> {
+    let process = place.process(Way::Ciliate).context("there is no proxy")?;
+    let missing = MANY_NAMES.saturating_sub(place.known_names()?);
+    let names = place.write_names("many", missing)?;
+    let learned = sample(place, Way::Ciliate, dnsperf(place, Way::Ciliate, &names)?.args(["-n", "1"]))?;
+    let known = place.known_names()?;
+    ensure!(known >= MANY_NAMES, "the proxy knows {known} names, not {MANY_NAMES}");
+    let used = process::resident(process)?;
+    let rate = learned.per_second / 1e3;
+    let measured = format!("{:.1} MB ({known} names); {rate:.1} k/s for the last {missing}", used / 1e6);
+    Ok(Row {
+        values: vec![used, learned.per_second],
+        ..Row::text(&format!("memory of the proxy, {MANY_NAMES} names, {MANY_RULES} rules"), &measured)
     })
 }
 

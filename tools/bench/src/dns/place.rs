@@ -20,6 +20,8 @@ const PROXY_CORE: usize = 0;
 pub const END_CORE: usize = 1;
 /// Of each file of names.
 pub const NAMES: usize = 10_000;
+/// What a busy node may come to know.
+pub const MANY_NAMES: usize = 100_000;
 pub const MANY_RULES: usize = 1_000;
 /// For the other forwarders: of the node, as its endpoints see it.
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 201, 0, 1);
@@ -62,7 +64,11 @@ const JUDGED: (&str, u8) = ("judged", 3);
 
 impl Place {
     pub fn new(work: &Path) -> Result<Self> {
-        let node = Node::start_with("dns", work, &["--dns-cache-max-names-per-endpoint=100000"])?;
+        let node = Node::start_with(
+            "dns",
+            work,
+            &["--dns-cache-max-names=200000", "--dns-cache-max-names-per-endpoint=200000"],
+        )?;
         let folder = work.join("dns-files");
         fs::create_dir_all(&folder)?;
         let [plain, resolver, judged] = [PLAIN, RESOLVER, JUDGED].map(|(name, number)| {
@@ -143,9 +149,9 @@ impl Place {
     }
 
     /// A file of names that nobody has asked for.
-    pub fn write_names(&self, word: &str) -> Result<PathBuf> {
+    pub fn write_names(&self, word: &str, count: usize) -> Result<PathBuf> {
         let file = self.folder.join(word);
-        write_names(&file, word, NAMES)?;
+        write_names(&file, word, count)?;
         Ok(file)
     }
 
