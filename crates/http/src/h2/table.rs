@@ -77,19 +77,17 @@ pub(super) struct Table {
     entries: VecDeque<Entry>,
     size: usize,
     capacity: usize,
-    /// The room of the entry that fell out last.
-    spare: Vec<u8>,
 }
 
 #[derive(Debug)]
 struct Entry {
-    text: Vec<u8>,
+    text: Box<[u8]>,
     name_len: usize,
 }
 
 impl Default for Table {
     fn default() -> Self {
-        Self { entries: VecDeque::new(), size: 0, capacity: INITIAL, spare: Vec::new() }
+        Self { entries: VecDeque::new(), size: 0, capacity: INITIAL }
     }
 }
 
@@ -110,16 +108,7 @@ impl Table {
         let size = name.len().saturating_add(value.len()).saturating_add(OVERHEAD);
         self.make_room(self.capacity.saturating_sub(size));
         if size <= self.capacity {
-            // A full table, which is what long connections have, needs no new room. Far too much of it is not kept.
-            let mut text = std::mem::take(&mut self.spare);
-            if text.capacity() > size.saturating_mul(2) {
-                text = Vec::new();
-            }
-            text.clear();
-            text.reserve_exact(name.len().saturating_add(value.len()));
-            text.extend_from_slice(name);
-            text.extend_from_slice(value);
-            self.entries.push_front(Entry { text, name_len: name.len() });
+            self.entries.push_front(Entry { text: [name, value].concat().into(), name_len: name.len() });
             self.size = self.size.saturating_add(size);
         }
     }
@@ -154,7 +143,6 @@ impl Table {
         while self.size > limit {
             let Some(entry) = self.entries.pop_back() else { break };
             self.size = self.size.saturating_sub(entry.text.len()).saturating_sub(OVERHEAD);
-            self.spare = entry.text;
         }
     }
 }
