@@ -180,7 +180,7 @@ fn a_denial_is_told_and_audit_mode_lets_through() {
             stage.done(&["endpoint", "config", endpoint, "PolicyAuditMode=Enabled"]);
         }
         let lines = Lines::of(stage, &["monitor", "-t", "l7"]);
-        lines.wake(|| drop(bot.asks("api.twitter.com")));
+        lines.wake(|| assert!(bot.asks("api.twitter.com")));
         assert_eq!(ship.call().unwrap().ask(EXHAUST).unwrap().0, 503, "it exploded");
         say(&ship, HTTPS, &bad);
         assert_eq!(https.recv_timeout(SURELY).unwrap(), bad);

@@ -63,7 +63,11 @@ fn scene(stage: &Stage) -> (Ship, Arc<Station>) {
         for stream in listener.incoming().map_while(Result::ok) {
             let station = Arc::clone(&shared);
             // A connection may end in any way; what came of it is seen at the other end.
-            thread::spawn(move || serve(stream, &station).unwrap_or_default());
+            thread::spawn(move || {
+                if let Err(error) = serve(stream, &station) {
+                    eprintln!("the station: {error}");
+                }
+            });
         }
     });
     stage.done(&["apply", "-f", &stage.file("rule1.yaml", RULE1_L7)]);
@@ -115,7 +119,7 @@ fn serve(stream: TcpStream, station: &Station) -> std::io::Result<()> {
             stream.shutdown(Shutdown::Write)?;
             let _end = reader.read(&mut [0; 16]);
         }
-        other => panic!("no such way: {other}"),
+        other => return Err(std::io::Error::other(format!("no such way: {other}"))),
     }
     Ok(())
 }
