@@ -16,6 +16,7 @@ use ciliate_api::{EventBody, PacketEvent, PeerView, RuleView, Verdict};
 use ciliate_bpf::{Batch, EventReader};
 use ciliate_flow::{Flow, Time};
 use ciliate_observer::log::Writer;
+use ciliate_proxy::message::{CachedName, Record};
 use ciliate_types::{Direction, EndpointId, Identity, Protocol};
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -184,12 +185,16 @@ impl Decoder {
         if lost > 0 {
             notices.send(Timestamp::now(), EventBody::Lost { count: lost, place: "proxy".to_owned() });
         }
-        while let Some(batch) = records.take(BATCH) {
+        while let Some(told) = records.take() {
             let state = Arc::clone(&self.state.borrow());
-            let numbers = batch.iter().flat_map(l7::Told::rules);
-            self.rules.learn(&state, numbers).await;
-            for told in batch {
-                self.told(&state, told, notices);
+            self.rules.learn(&state, told.rules()).await;
+            match told {
+                l7::Told::Names(names) => self.keep_names(names),
+                l7::Told::Records(records) => {
+                    for record in records {
+                        self.tell_of_request(&state, record, notices);
+                    }
+                }
             }
             if let Some(Observed { log, .. }) = &self.observed {
                 log.ring();
@@ -197,25 +202,23 @@ impl Decoder {
         }
     }
 
-    fn told(&mut self, state: &Arc<State>, told: l7::Told, notices: &Notices) {
-        match told {
-            l7::Told::Names(names) => {
-                if let Some(Observed { flows, .. }) = &mut self.observed {
-                    for name in names {
-                        let addresses = name.addresses.iter().map(|known| known.address);
-                        flows.names.learn(name.endpoint, &name.name, addresses);
-                    }
-                }
+    fn keep_names(&mut self, names: Vec<CachedName>) {
+        if let Some(Observed { flows, .. }) = &mut self.observed {
+            for name in names {
+                let addresses = name.addresses.iter().map(|known| known.address);
+                flows.names.learn(name.endpoint, &name.name, addresses);
             }
-            l7::Told::Record(record) => {
-                if let Some(Observed { flows, log }) = &mut self.observed {
-                    flows.of_record(state, &record, &self.rules, |flow| log.append(flow));
-                }
-                if notices.watched() {
-                    let time = Timestamp::from_nanosecond(record.time.into()).unwrap_or_default();
-                    notices.send(time, EventBody::L7(Box::new(l7::event(state, *record, &self.rules))));
-                }
-            }
+        }
+    }
+
+    fn tell_of_request(&mut self, state: &Arc<State>, record: Record, notices: &Notices) {
+        if notices.watched() {
+            let time = Timestamp::from_nanosecond(record.time.into()).unwrap_or_default();
+            let event = l7::event(state, record.clone(), &self.rules);
+            notices.send(time, EventBody::L7(Box::new(event)));
+        }
+        if let Some(Observed { flows, log }) = &mut self.observed {
+            flows.of_record(state, record, &self.rules, |flow| log.append(flow));
         }
     }
 }

@@ -80,7 +80,7 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     };
     let (inlet, outlet) = events::l7::channel();
     let keeper = proxy::Keeper::new(&config, settings.rows(), attention, move |news| match news {
-        proxy::News::Records(records) => records.into_iter().for_each(|record| inlet.put(record)),
+        proxy::News::Records(records) => inlet.put(records),
         proxy::News::Names(names) => inlet.put_names(names),
         proxy::News::Lost(count) => inlet.lose(count),
         proxy::News::Wanted(sets) => number(sets),

@@ -9,7 +9,7 @@ use std::{
     future,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
 };
 use tokio::sync::mpsc;
@@ -20,7 +20,8 @@ const QUEUE: usize = 16_384;
 /// What the proxy tells.
 #[derive(Debug)]
 pub enum Told {
-    Record(Box<Record>),
+    /// As they came in one piece.
+    Records(Vec<Record>),
     /// What names resolved to before anybody listened.
     Names(Vec<CachedName>),
 }
@@ -28,50 +29,75 @@ pub enum Told {
 impl Told {
     /// The kernel's numbers of the rules that it is about.
     pub fn rules(&self) -> impl Iterator<Item = u32> {
-        let record = match self {
-            Self::Record(record) => Some(record),
-            Self::Names(_) => None,
+        let records = match self {
+            Self::Records(records) => records.as_slice(),
+            Self::Names(_) => &[],
         };
-        record.into_iter().flat_map(|record| record.closed_by.iter().copied().chain([record.rule]))
+        records.iter().flat_map(|record| record.closed_by.iter().copied().chain([record.rule]))
+    }
+
+    fn records(&self) -> usize {
+        match self {
+            Self::Records(records) => records.len(),
+            Self::Names(_) => 0,
+        }
     }
 }
 
 /// Takes records from whoever listens to the proxy.
 #[derive(Clone)]
 pub struct Inlet {
-    told: mpsc::Sender<Told>,
-    lost: Arc<AtomicU64>,
+    told: mpsc::UnboundedSender<Told>,
+    counts: Arc<Counts>,
 }
 
 pub struct Outlet {
-    told: mpsc::Receiver<Told>,
+    told: mpsc::UnboundedReceiver<Told>,
     /// Has come already.
     first: Option<Told>,
-    lost: Arc<AtomicU64>,
+    counts: Arc<Counts>,
+}
+
+/// Of records.
+#[derive(Default)]
+struct Counts {
+    /// Between inlet and outlet.
+    waiting: AtomicUsize,
+    lost: AtomicU64,
 }
 
 pub fn channel() -> (Inlet, Outlet) {
-    let (sender, told) = mpsc::channel(QUEUE);
-    let lost = Arc::new(AtomicU64::new(0));
-    (Inlet { told: sender, lost: Arc::clone(&lost) }, Outlet { told, first: None, lost })
+    let (sender, told) = mpsc::unbounded_channel();
+    let counts = Arc::<Counts>::default();
+    (Inlet { told: sender, counts: Arc::clone(&counts) }, Outlet { told, first: None, counts })
 }
 
 impl Inlet {
-    /// Never waits: what there is no room for is counted and reported with the next one.
-    pub fn put(&self, record: Record) {
-        if self.told.try_send(Told::Record(Box::new(record))).is_err() {
-            self.lose(1);
+    /// Never waits: what there is no room for is counted and reported with the next ones.
+    pub fn put(&self, mut records: Vec<Record>) {
+        let came = records.len();
+        let before = self.counts.waiting.fetch_add(came, Relaxed);
+        records.truncate(QUEUE.saturating_sub(before));
+        let over = came.saturating_sub(records.len());
+        if over > 0 {
+            self.counts.waiting.fetch_sub(over, Relaxed);
+            self.lose(u64::try_from(over).unwrap_or(u64::MAX));
         }
+        self.tell(Told::Records(records));
     }
 
     pub fn put_names(&self, names: Vec<CachedName>) {
-        if self.told.try_send(Told::Names(names)).is_err() {
-            tracing::warn!("what names resolved to before is not known: flows are without them");
-        }
+        self.tell(Told::Names(names));
     }
 
     pub fn lose(&self, count: u64) {
-        self.lost.fetch_add(count, Ordering::Relaxed);
+        self.counts.lost.fetch_add(count, Relaxed);
+    }
+
+    fn tell(&self, told: Told) {
+        if self.told.send(told).is_err() {
+            tracing::debug!("nobody decodes what the proxy tells: the agent ends");
+        }
     }
 }
 
@@ -87,16 +113,16 @@ impl Outlet {
         }
     }
 
-    /// What there is, at most so many; none if there is nothing.
-    pub fn take(&mut self, most: usize) -> Option<Vec<Told>> {
-        let rest = std::iter::from_fn(|| self.told.try_recv().ok());
-        let taken: Vec<Told> = self.first.take().into_iter().chain(rest).take(most).collect();
-        (!taken.is_empty()).then_some(taken)
+    /// What came in one piece; none if there is nothing.
+    pub fn take(&mut self) -> Option<Told> {
+        let told = self.first.take().or_else(|| self.told.try_recv().ok())?;
+        self.counts.waiting.fetch_sub(told.records(), Relaxed);
+        Some(told)
     }
 
     /// Records that were lost since it was last asked.
     pub fn lost(&self) -> u64 {
-        self.lost.swap(0, Ordering::Relaxed)
+        self.counts.lost.swap(0, Relaxed)
     }
 }
 
@@ -210,13 +236,16 @@ mod tests {
     #[tokio::test]
     async fn what_there_is_no_room_for_is_counted() {
         let (inlet, mut outlet) = channel();
-        for _ in 0..QUEUE + 3 {
-            inlet.put(record(message::Message::Request));
-        }
+        let records = |number| vec![record(message::Message::Request); number];
+        inlet.put(records(3));
+        inlet.put(records(QUEUE));
         assert_eq!((outlet.lost(), outlet.lost()), (3, 0));
         outlet.come().await;
-        assert_eq!(outlet.take(3).map(|batch| batch.len()), Some(3));
-        assert_eq!(outlet.take(QUEUE).map(|batch| batch.len()), Some(QUEUE - 3));
-        assert!(outlet.take(1).is_none());
+        assert_eq!(outlet.take().map(|told| told.records()), Some(3));
+        inlet.put(records(5));
+        assert_eq!(outlet.lost(), 2);
+        assert_eq!(outlet.take().map(|told| told.records()), Some(QUEUE - 3));
+        assert_eq!(outlet.take().map(|told| told.records()), Some(3));
+        assert!(outlet.take().is_none());
     }
 }

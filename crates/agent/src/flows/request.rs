@@ -12,7 +12,7 @@ use ciliate_flow::{
 };
 use ciliate_proxy::message::{self, Message, Record, Side, What};
 use ciliate_types::{EndpointId, Identity, Protocol};
-use std::{net::SocketAddr, sync::Arc};
+use std::{iter, net::SocketAddr, sync::Arc};
 
 /// Who reads DNS here, as Hubble's clients are told.
 const OBSERVER: &str = "proxy";
@@ -22,12 +22,12 @@ impl Flows {
     pub fn of_record(
         &mut self,
         state: &Arc<State>,
-        record: &Record,
+        record: Record,
         rules: &Rules,
         mut put: impl FnMut(Flow),
     ) {
         self.cast.renew(state);
-        self.learn(record);
+        self.learn(&record);
         let client = (record.client, record.client_identity, record.client_endpoint);
         let server = (record.server, record.server_identity, record.server_endpoint);
         let (stage, answer, source, destination) = match record.message {
@@ -35,15 +35,14 @@ impl Flows {
             Message::Response => (Stage::Response, Answer::Yes, server, client),
         };
         let known = rules.get(record.rule);
-        let judgement = self.judged(record, known, rules);
+        let judgement = self.judged(&record, known, rules);
         let (direction, egress, ingress) = match record.direction {
             Side::Egress => (TrafficDirection::Egress, judgement, None),
             Side::Ingress => (TrafficDirection::Ingress, None, judgement),
         };
-        let mut contents = contents(&record.what).into_iter();
-        let Some(mut content) = contents.next() else { return };
-        loop {
-            let next = contents.next();
+        let transport = transport(record.transport, source.0.port(), destination.0.port());
+        let (first, others) = contents(record.what);
+        for content in iter::once(first).chain(others) {
             put(Flow {
                 id: FlowId::default(),
                 time: Time(record.time),
@@ -59,7 +58,7 @@ impl Flows {
                 },
                 direction,
                 answer,
-                transport: transport(record.transport, source.0.port(), destination.0.port()),
+                transport,
                 interface: 0,
                 egress: egress.clone(),
                 ingress: ingress.clone(),
@@ -71,10 +70,6 @@ impl Flows {
                 })),
                 rare: None,
             });
-            match next {
-                Some(next) => content = next,
-                None => return,
-            }
         }
     }
 
@@ -133,59 +128,64 @@ fn transport(protocol: u8, source: u16, destination: u16) -> Transport {
     }
 }
 
-/// Never none.
-fn contents(what: &What) -> Vec<Content> {
+/// The first, and the others of one that is about several things.
+fn contents(what: What) -> (Content, Vec<Content>) {
+    let one = |content| (content, Vec::new());
     match what {
         What::Http { version, method, path, authority, status, grpc_status, headers } => {
-            vec![Content::Http(Http {
+            one(Content::Http(Http {
                 code: status.unwrap_or_default().into(),
-                method: method.clone(),
+                method,
                 url: match path.contains("://") {
-                    true => path.clone(),
-                    false => format!("http://{authority}{path}"),
+                    true => path,
+                    false => ["http://", &authority, &path].concat(),
                 },
                 protocol: version.to_string(),
-                // Hubble's message has no other place for it.
+                // Hubble's message has no other place for the status of a call.
                 headers: headers
-                    .iter()
-                    .map(|(name, value)| Header { name: name.clone(), value: value.clone() })
+                    .into_iter()
+                    .map(|(name, value)| Header { name, value })
                     .chain(
                         grpc_status
                             .map(|status| Header { name: "grpc-status".into(), value: status.to_string() }),
                     )
                     .collect(),
-            })]
+            }))
         }
-        What::Malformed { reason } => vec![Content::Malformed(reason.clone())],
-        What::Tls { server_name } => vec![Content::Tls(server_name.clone())],
+        What::Malformed { reason } => one(Content::Malformed(reason)),
+        What::Tls { server_name } => one(Content::Tls(server_name)),
         What::Kafka { api, version, correlation_id, client_id: _, topics, error } => {
-            let one = |topic: &str| {
+            let api_key = if api.contains('_') { api } else { api.to_lowercase() };
+            let of = |topic: String| {
                 Content::Kafka(Kafka {
                     error_code: error.unwrap_or_default().into(),
-                    api_version: (*version).into(),
-                    api_key: if api.contains('_') { api.clone() } else { api.to_lowercase() },
-                    correlation_id: *correlation_id,
-                    topic: topic.to_owned(),
+                    api_version: version.into(),
+                    api_key: api_key.clone(),
+                    correlation_id,
+                    topic,
                 })
             };
-            match topics.as_slice() {
-                [] => vec![one("")],
-                topics => topics.iter().map(|topic| one(topic)).collect(),
-            }
+            let mut topics = topics.into_iter();
+            (of(topics.next().unwrap_or_default()), topics.map(of).collect())
         }
         What::Dns { name, kind, answer } => {
-            let rooted = |name: &str| if name.ends_with('.') { name.to_owned() } else { format!("{name}.") };
-            let answer = answer.clone().unwrap_or_default();
-            vec![Content::Dns(Dns {
+            let rooted = |mut name: String| {
+                if !name.ends_with('.') {
+                    name.push('.');
+                }
+                name
+            };
+            let answer = answer.unwrap_or_default();
+            one(Content::Dns(Dns {
                 query: rooted(name),
                 addresses: answer.addresses.iter().map(ToString::to_string).collect(),
                 ttl: answer.ttl,
-                cnames: answer.aliases.iter().map(|alias| rooted(alias)).collect(),
+                cnames: answer.aliases.into_iter().map(rooted).collect(),
                 observer: OBSERVER.to_owned(),
                 rcode: answer.code.into(),
-                query_types: vec![kind.clone()],
+                query_types: vec![kind],
                 record_types: answer.kinds,
-            })]
+            }))
         }
     }
 }

@@ -37,7 +37,7 @@ fn flows(records: &[Record]) -> Vec<Flow> {
     let mut made = Flows::new(Arc::default(), "default");
     let (state, mut flows) = (Arc::new(State::new()), Vec::new());
     for record in records {
-        made.of_record(&state, record, &rules, |flow| flows.push(flow));
+        made.of_record(&state, record.clone(), &rules, |flow| flows.push(flow));
     }
     flows
 }
