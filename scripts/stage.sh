@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154
 # Sourced by the stories, inside of namespaces of their own: folders in $work, the binaries of $programs, and an internet.
 
 mount -t tmpfs -o mode=0755 ciliate-demo "$work"
