@@ -38,6 +38,11 @@ test: ## every test; WITH_LINT=1 adds format and clippy
 	@scripts/setup test $(if $(WITH_LINT),format)
 	@scripts/test $(if $(WITH_LINT),--lint)
 
+.PHONY: test-hubble
+test-hubble: ## Hubble's own command line against a running agent; its first build takes ten minutes and Go
+	@scripts/setup demo
+	@scripts/test-hubble
+
 .PHONY: test-kernels
 test-kernels: ## the kernel-facing tests on Debian's 6.1 kernel in QEMU; ten to twenty-five minutes
 	@scripts/setup kernels
