@@ -3,6 +3,7 @@
 mod cast;
 mod names;
 mod request;
+mod workload;
 
 pub use cast::reference;
 pub use names::Names;

@@ -1,5 +1,6 @@
 //! Who takes part in flows, made once for as long as the state stays.
 
+use super::workload::workload;
 use crate::state::{Isolation, State};
 use ciliate_abi::Direction;
 use ciliate_flow::{End, Judgement, Outcome, Party, PolicyRef};
@@ -67,7 +68,10 @@ impl Cast {
             },
             pod: row.map_or_else(String::new, |row| row.record.name.clone()),
             labels: labels.iter().map(ToString::to_string).collect(),
-            workloads: Vec::new(),
+            workloads: row
+                .and_then(|row| workload(&row.record.name, &row.record.given_labels))
+                .into_iter()
+                .collect(),
         }
     }
 
