@@ -192,7 +192,7 @@ pub struct PolicyRef {
     pub name: String,
     pub labels: Vec<String>,
     pub revision: u64,
-    /// The place in the policy, such as `spec.ingress[0].toPorts[0]`; not part of Hubble's interface.
+    /// The place in the policy, such as `spec.ingress[0].toPorts[0]`; Hubble's clients do not look at it.
     pub section: String,
 }
 

@@ -1,5 +1,7 @@
 //! `ciliate observe why`: one flow with both ends, what decided, and what the policies of now say rule by rule.
 
+mod rulebook;
+
 use super::{
     print::{Format, FormatFlags, Hosts, Output, Printer},
     raw_filter::RawFilters,
@@ -13,14 +15,15 @@ use crate::{
     output::{Page, View as _, emit},
     policy::trace::answer::Answers,
 };
-use ciliate_api::{TracePeer, TraceRequest};
-use ciliate_flow::{Content, DropReason, End, Flow, Judgement, Outcome, Transport};
+use ciliate_api::{EndpointRef, TracePeer, TraceRequest};
+use ciliate_flow::{Content, DropReason, End, Flow, Judgement, Outcome, Party, Transport};
 use ciliate_hubble::{
     Timestamp,
     flow::FlowFilter,
     observer::{GetFlowsResponse, get_flows_response::ResponseTypes},
 };
-use ciliate_types::Identity;
+use ciliate_types::{EndpointId, Identity};
+use rulebook::Rulebook;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -63,7 +66,7 @@ impl Args {
                 (&found.response_types, self.format.output != Format::Json)
             {
                 let flow = Flow::from_message(message)?;
-                emit(&report(&flow))?;
+                emit(&report(&flow, &Rulebook::ask(context)))?;
                 emit(&now(&flow, context))?;
             }
             Ok(())
@@ -87,13 +90,13 @@ async fn find(
 }
 
 /// Both ends and what was decided then.
-pub fn report(flow: &Flow) -> String {
+fn report(flow: &Flow, rules: &Rulebook) -> String {
     let mut text = end("Source", &flow.source) + &end("Destination", &flow.destination);
     if let Some(reason) = flow.drop_reason().filter(|reason| *reason != DropReason::Unknown) {
         text.push_str(&format!("\nReason: {}\n", super::words::of_reason(reason.into())));
     }
-    text.push_str(&judgement("Leaving the source", flow.egress.as_deref()));
-    text.push_str(&judgement("Entering the destination", flow.ingress.as_deref()));
+    text.push_str(&judgement("Leaving the source", flow.egress.as_deref(), rules));
+    text.push_str(&judgement("Entering the destination", flow.ingress.as_deref(), rules));
     if flow.egress.is_none() && flow.ingress.is_none() {
         text.push_str("\nNo policy was asked about this packet: it belongs to a known connection, or it never came so far.\n");
     }
@@ -121,7 +124,7 @@ fn end(name: &str, end: &End) -> String {
     text
 }
 
-fn judgement(what: &str, judgement: Option<&Judgement>) -> String {
+fn judgement(what: &str, judgement: Option<&Judgement>, rules: &Rulebook) -> String {
     let Some(Judgement { outcome, by }) = judgement else { return String::new() };
     let outcome = match outcome {
         Outcome::Allowed => "allowed",
@@ -134,9 +137,7 @@ fn judgement(what: &str, judgement: Option<&Judgement>) -> String {
             namespace => format!("{namespace}/{}", policy.name),
         };
         text.push_str(&format!("  * {} {name}, revision {}\n", policy.kind, policy.revision));
-        if !policy.section.is_empty() {
-            text.push_str(&format!("      {}\n", policy.section));
-        }
+        text.push_str(&rules.about(policy));
         if !policy.labels.is_empty() {
             text.push_str(&format!("      labels {}\n", policy.labels.join(", ")));
         }
@@ -146,21 +147,28 @@ fn judgement(what: &str, judgement: Option<&Judgement>) -> String {
 
 /// What the agent here says of the same traffic now, with the rules that nearly matched; or why it cannot say.
 fn now(flow: &Flow, context: &Context) -> String {
-    let Some(request) = question(flow) else {
+    let client = context.client();
+    // Numbers of endpoints are given again: it is the same one if it has the same labels.
+    let is_there = |party: &Party| {
+        let id = u16::try_from(party.endpoint).ok().and_then(EndpointId::new);
+        let endpoint = id.and_then(|id| client.as_ref().ok()?.endpoint(&EndpointRef::Id(id)).ok());
+        endpoint.is_some_and(|endpoint| {
+            let labels: Vec<String> = endpoint.labels.iter().map(ToString::to_string).collect();
+            labels == party.labels
+        })
+    };
+    let Some(request) = question(flow, is_there) else {
         return "\nPolicies now: traffic of this kind cannot be asked about.\n".to_owned();
     };
-    match context
-        .client()
-        .map_err(|error| error.to_string())
-        .and_then(|client| client.trace(&request).map_err(|e| e.to_string()))
-    {
+    let asked = client.as_ref().map_err(ToString::to_string);
+    match asked.and_then(|client| client.trace(&request).map_err(|error| error.to_string())) {
         Ok(answers) => format!("\nPolicies now:\n{}", Answers(answers).text(&Page { ..context.page })),
         Err(error) => format!("\nPolicies now: cannot be asked ({error}).\n"),
     }
 }
 
 /// As the connection was opened: an answer is asked about the other way round.
-pub fn question(flow: &Flow) -> Option<TraceRequest> {
+pub fn question(flow: &Flow, is_there: impl Fn(&Party) -> bool) -> Option<TraceRequest> {
     let back = flow.answer == ciliate_flow::Answer::Yes;
     let traffic =
         match (flow.transport, back) {
@@ -183,17 +191,18 @@ pub fn question(flow: &Flow) -> Option<TraceRequest> {
     });
     let (source, destination) =
         if back { (&flow.destination, &flow.source) } else { (&flow.source, &flow.destination) };
+    let peer = |end: &End| peer(end, &is_there);
     Some(TraceRequest { source: peer(source), destination: peer(destination), traffic, request })
 }
 
-/// By what stays the same: labels, else the address, else the identity.
-fn peer(end: &End) -> TracePeer {
+/// The endpoint if it is still there, or what has its labels; else the address or the identity.
+fn peer(end: &End, is_there: &impl Fn(&Party) -> bool) -> TracePeer {
     let party = &end.party;
     let reserved = party.labels.iter().all(|label| label.starts_with("reserved:"));
-    match (party.endpoint, reserved, end.address) {
-        (0, true, Some(address)) => TracePeer::Address(address),
-        (0, true, None) => TracePeer::Identity(Identity::new(party.identity)),
-        (0, false, _) => TracePeer::Labels(party.labels.clone()),
-        (endpoint, ..) => TracePeer::Endpoint(endpoint.to_string()),
+    match (reserved, end.address) {
+        _ if party.endpoint != 0 && is_there(party) => TracePeer::Endpoint(party.endpoint.to_string()),
+        (false, _) => TracePeer::Labels(party.labels.clone()),
+        (true, Some(address)) => TracePeer::Address(address),
+        (true, None) => TracePeer::Identity(Identity::new(party.identity)),
     }
 }

@@ -157,8 +157,8 @@ fn judgement(allowed: &[hubble::Policy], denied: &[hubble::Policy]) -> Option<Ar
         (_, denied) => (Outcome::Denied, denied),
     };
     let by = by.iter().map(|policy| {
-        let hubble::Policy { name, namespace, labels, revision, kind } = policy.clone();
-        PolicyRef { kind, namespace, name, labels, revision, section: String::new() }
+        let hubble::Policy { name, namespace, labels, revision, kind, section } = policy.clone();
+        PolicyRef { kind, namespace, name, labels, revision, section }
     });
     Some(Arc::new(Judgement { outcome, by: by.collect() }))
 }

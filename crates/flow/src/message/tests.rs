@@ -75,7 +75,7 @@ fn judgement() -> impl Strategy<Value = Arc<Judgement>> {
             name,
             labels: vec!["k8s:x=y".to_owned()],
             revision,
-            section: String::new(),
+            section: "spec.ingress[0]".to_owned(),
         };
         Arc::new(Judgement { outcome, by: names.into_iter().map(policy).collect() })
     })

@@ -149,13 +149,14 @@ fn service(service: &Service) -> Option<hubble::Service> {
 }
 
 fn policy(policy: &PolicyRef) -> hubble::Policy {
-    let PolicyRef { kind, namespace, name, labels, revision, section: _ } = policy;
+    let PolicyRef { kind, namespace, name, labels, revision, section } = policy;
     hubble::Policy {
         name: name.clone(),
         namespace: namespace.clone(),
         labels: labels.clone(),
         revision: *revision,
         kind: kind.clone(),
+        section: section.clone(),
     }
 }
 
