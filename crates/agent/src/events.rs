@@ -15,7 +15,7 @@ use ciliate_abi::{DropReason, Event as Seen, EventKind, Outcome, TracePoint, eve
 use ciliate_api::{EventBody, PacketEvent, PeerView, RuleView, Verdict};
 use ciliate_bpf::{Batch, EventReader};
 use ciliate_flow::{Flow, Time};
-use ciliate_observer::log::Writer;
+use ciliate_observer::{Loss, LossSource, LossWriter, log::Writer};
 use ciliate_proxy::message::{CachedName, Record};
 use ciliate_types::{Direction, EndpointId, Identity, Protocol};
 use ipnet::IpNet;
@@ -60,6 +60,8 @@ pub struct Sources {
 pub struct Observed {
     pub flows: Flows,
     pub log: Writer<Flow>,
+    /// What never became a flow; none where nobody reads it.
+    pub losses: Option<LossWriter>,
 }
 
 /// Decodes and passes on until the agent ends, and then once more what is there; sleeps while nobody wants events, for then
@@ -76,8 +78,8 @@ pub async fn forward(sources: Sources) -> anyhow::Result<()> {
         reason = "what replaces it is unsafe; the reader keeps its one descriptor while it lives"
     )]
     let mut reader = AsyncFd::with_interest(reader, Interest::READABLE).context("cannot wait for events")?;
-    let mut losses = Losses { seen: requests.call(|engine| engine.lost_events()).await.ok(), asked: None };
-    let mut decoder = Decoder { state, rules: Rules::new(requests.clone()), observed };
+    let mut losses = Losses::new(requests.call(|engine| engine.lost_events()).await.ok());
+    let mut decoder = Decoder { state, rules: Rules::new(requests.clone()), observed, lost_requests: 0 };
     let mut batch = Batch::default();
     let mut ending = shutdown.subscribe();
     let mut last = false;
@@ -109,7 +111,7 @@ pub async fn forward(sources: Sources) -> anyhow::Result<()> {
             decoder.decode(&batch, &notices).await;
             decoder.tell_of_requests(&mut records, &notices).await;
         }
-        losses.report(&requests, &notices).await;
+        losses.report(&requests, &notices, &mut decoder).await;
     }
     Ok(())
 }
@@ -121,31 +123,57 @@ fn boot_time() -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// What the kernel could not put into the ring.
+/// What was lost on the way, told once a second at most.
 struct Losses {
+    /// What the kernel had counted when it was asked last.
     seen: Option<u64>,
     asked: Option<Instant>,
+    /// What was told last is not older than this.
+    since: Time,
 }
 
 impl Losses {
-    async fn report(&mut self, requests: &Requests, notices: &Notices) {
+    fn new(seen: Option<u64>) -> Self {
+        Self { seen, asked: None, since: now() }
+    }
+
+    /// Of what the kernel could not put into the ring, and of requests that came too fast.
+    async fn report(&mut self, requests: &Requests, notices: &Notices, decoder: &mut Decoder) {
         if self.asked.is_some_and(|at| at.elapsed() < LOSS_INTERVAL) {
             return;
         }
         self.asked = Some(Instant::now());
-        let Ok(lost) = requests.call(|engine| engine.lost_events()).await else { return };
-        let before = self.seen.replace(lost).unwrap_or(lost);
-        let count = lost.saturating_sub(before);
-        if count > 0 {
-            notices.send(Timestamp::now(), EventBody::Lost { count, place: "kernel".to_owned() });
+        let mut kernel = 0;
+        if let Ok(lost) = requests.call(|engine| engine.lost_events()).await {
+            kernel = lost.saturating_sub(self.seen.replace(lost).unwrap_or(lost));
+        }
+        if kernel > 0 {
+            notices.send(Timestamp::now(), EventBody::Lost { count: kernel, place: "kernel".to_owned() });
+        }
+        let (first, last) = (self.since, now());
+        self.since = last;
+        let queue = std::mem::take(&mut decoder.lost_requests);
+        if let Some(losses) = decoder.observed.as_mut().and_then(|observed| observed.losses.as_mut()) {
+            for (source, count) in
+                [(LossSource::PerfEventRingBuffer, kernel), (LossSource::ObserverEventsQueue, queue)]
+            {
+                losses.put(Loss { source, count, first, last });
+            }
         }
     }
+}
+
+fn now() -> Time {
+    let now = clock_gettime(ClockId::CLOCK_REALTIME).map(Duration::from).unwrap_or_default();
+    Time(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
 }
 
 struct Decoder {
     state: watch::Receiver<Arc<State>>,
     rules: Rules,
     observed: Option<Observed>,
+    /// What the proxy had to leave out and nobody was told of yet.
+    lost_requests: u64,
 }
 
 impl Decoder {
@@ -160,7 +188,7 @@ impl Decoder {
                 egress: self.rules.get(seen.egress_rule),
                 ingress: self.rules.get(seen.ingress_rule),
             };
-            if let Some(Observed { flows, log }) = &mut self.observed {
+            if let Some(Observed { flows, log, .. }) = &mut self.observed {
                 flows.of(&state, seen, Time(time), known, |flow| log.append(flow));
             }
             if watched {
@@ -183,6 +211,7 @@ impl Decoder {
     async fn tell_of_requests(&mut self, records: &mut l7::Outlet, notices: &Notices) {
         let lost = records.lost();
         if lost > 0 {
+            self.lost_requests = self.lost_requests.saturating_add(lost);
             notices.send(Timestamp::now(), EventBody::Lost { count: lost, place: "proxy".to_owned() });
         }
         while let Some(told) = records.take() {
@@ -217,7 +246,7 @@ impl Decoder {
             let event = l7::event(state, record.clone(), &self.rules);
             notices.send(time, EventBody::L7(Box::new(event)));
         }
-        if let Some(Observed { flows, log }) = &mut self.observed {
+        if let Some(Observed { flows, log, .. }) = &mut self.observed {
             flows.of_record(state, record, &self.rules, |flow| log.append(flow));
         }
     }

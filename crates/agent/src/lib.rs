@@ -120,7 +120,7 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     let events = Beside::start("events", |parts| {
         parts.spawn(events::forward(sources));
     })?;
-    let observer = observer.map(|observer| observer.start(&app.requests, &app.shutdown)).transpose()?;
+    let observer = observer.map(|observer| observer.start(&app.shutdown)).transpose()?;
     let served = runtime.block_on(serve(app, listener, scraped));
     // Also where the API broke: the threads end with it.
     ending.begin();

@@ -8,7 +8,6 @@ pub use metrics::check;
 use crate::{
     api::Shutdown,
     beside::Beside,
-    engine::Requests,
     events::Observed,
     flows::Flows,
     news::News,
@@ -79,10 +78,10 @@ pub fn start(
     notices.keep_agent_events(inlets.agent_events);
     notices.agent(&News::Started(Time(begun)));
     let wanted = notices.observe().context("cannot tell the kernel's programs to report flows")?;
-    let metrics = metrics::Server::start(config, observer.flows(), configs)?;
+    let metrics = metrics::Server::start(config, &observer, configs)?;
     let server = Server { observer, peer, listener, metrics, wanted, recorder };
     let flows = Flows::new(node, &config.cluster_name);
-    Ok((Some(server), Some(Observed { flows, log: inlets.flows })))
+    Ok((Some(server), Some(Observed { flows, log: inlets.flows, losses: Some(inlets.losses) })))
 }
 
 /// None where it is switched off or cannot be had: flows are no reason not to enforce policies.
@@ -102,12 +101,12 @@ fn open_history(config: &Config, run: Run) -> Option<History> {
 
 impl Server {
     /// Answers clients and serves metrics, both on a thread that nothing else uses.
-    pub fn start(self, requests: &Requests, shutdown: &Shutdown) -> anyhow::Result<Running> {
+    pub fn start(self, shutdown: &Shutdown) -> anyhow::Result<Running> {
         let Self { observer, peer, listener, metrics, wanted, recorder } = self;
-        let (requests, shutdown) = (requests.clone(), shutdown.clone());
+        let shutdown = shutdown.clone();
         let thread = Beside::start("observer", move |parts| {
             if let Some(metrics) = metrics {
-                parts.spawn(until_cut_off(shutdown.clone(), metrics.serve(requests, shutdown.clone())));
+                parts.spawn(until_cut_off(shutdown.clone(), metrics.serve(shutdown.clone())));
             }
             parts.spawn(until_cut_off(shutdown.clone(), serve(observer, peer, listener, shutdown)));
         })?;

@@ -162,7 +162,9 @@ impl FlowArgs {
         let mut out = Sink::new(self.printer(&context.page), self.silent_errors);
         if let Some(path) = &self.input_file {
             let filter = filters.compile()?;
-            input::read(&mut *input::open(path)?, &filter, &selection, |answer| out.flows(&answer))?;
+            input::read(&mut *input::open(path)?, &filter, &selection, |answer| {
+                out.flows(&input::masked(answer, &mask)?)
+            })?;
             return out.finish();
         }
         let request = request(selection, filters, mask);

@@ -142,6 +142,16 @@ fn files_and_pipes_are_filtered_here() {
     assert!(lines(&first)[0].contains("http-request"));
     let last = done(ciliate().args(["observe", "--input-file", FLOWS, "--last", "2"]));
     assert!(lines(&last)[0].contains("dns-response"), "{}", text(&last.stdout));
+    let masked = done(
+        ciliate()
+            .args(["observe", "--input-file", FLOWS, "--first", "1", "-o", "json"])
+            .args(["--experimental-field-mask", "source.pod_name,l4.TCP.destination_port,l7,verdict"]),
+    );
+    let flow: serde_json::Value = serde_json::from_str(lines(&masked)[0]).expect("JSON");
+    let expected = serde_json::json!({
+        "verdict": "DROPPED", "source": {"pod_name": "curl"}, "l4": {"TCP": {"destination_port": 443}},
+    });
+    assert_eq!(flow["flow"], expected);
     // A flow alone, as older tools print it, and a line that is none.
     let pipe = |input: &str| {
         let mut command = ciliate();

@@ -5,6 +5,7 @@
 
 mod agent_event;
 pub mod log;
+mod loss;
 mod mask;
 pub mod metrics;
 mod past;
@@ -12,6 +13,7 @@ mod record;
 mod server;
 
 pub use agent_event::AgentEntry;
+pub use loss::{Loss, LossSource, LossWriter, Losses};
 pub use record::{TURN, make_files, record};
 pub use server::{Peer, serve};
 
@@ -29,6 +31,7 @@ pub struct Observer {
     node: Arc<Node>,
     flows: Log<Flow>,
     agent_events: Log<AgentEntry>,
+    losses: Losses,
     history: Option<Reader>,
     begun: Instant,
 }
@@ -37,6 +40,7 @@ pub struct Observer {
 pub struct Inlets {
     pub flows: Writer<Flow>,
     pub agent_events: Writer<AgentEntry>,
+    pub losses: LossWriter,
 }
 
 impl Observer {
@@ -45,9 +49,10 @@ impl Observer {
     pub fn new(node: Arc<Node>, run: Run, capacity: u64, history: Option<Reader>) -> (Inlets, Self) {
         let (flows, flow_log) = log::log(run, capacity);
         let (agent_events, agent_log) = log::log(run, AGENT_EVENTS);
+        let (loss_writer, losses) = Losses::new(run);
         let observer =
-            Self { node, flows: flow_log, agent_events: agent_log, history, begun: Instant::now() };
-        (Inlets { flows, agent_events }, observer)
+            Self { node, flows: flow_log, agent_events: agent_log, losses, history, begun: Instant::now() };
+        (Inlets { flows, agent_events, losses: loss_writer }, observer)
     }
 
     #[must_use]
@@ -64,6 +69,12 @@ impl Observer {
     #[must_use]
     pub fn history(&self) -> Option<&Reader> {
         self.history.as_ref()
+    }
+
+    /// What never became a flow.
+    #[must_use]
+    pub fn losses(&self) -> &Losses {
+        &self.losses
     }
 
     #[must_use]

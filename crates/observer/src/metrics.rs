@@ -17,6 +17,7 @@ pub use exposition::Format;
 pub use family::Bounds;
 
 use crate::log::{Cursor, Log, Step};
+use crate::loss::LossSource;
 use ciliate_flow::{FilterError, Flow};
 use exposition::{Sample, Text};
 use family::Tick;
@@ -36,27 +37,6 @@ const REST: Duration = Duration::from_millis(20);
 const BATCH: usize = 1024;
 /// How often series that nothing is counted in any more are looked for.
 const SWEEP: u64 = 10;
-
-/// Where events were lost, by Hubble's names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LossSource {
-    /// Between the kernel and the agent.
-    PerfEventRingBuffer,
-    /// Inside the agent, before they became flows.
-    ObserverEventsQueue,
-    /// Between the log of flows and who reads it.
-    HubbleRingBuffer,
-}
-
-impl LossSource {
-    const fn text(self) -> &'static str {
-        match self {
-            Self::PerfEventRingBuffer => "perf_event_ring_buffer",
-            Self::ObserverEventsQueue => "observer_events_queue",
-            Self::HubbleRingBuffer => "hubble_ring_buffer",
-        }
-    }
-}
 
 /// The metrics of a node.
 #[derive(Clone)]

@@ -2,6 +2,7 @@
 
 mod agent_events;
 mod flows;
+mod losses;
 mod node;
 mod peer;
 mod range;

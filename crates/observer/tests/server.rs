@@ -16,7 +16,7 @@ use ciliate_hubble::{
     },
     peer::{ChangeNotificationType, NotifyRequest, peer_client::PeerClient},
 };
-use ciliate_observer::{AgentEntry, Inlets, Observer, Peer, serve};
+use ciliate_observer::{AgentEntry, Inlets, Loss, LossSource, Observer, Peer, serve};
 use std::{future, sync::Arc, time::Duration};
 use tokio::{net::UnixListener, time::timeout};
 use tonic::{Code, Streaming, transport::Channel};
@@ -178,6 +178,71 @@ async fn who_is_too_slow_is_told_once_how_much_it_missed() {
         }
     }
     assert_eq!((came + lost, told), (total, 1));
+}
+
+/// Source, count and seconds of every loss of an answer that ends.
+async fn losses(answer: &mut Streaming<GetFlowsResponse>) -> Vec<(String, u64, i64, i64)> {
+    let mut found = Vec::new();
+    while let Some(answer) = next(answer).await {
+        if let Some(ResponseTypes::LostEvents(lost)) = &answer.response_types {
+            assert_eq!((&answer.time, answer.node_name.as_str()), (&lost.last, "node-1"));
+            found.push(read(lost));
+        }
+    }
+    found
+}
+
+fn read(lost: &hubble::LostEvent) -> (String, u64, i64, i64) {
+    let second = |at: &Option<Timestamp>| at.as_ref().expect("a time").seconds;
+    (lost.source().as_str_name().to_owned(), lost.num_events_lost, second(&lost.first), second(&lost.last))
+}
+
+/// What the node itself lost is told as Hubble tells it: beside the flows, whatever the filters.
+#[tokio::test]
+async fn what_the_node_lost_is_told_in_sums() {
+    let mut place = Place::new(100).await;
+    let second = |second: u64| Time(second.saturating_mul(1_000_000_000));
+    let lose = |place: &mut Place, source, count, first, last| {
+        place.inlets.losses.put(Loss { source, count, first: second(first), last: second(last) });
+    };
+    use LossSource::{ObserverEventsQueue as Queue, PerfEventRingBuffer as Kernel};
+    lose(&mut place, Kernel, 2, 1, 2);
+    place.see(10, 3);
+    for at in 11..14 {
+        lose(&mut place, Kernel, 5, at, at.saturating_add(1));
+    }
+    lose(&mut place, Queue, 7, 12, 13);
+    lose(&mut place, Queue, 0, 13, 14);
+    let kernel = |count, first, last| ("PERF_EVENT_RING_BUFFER".to_owned(), count, first, last);
+    let queue = |count, first, last| ("OBSERVER_EVENTS_QUEUE".to_owned(), count, first, last);
+    let since = |since| GetFlowsRequest { since: at(since), whitelist: dropped(), ..request() };
+    for (request, expected) in [
+        (since(1), vec![kernel(17, 1, 14), queue(7, 12, 13)]),
+        (since(3), vec![kernel(15, 11, 14), queue(7, 12, 13)]),
+        (GetFlowsRequest { until: at(11), ..since(3) }, vec![kernel(5, 11, 12)]),
+        (GetFlowsRequest { number: 2, ..request() }, vec![kernel(15, 11, 14), queue(7, 12, 13)]),
+    ] {
+        assert_eq!(losses(&mut place.flows(request).await).await, expected);
+    }
+    // Who follows hears of what comes, without waiting for a flow, and of many losses as one.
+    let mut answer = place.flows(GetFlowsRequest { follow: true, ..request() }).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let begun = std::time::Instant::now();
+    let mut told: Vec<(String, u64, i64, i64)> = Vec::new();
+    for at in 20..40 {
+        lose(&mut place, Queue, 1, at, at.saturating_add(1));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    while told.iter().map(|(_, count, ..)| count).sum::<u64>() < 20 {
+        let one = next(&mut answer).await.expect("an answer");
+        let Some(ResponseTypes::LostEvents(lost)) = &one.response_types else { panic!("{one:?}") };
+        told.push(read(lost));
+    }
+    assert!(
+        told.len().saturating_sub(2) <= usize::try_from(begun.elapsed().as_secs()).expect("few"),
+        "{told:?}"
+    );
+    assert_eq!(told.last().map(|(.., last)| *last), Some(40));
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 
 use crate::{
     api::Shutdown,
-    engine::{Engine, Requests},
     failure::{Failure, Result},
 };
 use anyhow::Context as _;
@@ -16,22 +15,22 @@ use axum::{
 use ciliate_api::settings::Config;
 use ciliate_flow::Flow;
 use ciliate_observer::{
+    Losses, Observer,
     log::Log,
-    metrics::{self, Bounds, Format, LossSource, Metrics},
+    metrics::{self, Bounds, Format, Metrics},
 };
 use std::{fs, future, net::TcpListener, time::Duration};
 use tokio::{sync::watch, time};
 
 /// How often a file of metrics is looked at.
 const FILE_INTERVAL: Duration = Duration::from_secs(5);
-/// How long a scrape waits for the kernel's count of lost events; without it shows the last one.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Serves the metrics.
 pub struct Server {
     metrics: Metrics,
     wanted: metrics::Config,
     log: Log<Flow>,
+    losses: Losses,
     listener: TcpListener,
     configs: watch::Receiver<Config>,
 }
@@ -68,7 +67,7 @@ impl Server {
     /// None where nobody is to read metrics; then none are made.
     pub fn start(
         config: &Config,
-        log: &Log<Flow>,
+        observer: &Observer,
         configs: watch::Receiver<Config>,
     ) -> anyhow::Result<Option<Self>> {
         let wanted = wanted(config)?;
@@ -76,14 +75,15 @@ impl Server {
         let listener = TcpListener::bind(address)
             .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
             .with_context(|| format!("cannot listen on {address} for who reads metrics"))?;
-        let metrics = Metrics::new(log, wanted.clone())?;
-        Ok(Some(Self { metrics, wanted, log: log.clone(), listener, configs }))
+        let metrics = Metrics::new(observer.flows(), wanted.clone())?;
+        let (log, losses) = (observer.flows().clone(), observer.losses().clone());
+        Ok(Some(Self { metrics, wanted, log, losses, listener, configs }))
     }
 
-    pub async fn serve(self, requests: Requests, shutdown: Shutdown) -> anyhow::Result<()> {
-        let Self { metrics, wanted, log, listener, configs } = self;
+    pub async fn serve(self, shutdown: Shutdown) -> anyhow::Result<()> {
+        let Self { metrics, wanted, log, losses, listener, configs } = self;
         let listener = tokio::net::TcpListener::from_std(listener).context("cannot serve metrics")?;
-        let scraped = Scraped { metrics: metrics.clone(), requests };
+        let scraped = Scraped { metrics: metrics.clone(), losses };
         let router = Router::new().route("/metrics", get(scrape)).with_state(scraped);
         let ending = shutdown.clone();
         let server =
@@ -148,13 +148,12 @@ fn report(last: &mut Option<String>, error: &anyhow::Error) {
 #[derive(Clone)]
 struct Scraped {
     metrics: Metrics,
-    requests: Requests,
+    losses: Losses,
 }
 
-async fn scrape(State(Scraped { metrics, requests }): State<Scraped>, headers: HeaderMap) -> Response {
-    let lost = time::timeout(PATIENCE, requests.call(|engine: &mut Engine| engine.lost_events()));
-    if let Ok(Ok(count)) = lost.await {
-        metrics.set_lost(LossSource::PerfEventRingBuffer, count);
+async fn scrape(State(Scraped { metrics, losses }): State<Scraped>, headers: HeaderMap) -> Response {
+    for (source, count) in losses.totals() {
+        metrics.set_lost(source, count);
     }
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let format = Format::accepted(&accepted.collect::<Vec<_>>().join(","));

@@ -7,6 +7,7 @@ use ciliate_hubble::{
     flow as hubble,
     observer::{GetFlowsResponse, get_flows_response::ResponseTypes},
 };
+use serde_json::{Map, Value};
 use std::{
     collections::VecDeque,
     fs::File,
@@ -64,6 +65,28 @@ pub fn read(
         }
     }
     last.into_iter().try_for_each(give)
+}
+
+/// The answer with these fields of its flow and no others; all of them where none is named.
+pub fn masked(mut answer: GetFlowsResponse, paths: &[String]) -> anyhow::Result<GetFlowsResponse> {
+    if let (Some(ResponseTypes::Flow(flow)), false) = (&mut answer.response_types, paths.is_empty()) {
+        let (whole, mut kept) = (serde_json::to_value(&*flow)?, Value::Object(Map::new()));
+        for path in paths {
+            keep(&whole, &mut kept, path);
+        }
+        *flow = serde_json::from_value(kept)?;
+    }
+    Ok(answer)
+}
+
+/// Takes over what lies at a path, if anything does.
+fn keep(whole: &Value, kept: &mut Value, path: &str) {
+    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+    let (Some(found), Value::Object(fields)) = (whole.get(name), kept) else { return };
+    match rest {
+        None => drop(fields.insert(name.to_owned(), found.clone())),
+        Some(rest) => keep(found, fields.entry(name).or_insert_with(|| Value::Object(Map::new())), rest),
+    }
 }
 
 fn within(selection: &Selection, time: Time) -> bool {

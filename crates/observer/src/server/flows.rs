@@ -2,30 +2,25 @@
 
 use super::{
     TURN,
+    losses::Losses,
     range::{After, Begin, Range},
     selection::Selection,
 };
 use crate::{
     Observer,
-    log::{Cursor, Lost, Step},
+    log::{Cursor, Step},
+    loss::LossSource,
     past::Past,
 };
 use ciliate_flow::{Flow, FlowId};
 use ciliate_history::Order;
 use ciliate_hubble::{
-    Int32Value, Timestamp,
-    flow::{LostEvent, LostEventSource},
+    flow::LostEvent,
     observer::{GetFlowsRequest, GetFlowsResponse, get_flows_response::ResponseTypes},
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
-use tokio::{sync::mpsc, task};
+use std::sync::Arc;
+use tokio::{sync::mpsc, task, time};
 use tonic::Status;
-
-/// How often a client is told what it missed, at most.
-const LOSS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// One client's stream.
 pub struct Flows {
@@ -59,27 +54,33 @@ impl Flows {
         let Begin { mut cursor, found } = self.range.begin(log, |flow| self.selection.passes(flow)).await;
         let missing = self.range.missing(found);
         let Some(sent) = self.send_past(&mut cursor, missing, &out).await else { return };
+        let mut losses = self.losses(&cursor);
         let Self { observer, range, selection, .. } = self;
-        let mut losses = Losses::default();
+        let mut lossy = observer.losses().log().bell();
         let (mut left, mut turn) = (range.most().saturating_sub(sent), 0_usize);
         loop {
             // What comes after this look rings again.
             bell.mark_unchanged();
+            lossy.mark_unchanged();
+            losses.look();
             loop {
                 let answer = match cursor.next() {
                     Step::End => break,
                     Step::Lost(lost) => {
-                        losses.add(lost);
+                        losses.add(LossSource::HubbleRingBuffer, lost);
                         None
                     }
-                    Step::Entry(flow) if range.until.is_some_and(|until| until < flow.time) => return,
+                    Step::Entry(flow) if range.until.is_some_and(|until| until < flow.time) => {
+                        let _ = observer.tell(losses.rest(), &out).await;
+                        return;
+                    }
                     Step::Entry(flow) if range.holds(flow.time) && selection.passes(flow) => {
                         Some(selection.response(flow))
                     }
                     Step::Entry(_) => None,
                 };
-                if let Some(lost) = losses.due()
-                    && out.send(Ok(observer.lost(lost))).await.is_err()
+                if let Some(due) = losses.due()
+                    && observer.tell(due, &out).await.is_none()
                 {
                     return;
                 }
@@ -95,10 +96,19 @@ impl Flows {
                 }
             }
             if range.after == After::End {
+                let _ = observer.tell(losses.rest(), &out).await;
                 return;
             }
+            if let Some(due) = losses.due()
+                && observer.tell(due, &out).await.is_none()
+            {
+                return;
+            }
+            let wait = losses.wait();
             tokio::select! {
                 changed = bell.changed() => if changed.is_err() { return },
+                changed = lossy.changed() => if changed.is_err() { return },
+                () = time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
                 () = out.closed() => return,
             }
         }
@@ -106,6 +116,19 @@ impl Flows {
 }
 
 impl Flows {
+    /// What the node lost in the time that the answer is about: since a moment, or since its first flow; of who only
+    /// follows, from now on.
+    fn losses(&self, begin: &Cursor<Flow>) -> Losses {
+        let (node, flows) = (self.observer.losses().log(), self.observer.flows());
+        let only_follows = begin.sequence() >= flows.seen() && self.range.after == After::Follow;
+        let first = match flows.cursor(begin.sequence()).next() {
+            Step::Entry(flow) => Some(flow.time),
+            Step::Lost(_) | Step::End => None,
+        };
+        let sequence = if only_follows { node.seen() } else { node.oldest() };
+        Losses::new(node, sequence, self.range.since.or(first), self.range.until)
+    }
+
     /// Sends what lies before the log: so many flows at most. Says how many, or nothing if the client is gone or heard of
     /// a fault.
     async fn send_past(&self, cursor: &mut Cursor<Flow>, most: u64, out: &Out) -> Option<u64> {
@@ -155,41 +178,13 @@ impl Observer {
             response_types: Some(ResponseTypes::LostEvents(lost)),
         }
     }
-}
 
-/// What a client missed, summed up: it is told once a second, never flow by flow.
-#[derive(Default)]
-struct Losses {
-    sum: Option<Lost>,
-    told: Option<Instant>,
-}
-
-impl Losses {
-    fn add(&mut self, lost: Lost) {
-        self.sum = Some(match self.sum {
-            None => lost,
-            Some(before) => Lost {
-                count: before.count.saturating_add(lost.count),
-                first: before.first,
-                last: lost.last.or(before.last),
-            },
-        });
-    }
-
-    fn due(&mut self) -> Option<LostEvent> {
-        self.sum?;
-        if self.told.is_some_and(|at| at.elapsed() < LOSS_INTERVAL) {
-            return None;
+    /// Sends what there is to tell of losses; nothing if the client is gone.
+    async fn tell(&self, events: Vec<LostEvent>, out: &Out) -> Option<()> {
+        for lost in events {
+            out.send(Ok(self.lost(lost))).await.ok()?;
         }
-        self.told = Some(Instant::now());
-        let lost = self.sum.take()?;
-        Some(LostEvent {
-            source: LostEventSource::HubbleRingBuffer.into(),
-            num_events_lost: lost.count,
-            cpu: None::<Int32Value>,
-            first: lost.first.map(Timestamp::from),
-            last: lost.last.map(Timestamp::from),
-        })
+        Some(())
     }
 }
 

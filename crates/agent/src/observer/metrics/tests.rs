@@ -1,9 +1,9 @@
 use super::*;
-use crate::{api::shutdown_channel, engine};
+use crate::api::shutdown_channel;
 use ciliate_api::settings::resolve;
-use ciliate_flow::Run;
-use ciliate_observer::log;
-use std::{collections::BTreeMap, net::SocketAddr};
+use ciliate_flow::{Run, Time};
+use ciliate_observer::{Loss, LossSource};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -30,14 +30,12 @@ async fn scrapes_are_answered_and_settings_take_effect_while_it_runs() {
     drop(free);
     let with =
         |metrics| config(&[("hubble-metrics-server", &address.to_string()), ("hubble-metrics", metrics)]);
-    let (mut writer, log) = log::log::<Flow>(Run::new(1), 100);
+    let (mut inlets, observer) = Observer::new(Arc::default(), Run::new(1), 100, None);
     let configs = watch::Sender::new(with("flow"));
-    let server = Server::start(&with("flow"), &log, configs.subscribe()).unwrap().unwrap();
-    let (requests, inbox) = engine::channel();
-    drop(inbox);
+    let server = Server::start(&with("flow"), &observer, configs.subscribe()).unwrap().unwrap();
     let shutdown = shutdown_channel();
-    let serving = tokio::spawn(server.serve(requests, shutdown.clone()));
-    writer.append(Flow::from_message(&Default::default()).unwrap());
+    let serving = tokio::spawn(server.serve(shutdown.clone()));
+    inlets.flows.append(Flow::from_message(&Default::default()).unwrap());
     let text = get(address, "/metrics", "text/plain").await;
     assert!(text.starts_with("HTTP/1.1 200 OK") && text.contains("version=0.0.4"), "{text}");
     assert!(text.contains("hubble_flows_processed_total{") && text.contains("} 1\n"), "{text}");
@@ -46,6 +44,14 @@ async fn scrapes_are_answered_and_settings_take_effect_while_it_runs() {
         open.contains("content-type: application/openmetrics-text") && open.contains("# EOF\n"),
         "{open}"
     );
+    let loss = |source, count| Loss { source, count, first: Time(1), last: Time(2) };
+    inlets.losses.put(loss(LossSource::ObserverEventsQueue, 3));
+    inlets.losses.put(loss(LossSource::ObserverEventsQueue, 4));
+    let lost = get(address, "/metrics", "text/plain").await;
+    for row in ["observer_events_queue\"} 7\n", "perf_event_ring_buffer\"} 0\n", "hubble_ring_buffer\"} 0\n"]
+    {
+        assert!(lost.contains(&format!("hubble_lost_events_total{{source=\"{row}")), "{lost}");
+    }
     assert!(get(address, "/", "*/*").await.starts_with("HTTP/1.1 404"));
     // A mistake changes nothing; what comes after it does.
     configs.send_replace(with("flwo"));
@@ -72,7 +78,7 @@ fn mistakes_are_told_with_the_setting_that_has_them() {
         format!("{:#}", wanted(&missing).unwrap_err())
             .contains("from /nonexistent/metrics.yaml: No such file")
     );
-    let (_writer, log) = log::log::<Flow>(Run::new(1), 1);
+    let (_inlets, observer) = Observer::new(Arc::default(), Run::new(1), 1, None);
     let off = config(&[]);
-    assert!(Server::start(&off, &log, watch::Sender::new(off.clone()).subscribe()).unwrap().is_none());
+    assert!(Server::start(&off, &observer, watch::Sender::new(off.clone()).subscribe()).unwrap().is_none());
 }
