@@ -1,5 +1,6 @@
 //! The observer's part of the agent: keeps flows, and answers Hubble's clients on a socket of their own.
 
+mod doors;
 mod metrics;
 mod recorder;
 
@@ -12,7 +13,6 @@ use crate::{
     flows::Flows,
     news::News,
     notice::{Notices, Wanted},
-    socket,
     status::Node,
 };
 use anyhow::Context as _;
@@ -20,9 +20,9 @@ use ciliate_api::settings::{Config, Switch};
 use ciliate_flow::{Run, Time};
 use ciliate_history::{History, Settings};
 use ciliate_observer::{Observer, Peer};
+use doors::Doors;
 use recorder::Recorder;
 use std::{
-    os::unix::net::UnixListener,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -38,7 +38,7 @@ const GRACE: Duration = Duration::from_millis(250);
 pub struct Server {
     observer: Observer,
     peer: Peer,
-    listener: UnixListener,
+    doors: Doors,
     metrics: Option<metrics::Server>,
     wanted: Wanted,
     recorder: Option<Recorder>,
@@ -67,9 +67,8 @@ pub fn start(
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let begun = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
     let run = Run::begun(&name, begun);
-    let path = config.hubble_socket();
-    let listener = socket::bind(config, &path)?;
-    let peer = Peer { name: name.clone(), address: format!("unix://{}", path.display()) };
+    let doors = Doors::open(config)?;
+    let peer = doors.peer(config, name.clone());
     let node = Arc::new(ciliate_flow::Node { name, labels: Vec::new() });
     let history = open_history(config, run);
     let reader = history.as_ref().map(History::reader);
@@ -79,7 +78,7 @@ pub fn start(
     notices.agent(&News::Started(Time(begun)));
     let wanted = notices.observe().context("cannot tell the kernel's programs to report flows")?;
     let metrics = metrics::Server::start(config, &observer, configs)?;
-    let server = Server { observer, peer, listener, metrics, wanted, recorder };
+    let server = Server { observer, peer, doors, metrics, wanted, recorder };
     let flows = Flows::new(node, &config.cluster_name);
     Ok((Some(server), Some(Observed { flows, log: inlets.flows, losses: Some(inlets.losses) })))
 }
@@ -102,13 +101,13 @@ fn open_history(config: &Config, run: Run) -> Option<History> {
 impl Server {
     /// Answers clients and serves metrics, both on a thread that nothing else uses.
     pub fn start(self, shutdown: &Shutdown) -> anyhow::Result<Running> {
-        let Self { observer, peer, listener, metrics, wanted, recorder } = self;
+        let Self { observer, peer, doors, metrics, wanted, recorder } = self;
         let shutdown = shutdown.clone();
         let thread = Beside::start("observer", move |parts| {
             if let Some(metrics) = metrics {
                 parts.spawn(until_cut_off(shutdown.clone(), metrics.serve(shutdown.clone())));
             }
-            parts.spawn(until_cut_off(shutdown.clone(), serve(observer, peer, listener, shutdown)));
+            parts.spawn(until_cut_off(shutdown.clone(), serve(observer, peer, doors, shutdown)));
         })?;
         Ok(Running { thread, _wanted: wanted, recorder })
     }
@@ -122,16 +121,10 @@ impl Running {
     }
 }
 
-async fn serve(
-    observer: Observer,
-    peer: Peer,
-    listener: UnixListener,
-    shutdown: Shutdown,
-) -> anyhow::Result<()> {
-    let listener =
-        tokio::net::UnixListener::from_std(listener).context("cannot listen for Hubble's clients")?;
+async fn serve(observer: Observer, peer: Peer, doors: Doors, shutdown: Shutdown) -> anyhow::Result<()> {
+    let incoming = doors.accept()?;
     let end = async move { shutdown.begun().await };
-    ciliate_observer::serve(observer, peer, listener, end).await.context("cannot answer Hubble's clients")
+    ciliate_observer::serve(observer, peer, incoming, end).await.context("cannot answer Hubble's clients")
 }
 
 /// Those who follow never come to an end by themselves.

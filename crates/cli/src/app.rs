@@ -2,8 +2,8 @@
 
 use crate::{
     agent, bpf, cleanup, completion, config, context::Globals, db, debuginfo, down, endpoint, exec, exit,
-    fqdn, history, hubble, identity, ip, man, map, metrics, monitor, objects, observe, policy, proxy, run,
-    status, top, up, version,
+    fqdn, history, hubble, identity, ip, man, map, metrics, monitor, objects, observe, policy, proxy, relay,
+    run, status, top, up, version,
 };
 
 /// Network policy by identity for the processes and containers of a host
@@ -69,6 +69,9 @@ pub enum Verb {
     /// The verbs of Hubble's command line
     #[command(subcommand)]
     Hubble(hubble::Command),
+    /// One server for the flows of many nodes
+    #[command(subcommand)]
+    Relay(relay::Command),
     /// The kernel's maps as they are
     #[command(subcommand)]
     Bpf(bpf::Command),

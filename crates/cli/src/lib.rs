@@ -31,6 +31,7 @@ mod output;
 mod policy;
 mod progress;
 mod proxy;
+mod relay;
 mod run;
 mod settings_flags;
 mod status;
@@ -134,6 +135,7 @@ fn dispatch(verb: Verb, context: &Context) -> anyhow::Result<u8> {
         Verb::Observe(args) => args.run(context),
         Verb::Top(args) => args.run(context),
         Verb::Hubble(command) => command.run(context),
+        Verb::Relay(command) => command.run(context),
         Verb::Bpf(command) => command.run(context),
         Verb::Map(command) => command.run(context),
         Verb::Metrics(command) => command.run(context),

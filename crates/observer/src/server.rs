@@ -21,12 +21,10 @@ use ciliate_hubble::{
     },
     peer::peer_server::PeerServer,
 };
-use std::{future::Future, pin::Pin};
-use tokio::{net::UnixListener, sync::mpsc};
-use tokio_stream::{
-    Stream,
-    wrappers::{ReceiverStream, UnixListenerStream},
-};
+use ciliate_transport::Incoming;
+use std::{future::Future, pin::Pin, time::Duration};
+use tokio::sync::mpsc;
+use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, async_trait, transport};
 
 /// Messages that wait for a client; then the stream waits for it, and the log goes on without.
@@ -36,19 +34,24 @@ const TURN: usize = 1024;
 /// Longest request: filters of thousands of names fit, a flood does not.
 const LONGEST_REQUEST: usize = 4 << 20;
 
+/// Requests of one connection that are under way at once.
+const STREAMS: u32 = 256;
+/// How often a client is asked whether it is still there, and how long it may take to answer.
+const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
+
 /// Hubble's clients ask for the health of this name.
 const HEALTH_NAME: &str = "hubble.server.Observer";
 
 type Reply<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// Serves until `end` is there.
+/// Serves the clients that come in, until `end` is there.
 ///
 /// # Errors
-/// When the listener breaks.
+/// When the server breaks.
 pub async fn serve(
     observer: Observer,
     peer: Peer,
-    listener: UnixListener,
+    incoming: Incoming,
     end: impl Future<Output = ()>,
 ) -> Result<(), transport::Error> {
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -59,6 +62,9 @@ pub async fn serve(
     let reflection =
         || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
     let mut server = transport::Server::builder()
+        .max_concurrent_streams(STREAMS)
+        .http2_keepalive_interval(Some(KEEP_ALIVE.0))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
         .add_service(health_service)
         .add_service(ObserverServer::new(Service(observer)).max_decoding_message_size(LONGEST_REQUEST))
         .add_service(PeerServer::new(peer));
@@ -69,7 +75,7 @@ pub async fn serve(
     if let Ok(service) = reflection().build_v1alpha() {
         server = server.add_service(service);
     }
-    server.serve_with_incoming_shutdown(UnixListenerStream::new(listener), end).await
+    server.serve_with_incoming_shutdown(incoming, end).await
 }
 
 /// Answers for one node.

@@ -17,6 +17,7 @@ use ciliate_hubble::{
     peer::{ChangeNotificationType, NotifyRequest, peer_client::PeerClient},
 };
 use ciliate_observer::{AgentEntry, Inlets, Loss, LossSource, Observer, Peer, serve};
+use ciliate_transport::{Limits, Listener, accept};
 use std::{future, sync::Arc, time::Duration};
 use tokio::{net::UnixListener, time::timeout};
 use tonic::{Code, Streaming, transport::Channel};
@@ -35,8 +36,9 @@ impl Place {
         let listener = UnixListener::bind(&path).expect("a socket");
         let node = Arc::new(Node { name: "node-1".to_owned(), labels: Vec::new() });
         let (inlets, observer) = Observer::new(node, Run::new(1), capacity, None);
-        let peer = Peer { name: "node-1".to_owned(), address: "unix:///x".to_owned() };
-        tokio::spawn(serve(observer, peer, listener, future::pending()));
+        let peer = Peer { name: "node-1".to_owned(), address: "unix:///x".to_owned(), server_name: None };
+        let incoming = accept([Listener::Socket(listener)], Limits::default());
+        tokio::spawn(serve(observer, peer, incoming, future::pending()));
         let connect = move |_| {
             let path = path.clone();
             async move { tokio::net::UnixStream::connect(path).await.map(hyper_util::rt::TokioIo::new) }

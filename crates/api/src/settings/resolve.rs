@@ -225,7 +225,38 @@ fn check_together(config: &Config) -> Result<(), SettingsError> {
             )));
         }
     }
-    Ok(())
+    check_hubble_server(config).map_err(SettingsError::Together)
+}
+
+/// Whether nobody without the right reads flows over TCP.
+fn check_hubble_server(config: &Config) -> Result<(), String> {
+    let Some(address) = config.hubble_listen.0 else { return Ok(()) };
+    let local = address.ip().to_canonical().is_loopback();
+    let (certificate, key) = (&config.hubble_tls_certificate.0, &config.hubble_tls_key.0);
+    let has_files = certificate.is_some() || key.is_some() || !config.hubble_tls_authorities.is_empty();
+    match (config.hubble_plaintext.is_on(), certificate, key) {
+        (true, _, _) if has_files => {
+            Err("hubble-disable-tls is true, yet files for TLS are named: leave out the one or the others"
+                .to_owned())
+        }
+        (true, _, _) => Ok(()),
+        (false, Some(_), Some(_))
+            if local || !config.hubble_tls_authorities.is_empty() || config.hubble_tls_anybody.is_on() =>
+        {
+            Ok(())
+        }
+        (false, Some(_), Some(_)) => Err(format!(
+            "hubble-listen-address is {address}, which other hosts reach, and any of them may read flows: name who signs the certificates of clients with hubble-tls-client-ca-files, or set hubble-tls-allow-any-client"
+        )),
+        (false, None, None) if local && !has_files => Ok(()),
+        (false, None, None) if !has_files => Err(format!(
+            "hubble-listen-address is {address}, which other hosts reach, and has no encryption: set hubble-tls-cert-file, hubble-tls-key-file and hubble-tls-client-ca-files, or hubble-disable-tls"
+        )),
+        (false, _, _) => {
+            Err("TLS needs a certificate and its key: set both hubble-tls-cert-file and hubble-tls-key-file"
+                .to_owned())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -304,6 +335,46 @@ mod tests {
                 flags(&[("hubble-metrics-server", address), ("hubble-metrics-allow-plaintext", plain)]);
             let (_, config) = resolve(&flags, |_| None, None).expect("valid");
             assert_eq!(config.hubble_metrics_server.show(), address);
+        }
+    }
+
+    #[test]
+    fn flows_leave_the_host_only_for_who_has_the_right() {
+        let with = |pairs: &[(&str, &str)]| {
+            let read = resolve(&flags(pairs), |_| None, None);
+            read.map(drop).map_err(|error| error.to_string())
+        };
+        let (local, far) = (("hubble-listen-address", "127.0.0.1:4244"), ("hubble-listen-address", ":4244"));
+        let (certificate, key) = (("hubble-tls-cert-file", "/c"), ("hubble-tls-key-file", "/k"));
+        let (clients, anybody) =
+            (("hubble-tls-client-ca-files", "/a,/b"), ("hubble-tls-allow-any-client", "true"));
+        let plain = ("hubble-disable-tls", "true");
+        for right in [
+            &[local][..],
+            &[local, certificate, key],
+            &[far, certificate, key, clients],
+            &[far, certificate, key, anybody],
+            &[far, plain],
+        ] {
+            assert_eq!(with(right), Ok(()), "{right:?}");
+        }
+        for (wrong, what) in [
+            (&[far][..], "has no encryption: set hubble-tls-cert-file"),
+            (&[far, anybody], "has no encryption"),
+            (&[far, certificate, key], "any of them may read flows"),
+            (&[local, clients], "a certificate and its key"),
+            (&[far, certificate], "a certificate and its key"),
+            (&[far, plain, clients], "leave out the one or the others"),
+        ] {
+            let error = with(wrong).expect_err("a mistake");
+            assert!(error.contains(what), "{wrong:?}: {error}");
+        }
+        let announced = |text: &str| with(&[("hubble-announced-address", text)]);
+        for text in ["", "node-1.example:4244", "10.0.0.1:1", "[fd00::1]:4244"] {
+            assert_eq!(announced(text), Ok(()));
+        }
+        for text in ["node-1", ":4244", "node:0", "fd00::1:1", "a b:1"] {
+            assert!(announced(text).is_err(), "{text}");
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The table itself and the typed values that come out of it.
 
 use super::{
-    AllowLocalhost, Change, CidrMatchTarget, Count, EnforcementMode, HeaderName, LogFormat, LogLevel,
-    MetricList, Milliseconds, MonitorAggregation, OptionalAddress, OptionalPath, RejectCode, Resolved,
-    Seconds, SecondsOrNone, Setting, SettingValue, SettingsError, Switch,
+    AllowLocalhost, AnnouncedAddress, Change, CidrMatchTarget, Count, EnforcementMode, HeaderName, LogFormat,
+    LogLevel, MetricList, Milliseconds, MonitorAggregation, OptionalAddress, OptionalPath, RejectCode,
+    Resolved, Seconds, SecondsOrNone, Setting, SettingValue, SettingsError, Switch,
 };
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::path::PathBuf;
@@ -67,6 +67,14 @@ settings! {
     monitor_delay: Milliseconds = "monitor-delay", "50ms", AtStart, "How long events may wait in the kernel for others; longer costs less under load";
     monitor_capture: Count<14, 128> = "monitor-capture-length", "128", AtStart, "Bytes of each packet that events carry for who asks for them (`monitor --hex`)";
     enable_hubble: Switch = "enable-hubble", "true", AtStart, "Keep flows and answer Hubble's clients";
+    hubble_listen: OptionalAddress = "hubble-listen-address", "", AtStart, "Where Hubble's clients and relays find this node besides the socket, such as :4244; with TLS";
+    hubble_plaintext: Switch = "hubble-disable-tls", "false", AtStart, "Serve flows there unencrypted, to anybody, also on an address that other hosts reach";
+    hubble_tls_certificate: OptionalPath = "hubble-tls-cert-file", "", AtStart, "File with the server's certificate, in PEM; read again when it changes, as the next two";
+    hubble_tls_key: OptionalPath = "hubble-tls-key-file", "", AtStart, "File with the key of that certificate, in PEM";
+    hubble_tls_authorities: Vec<PathBuf> = "hubble-tls-client-ca-files", "", AtStart, "Files with the authorities, in PEM, that sign the certificates of clients; nobody else reads flows";
+    hubble_tls_anybody: Switch = "hubble-tls-allow-any-client", "false", AtStart, "Let clients without a certificate read flows over TLS, also on an address that other hosts reach";
+    hubble_max_clients: Count<1, 65536> = "hubble-max-clients", "256", AtStart, "Clients that are connected there at once";
+    hubble_announced: AnnouncedAddress = "hubble-announced-address", "", AtStart, "Where relays are told to find this node, HOST:PORT; empty for the address it listens on, or its first one";
     hubble_capacity: Count<1, 16777216> = "hubble-event-buffer-capacity", "16383", AtStart, "Flows that are kept in memory";
     history: Switch = "history", "true", AtStart, "Keep flows on disk, in the folder history of the state directory";
     history_max_age: Seconds = "history-max-age", "168h", AtStart, "How long flows are kept on disk";

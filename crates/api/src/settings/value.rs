@@ -239,6 +239,33 @@ impl SettingValue for OptionalAddress {
     }
 }
 
+/// `HOST:PORT` as others reach it; empty for none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnnouncedAddress(pub Option<String>);
+
+impl SettingValue for AnnouncedAddress {
+    const FORM: &'static str = "HOST:PORT";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let right = || "a host and a port such as node-1.example:4244, or nothing".to_owned();
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        let (host, port) = text.rsplit_once(':').ok_or_else(right)?;
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let is_host = match bare {
+            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+            None => !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c)),
+        };
+        let is_port = port.parse::<u16>().is_ok_and(|port| port != 0);
+        if is_host && is_port { Ok(Self(Some(text.to_owned()))) } else { Err(right()) }
+    }
+
+    fn show(&self) -> String {
+        self.0.clone().unwrap_or_default()
+    }
+}
+
 /// Metrics with a space between them; what each says the agent understands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricList(pub String);

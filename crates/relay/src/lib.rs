@@ -1,0 +1,136 @@
+//! Asks many nodes for their flows and answers as one, as hubble-relay does.
+//!
+//! Sources name nodes; the roster keeps a connection to each; a client's question goes to all of them, and their answers are merged
+//! by time. Answers pass as the bytes that they came as: a relay needs not know the fields that its nodes and clients know.
+
+mod aggregate;
+mod answer;
+mod codec;
+mod dial;
+mod flows;
+mod merge;
+mod nodes;
+mod peer;
+mod question;
+mod roster;
+mod service;
+mod sources;
+
+pub use dial::{Dialer, Encryption};
+pub use flows::Collecting;
+pub use merge::Sorting;
+pub use peer::{NODE_PORT, Peer, PeerError, listed};
+pub use sources::Source;
+
+use ciliate_hubble::DESCRIPTORS;
+use ciliate_transport::Incoming;
+use nodes::Nodes;
+use roster::Upkeep;
+use service::{Passing, Service};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+    time::sleep,
+};
+use tonic::transport;
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+/// Names for whose health clients ask.
+const HEALTH_NAMES: [&str; 3] = ["", "hubble.server.Observer", "observer.Observer"];
+/// Requests of one connection that are under way at once.
+const STREAMS: u32 = 256;
+/// How often a client is asked whether it is still there, and how long it may take to answer.
+const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
+/// How long answers may go on after the end has begun.
+const DRAIN: Duration = Duration::from_secs(1);
+/// Changes of nodes that wait.
+const CHANGES: usize = 64;
+
+/// What a relay goes by.
+pub struct Settings {
+    pub sources: Vec<Source>,
+    pub dialer: Dialer,
+    /// Longest pause between two tries to connect to a node.
+    pub retry: Duration,
+    pub collecting: Collecting,
+    /// How long a node may take to say how it is.
+    pub patience: Duration,
+    /// Streams of flows to clients that are under way at once.
+    pub streams: usize,
+}
+
+pub(crate) fn version() -> String {
+    concat!("ciliate relay ", env!("CARGO_PKG_VERSION")).to_owned()
+}
+
+/// Serves the clients that come in, until `end` is there.
+///
+/// # Errors
+/// When the server breaks.
+pub async fn serve(
+    settings: Settings,
+    incoming: Incoming,
+    end: impl Future<Output = ()>,
+) -> Result<(), transport::Error> {
+    let Settings { sources, dialer, retry, collecting, patience, streams } = settings;
+    let nodes = Nodes::new();
+    let (changes, changing) = mpsc::channel(CHANGES);
+    // Dropped with all that they do.
+    let mut tasks = JoinSet::new();
+    for source in sources {
+        tasks.spawn(source.run(dialer.clone(), retry, changes.clone()));
+    }
+    tasks.spawn(roster::follow(nodes.clone(), Upkeep { dialer, retry }, changing));
+    let (health, health_service) = tonic_health::server::health_reporter();
+    tasks.spawn(tell_health(health, nodes.clone()));
+
+    let service = Service { nodes, collecting, patience, places: Arc::new(Semaphore::new(streams)) };
+    let mut server = transport::Server::builder()
+        .max_concurrent_streams(STREAMS)
+        .http2_keepalive_interval(Some(KEEP_ALIVE.0))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
+        .add_service(health_service)
+        .add_service(Passing::new(service));
+    let reflection =
+        || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
+    // Clients know one or the other.
+    if let Ok(service) = reflection().build_v1() {
+        server = server.add_service(service);
+    }
+    if let Ok(service) = reflection().build_v1alpha() {
+        server = server.add_service(service);
+    }
+    let (ending, ended) = tokio::sync::oneshot::channel::<()>();
+    let closing = async move {
+        // Its sender is dropped, used or not, when the end has begun.
+        let _ = ended.await;
+    };
+    let late = async {
+        end.await;
+        drop(ending);
+        // Who follows flows never comes to an end.
+        sleep(DRAIN).await;
+    };
+    tokio::select! {
+        served = server.serve_with_incoming_shutdown(incoming, closing) => served,
+        () = late => Ok(()),
+    }
+}
+
+/// Well is a relay that can ask a node.
+async fn tell_health(health: HealthReporter, nodes: Nodes) {
+    let mut watch = nodes.watch();
+    loop {
+        let status = match aggregate::any_connected(&nodes) {
+            true => ServingStatus::Serving,
+            false => ServingStatus::NotServing,
+        };
+        for name in HEALTH_NAMES {
+            health.set_service_status(name, status).await;
+        }
+        if watch.changed().await.is_err() {
+            return;
+        }
+    }
+}

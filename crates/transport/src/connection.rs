@@ -1,0 +1,143 @@
+//! One connection of a client, whatever carries it.
+
+use std::{
+    future::Future as _,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpStream, UnixStream},
+    sync::OwnedSemaphorePermit,
+    time::{Sleep, sleep},
+};
+use tokio_rustls::server::TlsStream;
+use tonic::transport::server::Connected;
+
+/// Bytes with which every client of HTTP/2 begins (RFC 9113, 3.4).
+const PREFACE: usize = 24;
+
+/// A client that was let in.
+pub struct Connection {
+    carrier: Carrier,
+    greeting: Greeting,
+    /// Its place among those that may be there at once.
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+enum Carrier {
+    Socket(UnixStream),
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Who says nothing keeps its place only so long.
+enum Greeting {
+    Awaited { until: Pin<Box<Sleep>>, read: usize },
+    Said,
+}
+
+impl Connection {
+    /// Over a socket of this machine; whoever may open it has no bounds.
+    #[must_use]
+    pub fn socket(stream: UnixStream) -> Self {
+        Self { carrier: Carrier::Socket(stream), greeting: Greeting::Said, _place: None }
+    }
+
+    pub(crate) fn tcp(stream: TcpStream, patience: Duration, place: OwnedSemaphorePermit) -> Self {
+        Self { carrier: Carrier::Tcp(stream), greeting: Greeting::within(patience), _place: Some(place) }
+    }
+
+    pub(crate) fn tls(stream: TlsStream<TcpStream>, patience: Duration, place: OwnedSemaphorePermit) -> Self {
+        let carrier = Carrier::Tls(Box::new(stream));
+        Self { carrier, greeting: Greeting::within(patience), _place: Some(place) }
+    }
+}
+
+impl Greeting {
+    fn within(patience: Duration) -> Self {
+        Self::Awaited { until: Box::pin(sleep(patience)), read: 0 }
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = ();
+
+    fn connect_info(&self) -> Self::ConnectInfo {}
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Self { carrier, greeting, _place } = self.get_mut();
+        let before = buffer.filled().len();
+        let polled = match carrier {
+            Carrier::Socket(stream) => Pin::new(stream).poll_read(context, buffer),
+            Carrier::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Carrier::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        };
+        if let Greeting::Awaited { until, read } = greeting {
+            *read = read.saturating_add(buffer.filled().len().saturating_sub(before));
+            if *read >= PREFACE {
+                *greeting = Greeting::Said;
+            } else if polled.is_pending() && until.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the client has not begun to speak HTTP/2 in time",
+                )));
+            }
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.get_mut().carrier {
+            Carrier::Socket(stream) => Pin::new(stream).poll_write(context, bytes),
+            Carrier::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            Carrier::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.get_mut().carrier {
+            Carrier::Socket(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+            Carrier::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+            Carrier::Tls(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.carrier {
+            Carrier::Socket(stream) => stream.is_write_vectored(),
+            Carrier::Tcp(stream) => stream.is_write_vectored(),
+            Carrier::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().carrier {
+            Carrier::Socket(stream) => Pin::new(stream).poll_flush(context),
+            Carrier::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            Carrier::Tls(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().carrier {
+            Carrier::Socket(stream) => Pin::new(stream).poll_shutdown(context),
+            Carrier::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Carrier::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! What carries gRPC: unix sockets, TCP, and TLS whose certificates are read again when their files change.
+//!
+//! [`accept`] gives a server its connections, a bounded number of them, after TLS and in bounded time; [`connect`] makes one to a
+//! server.
+
+mod accept;
+mod address;
+mod connect;
+mod connection;
+mod pem;
+mod reload;
+mod socket;
+mod tls;
+
+pub use accept::{Incoming, Limits, Listener, Secrecy, accept};
+pub use address::{Address, AddressError};
+pub use connect::{Dialed, connect};
+pub use connection::Connection;
+pub use pem::{CertificateError, certificates, identity, roots};
+pub use socket::{SocketError, bind};
+pub use tls::{ClientFiles, ClientTls, ServerFiles, ServerTls};
