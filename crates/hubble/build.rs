@@ -3,8 +3,13 @@
 use prost::Message as _;
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 4] =
-    ["flow/flow.proto", "relay/relay.proto", "observer/observer.proto", "peer/peer.proto"];
+const FILES: [&str; 5] = [
+    "flow/flow.proto",
+    "relay/relay.proto",
+    "observer/observer.proto",
+    "peer/peer.proto",
+    "recorder/recorder.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
@@ -20,6 +25,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         .register_descriptors(&bytes)?
         .preserve_proto_field_names()
         .ignore_unknown_fields()
-        .build(&[".flow", ".relay", ".observer", ".peer"])?;
+        .build(&[".flow", ".relay", ".observer", ".peer", ".recorder"])?;
     Ok(())
 }

@@ -31,10 +31,18 @@ impl Address {
     #[must_use]
     pub fn cmp_wire(&self, other: &Self) -> core::cmp::Ordering {
         let halves = |a: &Self| {
-            let [b0, b1, b2, b3, b4, b5, b6, b7, rest @ ..] = a.0;
-            (u64::from_ne_bytes(rest), u64::from_ne_bytes([b0, b1, b2, b3, b4, b5, b6, b7]))
+            let [first, second] = a.halves();
+            (second, first)
         };
         halves(self).cmp(&halves(other))
+    }
+
+    /// The bytes in two numbers, as they lie in memory.
+    #[inline(always)]
+    #[must_use]
+    pub const fn halves(&self) -> [u64; 2] {
+        let [b0, b1, b2, b3, b4, b5, b6, b7, rest @ ..] = self.0;
+        [u64::from_ne_bytes([b0, b1, b2, b3, b4, b5, b6, b7]), u64::from_ne_bytes(rest)]
     }
 
     /// 4 or 6.

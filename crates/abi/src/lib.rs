@@ -15,6 +15,7 @@ pub mod mark;
 mod metric;
 mod policy;
 mod reason;
+mod recorder;
 
 pub use address::{Address, IpcacheKey};
 pub use config::{Aggregation, Config, Lifetimes, TICK_SHIFT, config_flags};
@@ -30,6 +31,10 @@ pub use policy::{
     PeerKind, PolicyEntry, PolicyKey, PrefixKey, RuleSet, rule_set_flags,
 };
 pub use reason::{DropReason, ReasonClass};
+pub use recorder::{
+    Fate, RECORD_BYTES_MAX, RECORD_FILTERS_MAX, RECORDINGS_MAX, RecordFilter, RecordTally, RecordTallyKey,
+    Recorded, Recorder, Recording, Tuple, has_ports, record_room,
+};
 
 /// Version of every layout in this crate and of the programs' map set.
 pub const VERSION: u32 = 2;

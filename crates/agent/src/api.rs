@@ -28,6 +28,7 @@ use ciliate_api::{
     AddressEntry, ConfigPatch, ConfigRow, DbTable, DebugInfo, EndpointPatch, EndpointRequest, IdentityEntry,
     Status,
 };
+use ciliate_recorder::Recorder;
 use ciliate_types::Identity;
 pub use shutdown::{Shutdown, shutdown_channel};
 use std::{collections::BTreeMap, sync::Arc};
@@ -40,6 +41,7 @@ pub struct App {
     pub state: watch::Receiver<Arc<State>>,
     pub maps: Arc<dyn MapReader>,
     pub notices: Notices,
+    pub recorder: Recorder,
     pub node: Node,
     pub shutdown: Shutdown,
 }

@@ -117,7 +117,7 @@ pub async fn forward(sources: Sources) -> anyhow::Result<()> {
 }
 
 /// Nanoseconds since 1970 at which the monotonic clock was zero; another one after the clock was set.
-fn boot_time() -> u64 {
+pub fn boot_time() -> u64 {
     let read = |clock| clock_gettime(clock).map(Duration::from).unwrap_or_default();
     let since = read(ClockId::CLOCK_REALTIME).saturating_sub(read(ClockId::CLOCK_MONOTONIC));
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)

@@ -24,6 +24,7 @@ mod notice;
 mod observer;
 mod proxy;
 mod record;
+mod recorder;
 mod runtime_config;
 mod socket;
 mod state;
@@ -97,12 +98,14 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     engine.restore().map_err(|failure| anyhow!("{failure}"))?;
     steps.done("the state is in force");
     let listener = socket::bind(&config, &config.socket())?;
-    let (observer, observed) = observer::start(&config, &notices, engine.configs())?;
+    let (recorder, commands) = ciliate_recorder::Recorder::channel();
+    let (observer, observed) = observer::start(&config, &notices, engine.configs(), &recorder)?;
     let scraped = metrics::Server::start(&config)?;
     cni_queue::process(&mut engine, &config.run_dir);
 
     let shutdown = api::shutdown_channel();
-    let app = api::App { requests, state, maps, notices, node: status::Node::new(&config), shutdown };
+    let node = status::Node::new(&config);
+    let app = api::App { requests, state, maps, notices, recorder, node, shutdown };
     let engine = start_engine(engine, inbox)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
@@ -117,6 +120,19 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
         observed,
         shutdown: app.shutdown.clone(),
     };
+    let recording = recorder::Parts {
+        records: events.records,
+        storage: recorder::storage(&config, &app.node.name),
+        node: Arc::new(ciliate_flow::Node { name: app.node.name.clone(), labels: Vec::new() }),
+        cluster: config.cluster_name.clone(),
+        state: app.state.clone(),
+        requests: app.requests.clone(),
+        commands,
+        shutdown: app.shutdown.clone(),
+    };
+    let recordings = Beside::start("recorder", |parts| {
+        parts.spawn(recorder::run(recording));
+    })?;
     let events = Beside::start("events", |parts| {
         parts.spawn(events::forward(sources));
     })?;
@@ -128,6 +144,7 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     runtime.shutdown_timeout(Duration::from_secs(1));
     // First what makes flows, then who shows and keeps them.
     events.join();
+    recordings.join();
     if let Some(observer) = observer {
         observer.join();
     }

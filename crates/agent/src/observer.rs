@@ -39,6 +39,7 @@ pub struct Server {
     observer: Observer,
     peer: Peer,
     doors: Doors,
+    recordings: ciliate_recorder::Service,
     metrics: Option<metrics::Server>,
     wanted: Wanted,
     recorder: Option<Recorder>,
@@ -56,6 +57,7 @@ pub fn start(
     config: &Config,
     notices: &Notices,
     configs: watch::Receiver<Config>,
+    recorder: &ciliate_recorder::Recorder,
 ) -> anyhow::Result<(Option<Server>, Option<Observed>)> {
     if config.enable_hubble == Switch::Off {
         return Ok((None, None));
@@ -69,6 +71,7 @@ pub fn start(
     let run = Run::begun(&name, begun);
     let doors = Doors::open(config)?;
     let peer = doors.peer(config, name.clone());
+    let recordings = ciliate_recorder::Service { recorder: recorder.clone(), node: name.clone() };
     let node = Arc::new(ciliate_flow::Node { name, labels: Vec::new() });
     let history = open_history(config, run);
     let reader = history.as_ref().map(History::reader);
@@ -78,7 +81,7 @@ pub fn start(
     notices.agent(&News::Started(Time(begun)));
     let wanted = notices.observe().context("cannot tell the kernel's programs to report flows")?;
     let metrics = metrics::Server::start(config, &observer, configs)?;
-    let server = Server { observer, peer, doors, metrics, wanted, recorder };
+    let server = Server { observer, peer, doors, recordings, metrics, wanted, recorder };
     let flows = Flows::new(node, &config.cluster_name);
     Ok((Some(server), Some(Observed { flows, log: inlets.flows, losses: Some(inlets.losses) })))
 }
@@ -101,13 +104,16 @@ fn open_history(config: &Config, run: Run) -> Option<History> {
 impl Server {
     /// Answers clients and serves metrics, both on a thread that nothing else uses.
     pub fn start(self, shutdown: &Shutdown) -> anyhow::Result<Running> {
-        let Self { observer, peer, doors, metrics, wanted, recorder } = self;
+        let Self { observer, peer, doors, recordings, metrics, wanted, recorder } = self;
         let shutdown = shutdown.clone();
         let thread = Beside::start("observer", move |parts| {
             if let Some(metrics) = metrics {
                 parts.spawn(until_cut_off(shutdown.clone(), metrics.serve(shutdown.clone())));
             }
-            parts.spawn(until_cut_off(shutdown.clone(), serve(observer, peer, doors, shutdown)));
+            parts.spawn(until_cut_off(
+                shutdown.clone(),
+                serve(observer, peer, recordings, doors, shutdown),
+            ));
         })?;
         Ok(Running { thread, _wanted: wanted, recorder })
     }
@@ -121,10 +127,18 @@ impl Running {
     }
 }
 
-async fn serve(observer: Observer, peer: Peer, doors: Doors, shutdown: Shutdown) -> anyhow::Result<()> {
+async fn serve(
+    observer: Observer,
+    peer: Peer,
+    recordings: ciliate_recorder::Service,
+    doors: Doors,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
     let incoming = doors.accept()?;
     let end = async move { shutdown.begun().await };
-    ciliate_observer::serve(observer, peer, incoming, end).await.context("cannot answer Hubble's clients")
+    ciliate_observer::serve(observer, peer, Some(recordings), incoming, end)
+        .await
+        .context("cannot answer Hubble's clients")
 }
 
 /// Those who follow never come to an end by themselves.

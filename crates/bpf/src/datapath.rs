@@ -1,7 +1,7 @@
 //! Opening, adopting and leaving the node's programs and maps.
 
 use crate::{
-    Error, EventReader, EventWatch, Events, MapSizes, MapUsage, NodeSettings, batch,
+    Error, EventReader, EventWatch, Events, MapSizes, MapUsage, NodeSettings, Records, batch,
     census::Census,
     grace::Expedited,
     maps::{self, Maps, operation},
@@ -93,8 +93,11 @@ impl Datapath {
         let maps = Maps::open(&pins)?;
         let ring = RingBuf::try_from(maps::open(&pins, "EVENTS")?).map_err(operation("use", "EVENTS"))?;
         let watch = Array::try_from(maps::open(&pins, "WATCH")?).map_err(operation("use", "WATCH"))?;
-        let events =
-            Events { reader: EventReader::new(ring), watch: EventWatch::new(watch, settings.sizes.events) };
+        let events = Events {
+            reader: EventReader::new(ring),
+            watch: EventWatch::new(watch, settings.sizes.events),
+            records: Records::open(&pins, settings.sizes.records)?,
+        };
         let old = maps.config.get(&0, 0).map_err(operation("read", "CONFIG"))?;
         let mut datapath = Self {
             programs,

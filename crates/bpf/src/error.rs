@@ -40,6 +40,8 @@ pub enum Error {
     Missing(&'static str),
     #[error("rule set {0} is not in the kernel")]
     UnknownRuleSet(u32),
+    #[error("there is room for {max} {what} and not for more: wait for one to end, or stop one")]
+    RecordingsFull { what: &'static str, max: usize },
     #[error("events are being read already")]
     EventsTaken,
 }

@@ -1,6 +1,6 @@
 //! What the programs report, and what they are asked to.
 
-use crate::{Error, maps::operation};
+use crate::{Error, Records, maps::operation};
 use aya::maps::{Array, MapData, RingBuf};
 use ciliate_abi::{CAPTURE_MAX, Captured, Event, Watch};
 use std::{
@@ -12,6 +12,8 @@ use std::{
 pub struct Events {
     pub reader: EventReader,
     pub watch: EventWatch,
+    /// Whole packets, for those who record them.
+    pub records: Records,
 }
 
 /// Reads the ring buffer. The programs make its descriptor readable only when much waits: whoever does not want to

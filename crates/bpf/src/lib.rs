@@ -20,6 +20,7 @@ mod node;
 mod pins;
 mod programs;
 mod reader;
+mod recorder;
 mod release;
 mod replay;
 mod rule_sets;
@@ -36,6 +37,9 @@ pub use metrics::MetricRow;
 pub use node::{Lifetimes, NodeSettings, ProxyDevice};
 pub use pins::cleanup;
 pub use reader::Reader;
+pub use recorder::{
+    RecordBatch, RecordControl, RecordReader, RecordRule, RecordTerms, RecordingSlot, Records,
+};
 pub use release::Attachment;
 pub use replay::{Fate, Replay};
 pub use rule_sets::{Extended, Handle, PolicyDump};

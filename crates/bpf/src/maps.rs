@@ -24,6 +24,8 @@ pub struct MapSizes {
     pub fragments: u32,
     /// Bytes; a power of two and a multiple of the page size.
     pub events: u32,
+    /// Bytes of recorded packets that wait to be written, as for events.
+    pub records: u32,
 }
 
 impl Default for MapSizes {
@@ -37,12 +39,13 @@ impl Default for MapSizes {
             connections: 262_144,
             fragments: 8_192,
             events: 1 << 20,
+            records: 4 << 20,
         }
     }
 }
 
 /// Names of maps in the object, and of their pins.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 18] = [
     "CONFIG",
     "ENDPOINTS",
     "IPCACHE",
@@ -57,11 +60,15 @@ pub const NAMES: [&str; 14] = [
     "LOST",
     "SCENE",
     "PROXY_LISTENERS",
+    "RECORDER",
+    "RECORDS",
+    "RECORD_TALLIES",
+    "RECORD_WISH",
 ];
 
 impl MapSizes {
     /// Maps whose size is a setting.
-    pub fn by_name(&self) -> [(&'static str, u32); 8] {
+    pub fn by_name(&self) -> [(&'static str, u32); 9] {
         [
             ("ENDPOINTS", self.endpoints),
             ("IPCACHE", self.ipcache),
@@ -71,6 +78,7 @@ impl MapSizes {
             ("CONNECTIONS", self.connections),
             ("FRAGMENTS", self.fragments),
             ("EVENTS", self.events),
+            ("RECORDS", self.records),
         ]
     }
 }
@@ -86,6 +94,7 @@ pub fn setting(map: &str) -> &'static str {
         "CONNECTIONS" => "map-size-conntrack",
         "FRAGMENTS" => "map-size-fragments",
         "EVENTS" => "map-size-events",
+        "RECORDS" => "map-size-records",
         _ => "its size",
     }
 }

@@ -1,5 +1,6 @@
 //! `ciliate hubble`: the verbs of Hubble's command line; a link of the name `hubble` to this program has them without the word.
 
+pub mod record;
 mod status;
 
 use crate::{completion, context::Context, observe, output::emit};
@@ -8,6 +9,8 @@ use crate::{completion, context::Context, observe, output::emit};
 pub enum Command {
     /// Flows and events, as they happen or as they were
     Observe(Box<observe::Args>),
+    /// Record packets with their verdicts into a pcapng file on the server's node
+    Record(Box<record::Args>),
     /// How a server is and how many flows it has
     Status(status::Args),
     /// What a server knows
@@ -34,6 +37,7 @@ impl Command {
     pub fn run(self, context: &Context) -> anyhow::Result<()> {
         match self {
             Self::Observe(args) => args.run(context),
+            Self::Record(args) => args.run(context),
             Self::Status(args) => args.run(context),
             Self::List(command) => command.run(context),
             Self::Config(config) => config.run(context),

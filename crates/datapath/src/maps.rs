@@ -4,16 +4,18 @@ use aya_ebpf::{
     bindings::{
         BPF_ANY, BPF_F_NO_PREALLOC, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP,
     },
-    helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
+    helpers::generated::{bpf_get_prandom_u32, bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
     macros::map,
-    maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, SockMap, lpm_trie::Key},
+    maps::{
+        Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf, SockMap, lpm_trie::Key,
+    },
 };
 use ciliate_abi::{
     Address, Captured, Config, Connection, ConnectionKey, Direction, Endpoint, Event, FragmentKey,
-    FragmentPorts, IpcacheKey, Listener, METRIC_SLOTS, Metric, PolicyEntry, PolicyKey, PrefixKey, RuleSet, TICK_SHIFT,
-    Watch, metric_slot,
+    FragmentPorts, IpcacheKey, Listener, METRIC_SLOTS, Metric, PolicyEntry, PolicyKey, PrefixKey,
+    RecordTally, RecordTallyKey, Recorded, Recorder, RuleSet, TICK_SHIFT, Watch, metric_slot, record_room,
 };
-use ciliate_dp_core::{Packet, Scene, Tables};
+use ciliate_dp_core::{Packet, Scene, Tables, record::Wish};
 use core::mem::MaybeUninit;
 
 #[map]
@@ -42,6 +44,18 @@ static WATCH: Array<Watch> = Array::with_max_entries(1, 0);
 /// Events that found the ring full.
 #[map]
 static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
+/// Which packets are recorded.
+#[map]
+static RECORDER: Array<Recorder> = Array::with_max_entries(1, 0);
+/// Recorded packets.
+#[map]
+static RECORDS: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
+#[map]
+static RECORD_TALLIES: PerCpuHashMap<RecordTallyKey, RecordTally> =
+    PerCpuHashMap::with_max_entries(4096, BPF_F_NO_PREALLOC);
+#[map]
+static RECORD_WISH: PerCpuArray<Wish> = PerCpuArray::with_max_entries(1, 0);
 
 /// Sockets that the proxy listens on, by [`ciliate_abi::Listener`].
 #[map]
@@ -163,6 +177,84 @@ impl Tables for KernelTables {
         if let Some(lost) = LOST.get_ptr_mut(0) {
             // SAFETY: a row of this processor.
             unsafe { *lost += 1 };
+        }
+    }
+
+    #[inline(always)]
+    fn recorder(&self) -> Option<&Recorder> {
+        RECORDER.get(0)
+    }
+
+    #[inline(always)]
+    fn with_wish<R>(&self, use_it: impl FnOnce(&mut Wish) -> R) -> Option<R> {
+        // SAFETY: a row of this processor; programs on it do not nest.
+        RECORD_WISH.get_ptr_mut(0).map(|wish| use_it(unsafe { &mut *wish }))
+    }
+
+    #[inline(always)]
+    fn random(&self) -> u32 {
+        // SAFETY: a helper without arguments.
+        unsafe { bpf_get_prandom_u32() }
+    }
+
+    #[inline(always)]
+    fn tally(&self, key: &RecordTallyKey, add: &RecordTally) {
+        add_to_tally(key, add);
+    }
+
+    #[inline(always)]
+    fn record<P: Packet>(&self, packet: &P, wish: &Wish, head: impl Fn(&mut Recorded)) -> bool {
+        use record_room::{LARGE, LARGEST, MIDDLE, SMALL};
+        let wanted = wish.snap.min(packet.length());
+        match wanted as usize {
+            ..=SMALL => put::<P, SMALL>(packet, wanted, head),
+            ..=MIDDLE => put::<P, MIDDLE>(packet, wanted, head),
+            ..=LARGE => put::<P, LARGE>(packet, wanted, head),
+            _ => put::<P, LARGEST>(packet, wanted, head),
+        }
+    }
+}
+
+/// A recorded packet in the ring.
+#[repr(C)]
+struct Room<const N: usize> {
+    head: Recorded,
+    bytes: [u8; N],
+}
+
+#[inline(always)]
+fn put<P: Packet, const N: usize>(packet: &P, wanted: u32, head: impl Fn(&mut Recorded)) -> bool {
+    let wake = RECORDER.get(0).map_or(0, |recorder| recorder.wake);
+    let wake_up = match RECORDS.query(u64::from(BPF_RB_AVAIL_DATA)) < u64::from(wake) {
+        true => u64::from(BPF_RB_NO_WAKEUP),
+        false => u64::from(BPF_RB_FORCE_WAKEUP),
+    };
+    let Some(mut entry) = RECORDS.reserve::<Room<N>>(0) else { return false };
+    // SAFETY: memory of the ring holds some bytes, and any are valid.
+    let room = unsafe { entry.assume_init_mut() };
+    head(&mut room.head);
+    room.head.captured = packet.capture(&mut room.bytes, wanted);
+    entry.submit(wake_up);
+    true
+}
+
+#[inline(never)]
+fn add_to_tally(key: &RecordTallyKey, add: &RecordTally) {
+    let row = match RECORD_TALLIES.get_ptr_mut(key) {
+        Some(row) => Some(row),
+        None => {
+            let _full = RECORD_TALLIES.insert(key, RecordTally::default(), u64::from(BPF_ANY));
+            // User space makes the row of the devices that find no room.
+            let overflow = RecordTallyKey { ifindex: 0, ..*key };
+            RECORD_TALLIES.get_ptr_mut(key).or_else(|| RECORD_TALLIES.get_ptr_mut(overflow))
+        }
+    };
+    if let Some(row) = row {
+        // SAFETY: a row of this processor; programs on it do not nest.
+        unsafe {
+            (*row).matched += add.matched;
+            (*row).lost += add.lost;
+            (*row).lost_bytes += add.lost_bytes;
         }
     }
 }

@@ -1,7 +1,6 @@
 //! A socket buffer as the decisions see it.
 
 use aya_ebpf::{EbpfContext as _, helpers::generated::bpf_skb_load_bytes, programs::TcContext};
-use ciliate_abi::CAPTURE_MAX;
 use ciliate_dp_core::Packet;
 use core::mem::MaybeUninit;
 
@@ -64,14 +63,14 @@ impl Packet for Frame<'_> {
     }
 
     #[inline(always)]
-    fn capture(&self, into: &mut [u8; CAPTURE_MAX], most: u32) -> u32 {
-        let count = most.min(self.context.len()).min(CAPTURE_MAX as u32);
+    fn capture<const N: usize>(&self, into: &mut [u8; N], most: u32) -> u32 {
+        let count = most.min(self.context.len()).min(N as u32);
         if count == 0 {
             return 0;
         }
         // The verifier has to see that this many are some, and not too many. What the compiler knows already it would
         // not compute again, so it must not know; kernel 6.1 refuses the programs otherwise.
-        let count = (core::hint::black_box(count.wrapping_sub(1)) & (CAPTURE_MAX as u32 - 1)) + 1;
+        let count = (core::hint::black_box(count.wrapping_sub(1)) & (N as u32 - 1)) + 1;
         // SAFETY: `into` has room for as many; the helper fills them or fails.
         let result = unsafe {
             bpf_skb_load_bytes(self.context.as_ptr().cast(), 0, into.as_mut_ptr().cast(), count)

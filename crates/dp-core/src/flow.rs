@@ -1,7 +1,7 @@
 //! Reading a packet's headers.
 
 use crate::tables::Tables;
-use ciliate_abi::{Address, CAPTURE_MAX, DropReason, FragmentKey, FragmentPorts};
+use ciliate_abi::{Address, DropReason, FragmentKey, FragmentPorts};
 
 pub const ETH_LENGTH: u32 = 14;
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
@@ -36,8 +36,8 @@ pub trait Packet {
     fn is_tagged(&self) -> bool;
     /// [`ciliate_abi::mark`].
     fn mark(&self) -> u32;
-    /// Copies the first bytes, at most `most`; returns how many.
-    fn capture(&self, into: &mut [u8; CAPTURE_MAX], most: u32) -> u32;
+    /// Copies the first bytes, at most `most`; returns how many. `N` is a power of two.
+    fn capture<const N: usize>(&self, into: &mut [u8; N], most: u32) -> u32;
 }
 
 /// What decides about a packet, read from its network and transport headers.

@@ -3,11 +3,11 @@
 use crate::{
     admission::{Decision, Party, Report},
     flow::{self, ETH_LENGTH, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Packet, TCP_RST},
-    neighbor,
+    neighbor, record,
     scene::Scene,
     tables::Tables,
 };
-use ciliate_abi::{Address, Aggregation, Direction, DropReason, Endpoint, TracePoint, mark};
+use ciliate_abi::{Address, Aggregation, Direction, DropReason, Endpoint, Fate, TracePoint, mark};
 
 /// What to do with a packet.
 #[must_use]
@@ -58,7 +58,7 @@ pub fn to_endpoint<P: Packet, T: Tables>(packet: &P, tables: &T, scene: &mut Sce
     conclude(packet, tables, scene, result)
 }
 
-/// The one place where a decision becomes a counter and, if it is a drop, an event.
+/// The one place where a decision becomes a counter, a recorded packet and, if it is a drop, an event.
 #[inline(always)]
 fn conclude<P: Packet, T: Tables>(
     packet: &P,
@@ -68,10 +68,12 @@ fn conclude<P: Packet, T: Tables>(
 ) -> Action {
     match result {
         Ok(action) => {
+            offer(packet, tables, scene, fate(action, scene.direction), 0);
             tables.count(0, scene.direction, scene.flow.length);
             action
         }
         Err(reason) => {
+            offer(packet, tables, scene, Fate::Dropped, reason as u8);
             tables.count(reason as u8, scene.direction, scene.flow.length);
             // Every IPv6 stack announces its groups and looks for routers all the time: counted, not told.
             if !matches!(reason, DropReason::Multicast) {
@@ -79,6 +81,25 @@ fn conclude<P: Packet, T: Tables>(
             }
             Action::Drop(reason)
         }
+    }
+}
+
+/// Has a packet recorded, if any are.
+#[inline(always)]
+fn offer<P: Packet, T: Tables>(packet: &P, tables: &T, scene: &Scene, fate: Fate, reason: u8) {
+    if tables.recorder().is_some_and(|recorder| recorder.filters != 0) {
+        record::record(scene, packet, tables, fate, reason);
+    }
+}
+
+#[inline(always)]
+fn fate(action: Action, direction: Direction) -> Fate {
+    match (action, direction) {
+        (Action::Drop(_), _) => Fate::Dropped,
+        (Action::Deliver { .. }, _) | (Action::Pass, Direction::Ingress) => Fate::ToEndpoint,
+        (Action::Pass, Direction::Egress) => Fate::ToStack,
+        (Action::Proxy | Action::ProxyBack, _) => Fate::ToProxy,
+        (Action::Answer(_), _) => Fate::Answered,
     }
 }
 

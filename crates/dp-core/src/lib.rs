@@ -18,6 +18,7 @@ pub mod inquiry;
 pub mod model;
 pub mod neighbor;
 pub mod policy;
+pub mod record;
 pub mod scene;
 pub mod tables;
 

@@ -1,10 +1,10 @@
 //! Tables and packets in memory: the same decisions without a kernel.
 
-use crate::{flow::Packet, hook, hook::Action, inquiry::Rows, scene::Scene, tables::Tables};
+use crate::{flow::Packet, hook, hook::Action, inquiry::Rows, record::Wish, scene::Scene, tables::Tables};
 use ciliate_abi::{
     Address, Aggregation, CAPTURE_MAX, Captured, Config, Connection, ConnectionKey, Direction, Endpoint,
-    Event, FragmentKey, FragmentPorts, Lifetimes, PolicyEntry, PolicyKey, PrefixKey, RuleSet, Watch,
-    config_flags, watched,
+    Event, EventKind, FragmentKey, FragmentPorts, Lifetimes, PolicyEntry, PolicyKey, PrefixKey,
+    RECORD_BYTES_MAX, RecordTally, RecordTallyKey, Recorded, Recorder, RuleSet, Watch, config_flags, watched,
 };
 use core::convert::Infallible;
 use std::{
@@ -42,8 +42,8 @@ impl Packet for Bytes<'_> {
         self.mark
     }
 
-    fn capture(&self, into: &mut [u8; CAPTURE_MAX], most: u32) -> u32 {
-        let pairs = into.iter_mut().zip(self.bytes).take(usize::try_from(most).unwrap_or(CAPTURE_MAX));
+    fn capture<const N: usize>(&self, into: &mut [u8; N], most: u32) -> u32 {
+        let pairs = into.iter_mut().zip(self.bytes).take(usize::try_from(most).unwrap_or(N));
         pairs.fold(0, |count, (to, from)| {
             *to = *from;
             count.saturating_add(1)
@@ -68,6 +68,14 @@ pub struct Memory {
     pub counters: RefCell<BTreeMap<(u8, u8), (u64, u64)>>,
     pub events: RefCell<Vec<Captured>>,
     pub watch: Watch,
+    pub recorder: Recorder,
+    /// With the bytes that follow each.
+    pub recorded: RefCell<Vec<(Recorded, Vec<u8>)>>,
+    /// Recorded packets that fit at most.
+    pub record_room: usize,
+    pub tallies: RefCell<BTreeMap<RecordTallyKey, RecordTally>>,
+    /// The last number that was drawn.
+    pub random: Cell<u32>,
     pub now: Cell<u32>,
 }
 
@@ -97,6 +105,11 @@ impl Default for Memory {
             counters: RefCell::default(),
             events: RefCell::default(),
             watch: Watch { kinds: watched::ALL, ..Watch::default() },
+            recorder: Recorder::default(),
+            recorded: RefCell::default(),
+            record_room: usize::MAX,
+            tallies: RefCell::default(),
+            random: Cell::new(0),
             now: Cell::new(1000),
         }
     }
@@ -225,5 +238,42 @@ impl Tables for Memory {
         let count = packet.capture(&mut captured.bytes, watch.capture);
         captured.event.captured = u8::try_from(count).unwrap_or(u8::MAX);
         self.events.borrow_mut().push(captured);
+    }
+
+    fn recorder(&self) -> Option<&Recorder> {
+        Some(&self.recorder)
+    }
+
+    fn with_wish<R>(&self, use_it: impl FnOnce(&mut Wish) -> R) -> Option<R> {
+        Some(use_it(&mut Wish::default()))
+    }
+
+    fn random(&self) -> u32 {
+        self.random.set(self.random.get().wrapping_add(1));
+        self.random.get()
+    }
+
+    fn tally(&self, key: &RecordTallyKey, add: &RecordTally) {
+        let mut tallies = self.tallies.borrow_mut();
+        let tally = tallies.entry(*key).or_default();
+        tally.matched = tally.matched.saturating_add(add.matched);
+        tally.lost = tally.lost.saturating_add(add.lost);
+        tally.lost_bytes = tally.lost_bytes.saturating_add(add.lost_bytes);
+    }
+
+    fn record<P: Packet>(&self, packet: &P, wish: &Wish, head: impl Fn(&mut Recorded)) -> bool {
+        const ROOM: usize = RECORD_BYTES_MAX as usize;
+        if self.recorded.borrow().len() >= self.record_room {
+            return false;
+        }
+        let event = Scene::new(0, 0, Direction::Ingress).event(EventKind::Drop, 0, 0);
+        let mut recorded = Recorded { event, recordings: 0, captured: 0, length: 0, fate: 0, pad: [0; 3] };
+        head(&mut recorded);
+        let mut bytes = [0; ROOM];
+        recorded.captured = packet.capture(&mut bytes, wish.snap);
+        let captured = usize::try_from(recorded.captured).unwrap_or(ROOM);
+        let bytes = bytes.iter().copied().take(captured).collect();
+        self.recorded.borrow_mut().push((recorded, bytes));
+        true
     }
 }

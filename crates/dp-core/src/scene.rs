@@ -137,36 +137,40 @@ impl Scene {
             return;
         }
         let time = tables.nanoseconds();
-        tables.emit(packet, watch, || {
-            let flow = &self.flow;
-            let (source_port, destination_port) = match flow.protocol {
-                ICMP | ICMPV6 => (u16::from(flow.icmp_type), u16::from(flow.icmp_code)),
-                _ => (flow.source_port, flow.destination_port),
-            };
-            Event {
-                time,
-                source: flow.source,
-                destination: flow.destination,
-                source_identity: self.source_identity,
-                destination_identity: self.destination_identity,
-                egress_rule: self.egress_rule,
-                ingress_rule: self.ingress_rule,
-                ifindex: self.ifindex,
-                length: flow.length,
-                source_port,
-                destination_port,
-                source_endpoint: self.source_endpoint,
-                destination_endpoint: self.destination_endpoint,
-                kind: kind as u8,
-                protocol: flow.protocol,
-                direction: self.direction as u8,
-                detail,
-                tcp_flags: flow.tcp_flags,
-                flags: self.flags,
-                verdicts: self.verdicts,
-                captured: 0,
-            }
-        });
+        tables.emit(packet, watch, || self.event(kind, detail, time));
+    }
+
+    #[inline(always)]
+    #[must_use]
+    pub fn event(&self, kind: EventKind, detail: u8, time: u64) -> Event {
+        let flow = &self.flow;
+        let (source_port, destination_port) = match flow.protocol {
+            ICMP | ICMPV6 => (u16::from(flow.icmp_type), u16::from(flow.icmp_code)),
+            _ => (flow.source_port, flow.destination_port),
+        };
+        Event {
+            time,
+            source: flow.source,
+            destination: flow.destination,
+            source_identity: self.source_identity,
+            destination_identity: self.destination_identity,
+            egress_rule: self.egress_rule,
+            ingress_rule: self.ingress_rule,
+            ifindex: self.ifindex,
+            length: flow.length,
+            source_port,
+            destination_port,
+            source_endpoint: self.source_endpoint,
+            destination_endpoint: self.destination_endpoint,
+            kind: kind as u8,
+            protocol: flow.protocol,
+            direction: self.direction as u8,
+            detail,
+            tcp_flags: flow.tcp_flags,
+            flags: self.flags,
+            verdicts: self.verdicts,
+            captured: 0,
+        }
     }
 
     #[inline(always)]

@@ -1,9 +1,9 @@
 //! The tables that decisions read and write.
 
-use crate::flow::Packet;
+use crate::{flow::Packet, record::Wish};
 use ciliate_abi::{
     Address, Config, Connection, ConnectionKey, Direction, Endpoint, Event, FragmentKey, FragmentPorts,
-    PolicyEntry, PolicyKey, PrefixKey, RuleSet, Watch,
+    PolicyEntry, PolicyKey, PrefixKey, RecordTally, RecordTallyKey, Recorded, Recorder, RuleSet, Watch,
 };
 
 /// In the kernel these are BPF maps; in tests plain ordered maps.
@@ -36,4 +36,14 @@ pub trait Tables {
     fn watch(&self) -> Option<&Watch>;
     /// Hands an event about a packet to user space, or counts it as lost.
     fn emit<P: Packet>(&self, packet: &P, watch: &Watch, event: impl Fn() -> Event);
+
+    /// Which packets are recorded.
+    fn recorder(&self) -> Option<&Recorder>;
+    /// Runs `use_it` with room for one packet's wish.
+    fn with_wish<R>(&self, use_it: impl FnOnce(&mut Wish) -> R) -> Option<R>;
+    fn random(&self) -> u32;
+    /// Adds to what is counted of a recording on a device.
+    fn tally(&self, key: &RecordTallyKey, add: &RecordTally);
+    /// Hands as much of a packet as is wished for to user space, behind what `head` writes; returns whether there was room.
+    fn record<P: Packet>(&self, packet: &P, wish: &Wish, head: impl Fn(&mut Recorded)) -> bool;
 }

@@ -25,10 +25,11 @@ package! {
     flow: "What was seen, and filters for it.",
     relay: "What a relay says of its nodes.",
     observer: "Asking for what was seen.",
-    peer: "Whom a relay can ask."
+    peer: "Whom a relay can ask.",
+    recorder: "Recording packets."
 }
 
-pub use pbjson_types::{Any, BoolValue, FieldMask, Int32Value, Timestamp, UInt32Value};
+pub use pbjson_types::{Any, BoolValue, Duration, FieldMask, Int32Value, Timestamp, UInt32Value};
 
 /// All files of the interface as a `FileDescriptorSet`, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

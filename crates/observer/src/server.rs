@@ -1,4 +1,4 @@
-//! `observer.Observer` and `peer.Peer`, with reflection and health.
+//! `observer.Observer` and `peer.Peer`, with reflection and health, and `recorder.Recorder` where there is one.
 
 mod agent_events;
 mod flows;
@@ -20,7 +20,9 @@ use ciliate_hubble::{
         observer_server::{self, ObserverServer},
     },
     peer::peer_server::PeerServer,
+    recorder::recorder_server::RecorderServer,
 };
+use ciliate_recorder::Service as Recordings;
 use ciliate_transport::Incoming;
 use std::{future::Future, pin::Pin, time::Duration};
 use tokio::sync::mpsc;
@@ -51,6 +53,7 @@ type Reply<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 pub async fn serve(
     observer: Observer,
     peer: Peer,
+    recordings: Option<Recordings>,
     incoming: Incoming,
     end: impl Future<Output = ()>,
 ) -> Result<(), transport::Error> {
@@ -67,7 +70,8 @@ pub async fn serve(
         .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
         .add_service(health_service)
         .add_service(ObserverServer::new(Service(observer)).max_decoding_message_size(LONGEST_REQUEST))
-        .add_service(PeerServer::new(peer));
+        .add_service(PeerServer::new(peer))
+        .add_optional_service(recordings.map(RecorderServer::new));
     // Clients know one or the other.
     if let Ok(service) = reflection().build_v1() {
         server = server.add_service(service);

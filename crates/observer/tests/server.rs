@@ -38,7 +38,7 @@ impl Place {
         let (inlets, observer) = Observer::new(node, Run::new(1), capacity, None);
         let peer = Peer { name: "node-1".to_owned(), address: "unix:///x".to_owned(), server_name: None };
         let incoming = accept([Listener::Socket(listener)], Limits::default());
-        tokio::spawn(serve(observer, peer, incoming, future::pending()));
+        tokio::spawn(serve(observer, peer, None, incoming, future::pending()));
         let connect = move |_| {
             let path = path.clone();
             async move { tokio::net::UnixStream::connect(path).await.map(hyper_util::rt::TokioIo::new) }

@@ -124,6 +124,7 @@ fn map_sizes(config: &Config) -> MapSizes {
         connections: config.map_conntrack.0,
         fragments: config.map_fragments.0,
         events: config.map_events.0,
+        records: config.map_records.0,
     }
 }
 

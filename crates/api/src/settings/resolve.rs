@@ -1,6 +1,6 @@
 //! From flags, environment, file and defaults to one value each, with its origin.
 
-use super::{Config, SETTINGS, Setting, SettingValue};
+use super::{Config, SETTINGS, Setting};
 use serde::{Deserialize, Deserializer, de};
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 use thiserror::Error;
@@ -198,11 +198,14 @@ fn check_together(config: &Config) -> Result<(), SettingsError> {
             "enable-ipv4 and enable-ipv6 are both false: endpoints need one of them".to_owned(),
         ));
     }
-    if !config.map_events.0.is_power_of_two() {
-        return Err(SettingsError::Together(format!(
-            "map-size-events is {}, which is no power of two: the kernel takes only those, such as 1048576",
-            config.map_events.show()
-        )));
+    for (name, bytes) in
+        [("map-size-events", config.map_events.0), ("map-size-records", config.map_records.0)]
+    {
+        if !bytes.is_power_of_two() {
+            return Err(SettingsError::Together(format!(
+                "{name} is {bytes}, which is no power of two: the kernel takes only those, such as 1048576"
+            )));
+        }
     }
     for (server, address, plaintext, plain) in [
         (

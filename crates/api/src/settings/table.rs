@@ -76,6 +76,8 @@ settings! {
     hubble_max_clients: Count<1, 65536> = "hubble-max-clients", "256", AtStart, "Clients that are connected there at once";
     hubble_announced: AnnouncedAddress = "hubble-announced-address", "", AtStart, "Where relays are told to find this node, HOST:PORT; empty for the address it listens on, or its first one";
     hubble_capacity: Count<1, 16777216> = "hubble-event-buffer-capacity", "16383", AtStart, "Flows that are kept in memory";
+    recorder_path: OptionalPath = "hubble-recorder-storage-path", "", AtStart, "Folder of recorded packets; empty for pcaps in the run directory";
+    recorder_max_megabytes: Count<1, 1048576> = "hubble-recorder-max-megabytes", "256", AtStart, "Largest file of recorded packets, in MiB, whatever a recording asks for";
     history: Switch = "history", "true", AtStart, "Keep flows on disk, in the folder history of the state directory";
     history_max_age: Seconds = "history-max-age", "168h", AtStart, "How long flows are kept on disk";
     history_max_megabytes: Count<8, 1048576> = "history-max-megabytes", "1024", AtStart, "How much room flows may take on disk, in MiB; the oldest hour goes first";
@@ -126,6 +128,7 @@ settings! {
     dns_cache_max_endpoint_names: Count<16, 10000000> = "dns-cache-max-names-per-endpoint", "50000", AtStart, "Of these for one endpoint";
     dns_cache_max_addresses: Count<16, 40000000> = "dns-cache-max-addresses", "400000", AtStart, "Addresses of all names that are kept";
     map_events: Count<65536, 268435456> = "map-size-events", "1048576", AtStart, "Bytes of the ring of events; a power of two";
+    map_records: Count<262144, 1073741824> = "map-size-records", "4194304", AtStart, "Bytes of the ring of recorded packets (`ciliate recorder`); a power of two";
     map_pressure_warning: Count<1, 100> = "map-pressure-warning", "90", Anytime, "Percentage of a map from which it is reported as near full";
     log_level: LogLevel = "log-level", "info", Anytime, "Least important messages to log";
     log_format: LogFormat = "log-format", "text", AtStart, "Form of the log";
@@ -141,6 +144,12 @@ impl Config {
     #[must_use]
     pub fn hubble_socket(&self) -> PathBuf {
         self.run_dir.join("hubble.sock")
+    }
+
+    /// Where recorded packets are kept.
+    #[must_use]
+    pub fn recorder_dir(&self) -> PathBuf {
+        self.recorder_path.0.clone().unwrap_or_else(|| self.run_dir.join("pcaps"))
     }
 
     /// Where flows are kept.

@@ -205,16 +205,21 @@ fn read_address(text: &str) -> Result<(Address, Secrecy), AddressError> {
 
 /// Runs a question to a server, until it is answered or somebody presses Ctrl-C, which is no error.
 pub fn run(question: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime for connections")?;
-    runtime.block_on(async {
+    run_whole(async {
         tokio::select! {
             done = question => done,
             _ = tokio::signal::ctrl_c() => Ok(()),
         }
     })
+}
+
+/// The same for a question that minds Ctrl-C itself.
+pub fn run_whole(question: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime for connections")?;
+    runtime.block_on(question)
 }
 
 #[cfg(test)]
