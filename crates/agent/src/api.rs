@@ -4,6 +4,7 @@ mod answer;
 mod kernel;
 mod monitor;
 mod objects;
+mod recordings;
 mod shutdown;
 #[cfg(test)]
 mod tests;
@@ -84,6 +85,7 @@ fn routes() -> Routes {
     ];
     all.extend(objects::routes());
     all.extend(kernel::routes());
+    all.extend(recordings::routes());
     all
 }
 

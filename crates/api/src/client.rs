@@ -6,8 +6,9 @@ use crate::{
     AddressEntry, ApiError, ApplyRequest, ApplyResult, BpfEndpoint, BpfMetric, ClientError, ConfigPatch,
     ConfigRow, Connection, ConnectionFilter, DbTable, DebugInfo, DeleteRequest, Endpoint, EndpointHealth,
     EndpointLogEntry, EndpointPatch, EndpointRef, EndpointRequest, Event, Flushed, IdentityEntry,
-    IpcacheEntry, MapEvent, MapInfo, Method, MonitorFilter, ObjectView, PolicyEntry, SelectorRow, Shutdown,
-    ShutdownMode, Status, TraceReply, TraceRequest, WaitReply, WaitRequest, encode_query, escape,
+    IpcacheEntry, MapEvent, MapInfo, Method, MonitorFilter, ObjectView, PolicyEntry, Recording,
+    RecordingRequest, SelectorRow, Shutdown, ShutdownMode, Status, TraceReply, TraceRequest, WaitReply,
+    WaitRequest, encode_query, escape,
 };
 use ciliate_types::Identity;
 use serde::{Serialize, de::DeserializeOwned};
@@ -133,6 +134,19 @@ impl Client {
         let target = format!("/v1/monitor{}", query(filter)?);
         let response = self.exchange(Method::Get, &target, None, None)?;
         Ok(Stream { reader: response.lines(), route: target, item: PhantomData })
+    }
+
+    pub fn recordings(&self) -> Result<Vec<Recording>> {
+        self.get("/v1/recordings")
+    }
+
+    pub fn start_recording(&self, request: &RecordingRequest) -> Result<Recording> {
+        self.send(Method::Post, "/v1/recordings", request)
+    }
+
+    /// Returns when its file is complete.
+    pub fn stop_recording(&self, id: u64) -> Result<Recording> {
+        self.call(Method::Delete, &format!("/v1/recordings/{id}"), None)
     }
 
     pub fn bpf_endpoints(&self) -> Result<Vec<BpfEndpoint>> {

@@ -10,6 +10,7 @@ mod monitor;
 mod object;
 mod openapi;
 mod query;
+mod recording;
 mod route;
 pub mod settings;
 mod status;
@@ -37,6 +38,7 @@ pub use object::{
 };
 pub use openapi::document;
 pub use query::{decode as decode_query, encode as encode_query, escape, unescape};
+pub use recording::{Recording, RecordingEnd, RecordingRequest};
 pub use route::{Method, ROUTES, Route, Shape};
 pub use status::{Health, MapPressure, PoolStatus, Status, Subsystem};
 pub use trace::{

@@ -4,8 +4,8 @@ use crate::{
     AddressEntry, ApplyRequest, ApplyResult, BpfEndpoint, BpfMetric, ConfigPatch, ConfigRow, Connection,
     ConnectionFilter, DbTable, DebugInfo, DeleteRequest, Endpoint, EndpointHealth, EndpointLogEntry,
     EndpointPatch, EndpointRequest, Event, Flushed, IdentityEntry, IpcacheEntry, MapEvent, MapInfo,
-    MonitorFilter, ObjectView, PolicyEntry, SelectorRow, Shutdown, Status, TraceReply, TraceRequest,
-    WaitReply, WaitRequest,
+    MonitorFilter, ObjectView, PolicyEntry, Recording, RecordingRequest, SelectorRow, Shutdown, Status,
+    TraceReply, TraceRequest, WaitReply, WaitRequest,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::fmt;
@@ -159,6 +159,21 @@ pub const ROUTES: &[Route] = &[
         "Events as they happen",
         json::<MonitorFilter>(),
         Shape::Lines(of::<Event>),
+    ),
+    get("/v1/recordings", "Recordings of packets that go on or have ended", json::<Vec<Recording>>()),
+    with_body(
+        Method::Post,
+        "/v1/recordings",
+        "Begin to record packets into a file of the node",
+        json::<RecordingRequest>(),
+        json::<Recording>(),
+    ),
+    with_body(
+        Method::Delete,
+        "/v1/recordings/{recording}",
+        "End a recording; answers when its file is complete",
+        Shape::None,
+        json::<Recording>(),
     ),
     get("/v1/bpf/endpoints", "The kernel's endpoints", json::<Vec<BpfEndpoint>>()),
     get("/v1/bpf/policy", "The kernel's rules, endpoint by endpoint", json::<Vec<PolicyEntry>>()),

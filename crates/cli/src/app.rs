@@ -2,8 +2,8 @@
 
 use crate::{
     agent, bpf, cleanup, completion, config, context::Globals, db, debuginfo, down, endpoint, exec, exit,
-    fqdn, history, hubble, identity, ip, man, map, metrics, monitor, objects, observe, policy, proxy, relay,
-    run, status, top, up, version,
+    fqdn, history, hubble, identity, ip, man, map, metrics, monitor, objects, observe, policy, proxy,
+    recorder, relay, run, status, top, up, version,
 };
 
 /// Network policy by identity for the processes and containers of a host
@@ -66,6 +66,9 @@ pub enum Verb {
     Observe(Box<observe::Args>),
     /// Show who talks most, what is dropped most and so on, as it happens
     Top(Box<top::Args>),
+    /// Packets with their verdicts, in files for Wireshark
+    #[command(subcommand)]
+    Recorder(recorder::Command),
     /// The verbs of Hubble's command line
     #[command(subcommand)]
     Hubble(hubble::Command),

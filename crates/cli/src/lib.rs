@@ -31,6 +31,7 @@ mod output;
 mod policy;
 mod progress;
 mod proxy;
+mod recorder;
 mod relay;
 mod run;
 mod settings_flags;
@@ -134,6 +135,7 @@ fn dispatch(verb: Verb, context: &Context) -> anyhow::Result<u8> {
         Verb::Monitor(args) => args.run(context),
         Verb::Observe(args) => args.run(context),
         Verb::Top(args) => args.run(context),
+        Verb::Recorder(command) => command.run(context),
         Verb::Hubble(command) => command.run(context),
         Verb::Relay(command) => command.run(context),
         Verb::Bpf(command) => command.run(context),

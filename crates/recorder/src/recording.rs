@@ -214,7 +214,8 @@ impl Recording {
             self.describe(*ifindex, || device(*ifindex))?;
         }
         let spared = counted.get(&0).copied().unwrap_or_default();
-        if spared != Counted::default() {
+        // A file without a packet says why it ended, too.
+        if spared != Counted::default() || self.devices.is_empty() {
             self.describe(0, || Device { name: "others".to_owned(), ..Device::default() })?;
         }
         for (ifindex, written) in &self.devices {

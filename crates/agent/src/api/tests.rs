@@ -54,6 +54,7 @@ fn every_path_takes_the_methods_of_the_table_and_no_other() {
         state,
         maps: Arc::new(NoMaps),
         notices: Notices::new(None, 0, crate::proxy::Attention::default()),
+        recorder: ciliate_recorder::Recorder::channel().0,
         node: Node::new(&config),
         shutdown: shutdown_channel(),
     };
