@@ -170,7 +170,7 @@ fn tell(answer: &RecordResponse, shown: &mut Option<RecordingStatistics>) -> any
     let time = time.unwrap_or_default();
     match &answer.response_type {
         Some(ResponseType::Running(running)) => {
-            let stats = running.stats.clone().unwrap_or_default();
+            let stats = running.stats.unwrap_or_default();
             if shown.as_ref() != Some(&stats) {
                 emit(&format!("{time} Status: {}\n", written(&stats)))?;
                 *shown = Some(stats);
@@ -178,7 +178,7 @@ fn tell(answer: &RecordResponse, shown: &mut Option<RecordingStatistics>) -> any
             Ok(Told::More)
         }
         Some(ResponseType::Stopped(stopped)) => {
-            let stats = stopped.stats.clone().unwrap_or_default();
+            let stats = stopped.stats.unwrap_or_default();
             let path = stopped.filesink.clone().unwrap_or_default().file_path;
             let mut text = format!("{time} Result: {}\n", written(&stats));
             if !stopped.end_description.is_empty() {
