@@ -44,7 +44,7 @@ impl Past {
     pub fn read(
         self,
         order: Order,
-        passes: impl Fn(&Flow) -> bool + Send + 'static,
+        mut passes: impl FnMut(&Flow) -> bool + Send + 'static,
     ) -> mpsc::Receiver<Result<Flow, Status>> {
         let (out, flows) = mpsc::channel(WAITING);
         task::spawn_blocking(move || {

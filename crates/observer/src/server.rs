@@ -7,6 +7,7 @@ mod node;
 mod peer;
 mod range;
 mod selection;
+mod turn;
 
 pub use peer::Peer;
 
@@ -31,8 +32,6 @@ use tonic::{Request, Response, Status, async_trait, transport};
 
 /// Messages that wait for a client; then the stream waits for it, and the log goes on without.
 const WAITING: usize = 256;
-/// Flows that are looked at before others of this thread have their turn.
-const TURN: usize = 1024;
 /// Longest request: filters of thousands of names fit, a flood does not.
 const LONGEST_REQUEST: usize = 4 << 20;
 

@@ -21,7 +21,8 @@ use super::{
     instrument::Instrument,
     key::Key,
 };
-use ciliate_flow::{Filter, FilterError, Flow};
+use ciliate_flow::{Filter, FilterError, Flow, Judge};
+use std::sync::Arc;
 
 /// Counts flows in metrics of its own.
 trait Handler: Send {
@@ -50,7 +51,7 @@ use families;
 /// A handler with the flows it is for.
 pub struct Counting {
     /// None where it is for all.
-    filter: Option<Filter>,
+    filter: Option<Judge>,
     handler: Box<dyn Handler>,
 }
 
@@ -75,11 +76,11 @@ impl Counting {
             Kind::Sctp => Box::new(sctp::Handler::new(&plan)),
             Kind::Tcp => Box::new(tcp::Handler::new(&plan)),
         };
-        Ok(Self { filter: (!filter.is_everything()).then_some(filter), handler })
+        Ok(Self { filter: (!filter.is_everything()).then(|| Judge::new(Arc::new(filter))), handler })
     }
 
     pub fn count(&mut self, flow: &Flow, key: &mut Key, now: Tick) {
-        if self.filter.as_ref().is_none_or(|filter| filter.matches(flow)) {
+        if self.filter.as_mut().is_none_or(|judge| judge.passes(flow)) {
             key.clear();
             self.handler.count(flow, key, now);
         }

@@ -1,10 +1,10 @@
 //! `GetFlows`.
 
 use super::{
-    TURN,
     losses::Losses,
     range::{After, Begin, Range},
     selection::Selection,
+    turn::Turn,
 };
 use crate::{
     Observer,
@@ -19,7 +19,7 @@ use ciliate_hubble::{
     observer::{GetFlowsRequest, GetFlowsResponse, get_flows_response::ResponseTypes},
 };
 use std::sync::Arc;
-use tokio::{sync::mpsc, task, time};
+use tokio::{sync::mpsc, time};
 use tonic::Status;
 
 /// One client's stream.
@@ -51,13 +51,14 @@ impl Flows {
     pub async fn send(self, out: Out) {
         let log = self.observer.flows();
         let mut bell = log.bell();
-        let Begin { mut cursor, found } = self.range.begin(log, |flow| self.selection.passes(flow)).await;
+        let mut judge = self.selection.judge();
+        let Begin { mut cursor, found } = self.range.begin(log, |flow| judge.passes(flow)).await;
         let missing = self.range.missing(found);
         let Some(sent) = self.send_past(&mut cursor, missing, &out).await else { return };
         let mut losses = self.losses(&cursor);
         let Self { observer, range, selection, .. } = self;
         let mut lossy = observer.losses().log().bell();
-        let (mut left, mut turn) = (range.most().saturating_sub(sent), 0_usize);
+        let (mut left, mut turn) = (range.most().saturating_sub(sent), Turn::new());
         loop {
             // What comes after this look rings again.
             bell.mark_unchanged();
@@ -74,7 +75,7 @@ impl Flows {
                         let _ = observer.tell(losses.rest(), &out).await;
                         return;
                     }
-                    Step::Entry(flow) if range.holds(flow.time) && selection.passes(flow) => {
+                    Step::Entry(flow) if range.holds(flow.time) && judge.passes(flow) => {
                         Some(selection.response(flow))
                     }
                     Step::Entry(_) => None,
@@ -90,10 +91,7 @@ impl Flows {
                     }
                     left = left.saturating_sub(1);
                 }
-                turn = turn.saturating_add(1);
-                if turn.is_multiple_of(TURN) {
-                    task::yield_now().await;
-                }
+                turn.pass().await;
             }
             if range.after == After::End {
                 let _ = observer.tell(losses.rest(), &out).await;
@@ -143,9 +141,9 @@ impl Flows {
         let Some(past) = Past::new(&self.observer, &self.request, oldest).filter(|_| most > 0) else {
             return Some(0);
         };
-        let selection = Arc::clone(&self.selection);
+        let mut judge = self.selection.judge();
         let passes = move |flow: &Flow| {
-            (flow.id.run != kept.run || flow.id.sequence < kept.sequence) && selection.passes(flow)
+            (flow.id.run != kept.run || flow.id.sequence < kept.sequence) && judge.passes(flow)
         };
         let (mut sent, mut newest) = (0_u64, Vec::new());
         let order = self.range.order_of_past();

@@ -1,13 +1,12 @@
 //! `ServerStatus`, `GetNodes` and `GetNamespaces` of one node.
 
-use super::TURN;
+use super::turn::Turn;
 use crate::{Observer, log::Step};
 use ciliate_hubble::{
     observer::{GetNamespacesResponse, GetNodesResponse, Namespace, Node, ServerStatusResponse},
     relay::NodeState,
 };
 use std::collections::BTreeSet;
-use tokio::task;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -50,7 +49,7 @@ pub async fn namespaces(observer: &Observer) -> GetNamespacesResponse {
     let log = observer.flows();
     let mut cursor = log.cursor(log.oldest());
     let mut found = BTreeSet::new();
-    let mut turn = 0_usize;
+    let mut turn = Turn::new();
     loop {
         match cursor.next() {
             Step::End => break,
@@ -66,10 +65,7 @@ pub async fn namespaces(observer: &Observer) -> GetNamespacesResponse {
                 }
             }
         }
-        turn = turn.saturating_add(1);
-        if turn.is_multiple_of(TURN) {
-            task::yield_now().await;
-        }
+        turn.pass().await;
     }
     let namespaces = found.into_iter().map(|(cluster, namespace)| Namespace { cluster, namespace });
     GetNamespacesResponse { namespaces: namespaces.collect() }

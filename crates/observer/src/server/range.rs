@@ -1,5 +1,6 @@
 //! Which part of a log a request asks for.
 
+use super::turn::Turn;
 use crate::log::{Cursor, Entry, Log};
 use ciliate_flow::Time;
 use ciliate_history::Order;
@@ -98,7 +99,7 @@ impl Range {
             return Begin { cursor, found: 0 };
         }
         let most = if self.number == 0 { u64::MAX } else { self.number };
-        let (mut begin, mut found, mut turn) = (cursor.sequence(), 0_u64, 0_usize);
+        let (mut begin, mut found, mut turn) = (cursor.sequence(), 0_u64, Turn::new());
         while found < most {
             let Some(entry) = cursor.previous() else { break };
             if self.since.is_some_and(|since| entry.time() < since) {
@@ -108,10 +109,7 @@ impl Range {
                 found = found.saturating_add(1);
                 begin = cursor.sequence();
             }
-            turn = turn.saturating_add(1);
-            if turn.is_multiple_of(super::TURN) {
-                tokio::task::yield_now().await;
-            }
+            turn.pass().await;
         }
         Begin { cursor: log.cursor(begin), found }
     }

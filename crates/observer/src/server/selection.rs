@@ -1,12 +1,13 @@
 //! Which flows a client wants, and what of them.
 
 use crate::mask::Mask;
-use ciliate_flow::{Filter, Flow};
+use ciliate_flow::{Filter, Flow, Judge};
 use ciliate_hubble::{flow, observer::GetFlowsRequest};
+use std::sync::Arc;
 use tonic::Status;
 
 pub struct Selection {
-    filter: Filter,
+    filter: Arc<Filter>,
     mask: Option<Mask>,
 }
 
@@ -17,11 +18,12 @@ impl Selection {
         let invalid = |error: &dyn std::error::Error| Status::invalid_argument(error.to_string());
         let filter = Filter::new(&request.whitelist, &request.blacklist).map_err(|error| invalid(&error))?;
         let mask = request.field_mask.as_ref().map(Mask::new).transpose().map_err(|error| invalid(&error))?;
-        Ok(Self { filter, mask: mask.flatten() })
+        Ok(Self { filter: Arc::new(filter), mask: mask.flatten() })
     }
 
-    pub fn passes(&self, flow: &Flow) -> bool {
-        self.filter.matches(flow)
+    /// Says which flows are wanted; one for each who reads.
+    pub fn judge(&self) -> Judge {
+        Judge::new(Arc::clone(&self.filter))
     }
 
     pub fn message(&self, flow: &Flow) -> flow::Flow {
