@@ -168,16 +168,17 @@ fn now() -> Time {
     Time(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
 }
 
-struct Decoder {
-    state: watch::Receiver<Arc<State>>,
-    rules: Rules,
-    observed: Option<Observed>,
+/// Makes sense of events.
+pub struct Decoder {
+    pub state: watch::Receiver<Arc<State>>,
+    pub rules: Rules,
+    pub observed: Option<Observed>,
     /// What the proxy had to leave out and nobody was told of yet.
-    lost_requests: u64,
+    pub lost_requests: u64,
 }
 
 impl Decoder {
-    async fn decode(&mut self, batch: &Batch, notices: &Notices) {
+    pub async fn decode(&mut self, batch: &Batch, notices: &Notices) {
         let state = Arc::clone(&self.state.borrow());
         let numbers = batch.iter().flat_map(|(seen, _)| [seen.egress_rule, seen.ingress_rule]);
         self.rules.learn(&state, numbers).await;

@@ -17,6 +17,8 @@ mod ipam;
 mod kernel;
 mod lock;
 mod logging;
+#[doc(hidden)]
+pub mod measure;
 mod metrics;
 mod name;
 mod news;

@@ -41,6 +41,20 @@ impl Batch {
         self.events.is_empty()
     }
 
+    /// Adds what the programs put into the ring; nothing if that is no event of this version.
+    pub fn put(&mut self, record: &[u8]) {
+        if record.len() != size_of::<Event>() && record.len() != size_of::<Captured>() {
+            return;
+        }
+        // SAFETY: both layouts begin with an event, which is plain data; the read need not be aligned.
+        let event: Event = unsafe { std::ptr::read_unaligned(record.as_ptr().cast()) };
+        let start = offset_of!(Captured, bytes);
+        let bytes = record.get(start..).and_then(|bytes| bytes.get(..event.captured.into()));
+        self.bytes.extend_from_slice(bytes.unwrap_or_default());
+        let captured = if bytes.is_some() { event.captured } else { 0 };
+        self.events.push(Event { captured, ..event });
+    }
+
     /// Each event and the first bytes of its packet, from the Ethernet header on; none if nobody wanted them.
     pub fn iter(&self) -> impl Iterator<Item = (&Event, &[u8])> {
         let mut rest = self.bytes.as_slice();
@@ -61,17 +75,7 @@ impl EventReader {
     pub fn read(&mut self, batch: &mut Batch, most: usize) {
         for _ in 0..most {
             let Some(item) = self.ring.next() else { return };
-            let record: &[u8] = &item;
-            if record.len() != size_of::<Event>() && record.len() != size_of::<Captured>() {
-                continue;
-            }
-            // SAFETY: both layouts begin with an event, which is plain data; the read need not be aligned.
-            let event: Event = unsafe { std::ptr::read_unaligned(record.as_ptr().cast()) };
-            let start = offset_of!(Captured, bytes);
-            let bytes = record.get(start..).and_then(|bytes| bytes.get(..event.captured.into()));
-            batch.bytes.extend_from_slice(bytes.unwrap_or_default());
-            let captured = if bytes.is_some() { event.captured } else { 0 };
-            batch.events.push(Event { captured, ..event });
+            batch.put(&item);
         }
     }
 
@@ -91,6 +95,13 @@ impl AsRawFd for EventReader {
     fn as_raw_fd(&self) -> RawFd {
         self.ring.as_raw_fd()
     }
+}
+
+/// An event as the programs put it into the ring.
+#[must_use]
+pub fn encoded(event: &Event) -> &[u8] {
+    // SAFETY: it is plain data without padding, as its size, asserted where it is defined, says.
+    unsafe { std::slice::from_raw_parts(std::ptr::from_ref(event).cast(), size_of::<Event>()) }
 }
 
 /// Tells the programs what to report. What nobody wants costs them a look at one row.

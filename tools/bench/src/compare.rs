@@ -103,16 +103,14 @@ const SAME_CORE_PORT: u16 = 5300;
 const OTHER_CORE_PORT: u16 = 5310;
 const IPERF_PORT: u16 = 5320;
 
-/// A path with its servers running.
-struct Ready {
-    path: Path,
+/// Two ends with their servers running.
+pub struct Ready {
     route: Route,
     _servers: Vec<Service>,
 }
 
 impl Ready {
-    fn new(path: Path, work: &std::path::Path) -> Result<Self> {
-        let route = path.set_up(work).with_context(|| format!("cannot set up {path:?}"))?;
+    pub fn over(route: Route) -> Result<Self> {
         route.client.sysctl("net.ipv4.ip_local_port_range", "10000 65000")?;
         let mut servers = Vec::new();
         for (core, port) in [(CLIENT_CORE, SAME_CORE_PORT), (RECEIVER_CORE, OTHER_CORE_PORT)] {
@@ -123,10 +121,10 @@ impl Ready {
         let mut iperf = route.server.tool(Some(RECEIVER_CORE))?;
         iperf.args(["exec", "--", "iperf3", "--server", "--forceflush", "--port", &IPERF_PORT.to_string()]);
         servers.push(Service::start(iperf, "listening")?);
-        Ok(Self { path, route, _servers: servers })
+        Ok(Self { route, _servers: servers })
     }
 
-    fn measure(&self, metric: Metric, family: Family, seconds: f64) -> Result<f64> {
+    pub fn measure(&self, metric: Metric, family: Family, seconds: f64) -> Result<f64> {
         let to = self.route.server_address(family);
         let address = |port| std::net::SocketAddr::new(to, port).to_string();
         let mut tool = self.route.client.tool(Some(CLIENT_CORE))?;
@@ -159,8 +157,11 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let paths = chosen(&Path::ALL)
         .into_iter()
-        .map(|path| Ready::new(path, &args.work))
-        .collect::<Result<Vec<Ready>>>()?;
+        .map(|path| {
+            let ready = path.set_up(&args.work).and_then(Ready::over);
+            Ok((path, ready.with_context(|| format!("cannot set up {path:?}"))?))
+        })
+        .collect::<Result<Vec<(Path, Ready)>>>()?;
     let mut report = Report::of_this_machine()?;
     for family in &args.families {
         for metric in
@@ -180,19 +181,19 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// Every path once in each round, each round beginning with another one.
-fn rounds(args: &Args, paths: &[Ready], metric: Metric, family: Family) -> Result<Measurement> {
-    let mut measurement = Measurement::new(metric, family, paths.iter().map(|ready| ready.path));
+fn rounds(args: &Args, paths: &[(Path, Ready)], metric: Metric, family: Family) -> Result<Measurement> {
+    let mut measurement = Measurement::new(metric, family, paths.iter().map(|(path, _)| *path));
     // Caches, connections' first steps and the processor's clock settle.
-    for ready in paths {
+    for (_, ready) in paths {
         ready.measure(metric, family, 0.2)?;
     }
     for round in 0..args.rounds {
         let first = round.checked_rem(paths.len()).unwrap_or(0);
-        for ready in paths.iter().cycle().skip(first).take(paths.len()) {
+        for (path, ready) in paths.iter().cycle().skip(first).take(paths.len()) {
             let value = ready
                 .measure(metric, family, args.seconds)
-                .with_context(|| format!("{metric:?} over {family:?} on {:?}", ready.path))?;
-            measurement.record(ready.path, value);
+                .with_context(|| format!("{metric:?} over {family:?} on {path:?}"))?;
+            measurement.record(*path, value);
         }
     }
     Ok(measurement)

@@ -1,6 +1,6 @@
 //! What it costs to keep flows, and how soon one finds some of them again among very many.
 
-mod traffic;
+pub mod traffic;
 
 use crate::{
     report::{Report, Row},

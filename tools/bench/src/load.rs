@@ -6,6 +6,7 @@ pub mod paced;
 pub mod resolve;
 pub mod rr;
 pub mod serve;
+pub mod strangers;
 pub mod udp;
 
 use serde::{Deserialize, Serialize};

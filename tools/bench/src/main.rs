@@ -7,6 +7,7 @@ mod history;
 mod http;
 mod lab;
 mod load;
+mod observe;
 mod paired;
 mod place;
 mod process;
@@ -51,6 +52,10 @@ enum Verb {
     Idle(load::paced::IdleArgs),
     /// Answer DNS queries: every name has an address
     Resolve(load::resolve::Args),
+    /// Datagrams each of which belongs to another connection, at a given rate
+    Strangers(load::strangers::Args),
+    /// Take datagrams on many ports and say nothing
+    Deaf(load::strangers::DeafArgs),
     /// Run another program in the namespace and on the processor given
     Exec {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -66,6 +71,8 @@ enum Verb {
     Dns(dns::Args),
     /// Measure keeping flows on disk, and finding some among very many
     History(history::Args),
+    /// Measure what it costs to see flows
+    Observe(observe::Args),
 }
 
 fn main() -> Result<()> {
@@ -81,12 +88,15 @@ fn main() -> Result<()> {
         Verb::Grpc(args) => print(&load::grpc::run(&args)?),
         Verb::Idle(args) => load::paced::idle(&args),
         Verb::Resolve(args) => load::resolve::run(&args),
+        Verb::Strangers(args) => print(&load::strangers::run(&args)?),
+        Verb::Deaf(args) => load::strangers::deaf(&args),
         Verb::Exec { command } => exec(&command),
         Verb::Compare(args) => compare::run(&args),
         Verb::Agent(args) => agent::run(&args),
         Verb::Http(args) => http::run(&args),
         Verb::Dns(args) => dns::run(&args),
         Verb::History(args) => history::run(&args),
+        Verb::Observe(args) => observe::run(&args),
     }
 }
 

@@ -82,10 +82,19 @@ impl Rules {
         self.known.extend(found.await.unwrap_or_default());
     }
 
+    /// That knows these as of a revision, and asks for others.
+    pub fn that_know(
+        requests: Requests,
+        revision: u64,
+        known: impl IntoIterator<Item = (u32, Known)>,
+    ) -> Self {
+        Self { requests, revision, known: known.into_iter().collect() }
+    }
+
     /// That knows these and asks nobody.
     #[cfg(test)]
     pub fn of<const N: usize>(known: [(u32, Known); N]) -> Self {
-        Self { requests: crate::engine::channel().0, revision: 0, known: known.into_iter().collect() }
+        Self::that_know(crate::engine::channel().0, 0, known)
     }
 
     /// None for 0, which is no rule.

@@ -10,11 +10,17 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 /// By identity and endpoint.
 type PartyKey = (u32, u16);
+type Parties = HashMap<PartyKey, Arc<Party>, foldhash::fast::RandomState>;
+
+/// Parties of former states that are remembered.
+const FORMER: usize = 16_384;
 
 pub struct Cast {
     cluster: String,
     state: Arc<State>,
-    parties: HashMap<PartyKey, Arc<Party>, foldhash::fast::RandomState>,
+    parties: Parties,
+    /// As of the state before: who stays the same goes on being shared.
+    former: Parties,
     closed: HashMap<(u16, u8), Option<Arc<Judgement>>, foldhash::fast::RandomState>,
 }
 
@@ -23,7 +29,8 @@ impl Cast {
         Self {
             cluster: cluster.to_owned(),
             state: Arc::new(State::new()),
-            parties: HashMap::default(),
+            parties: Parties::default(),
+            former: Parties::default(),
             closed: HashMap::default(),
         }
     }
@@ -32,7 +39,10 @@ impl Cast {
     pub fn renew(&mut self, state: &Arc<State>) {
         if !Arc::ptr_eq(&self.state, state) {
             self.state = Arc::clone(state);
-            self.parties.clear();
+            self.former.extend(self.parties.drain());
+            if self.former.len() > FORMER {
+                self.former.clear();
+            }
             self.closed.clear();
         }
     }
@@ -42,7 +52,11 @@ impl Cast {
         let party = match self.parties.get(&key) {
             Some(party) => Arc::clone(party),
             None => {
-                let party = Arc::new(self.party(identity, endpoint));
+                let party = self.party(identity, endpoint);
+                let party = match self.former.remove(&key) {
+                    Some(former) if *former == party => former,
+                    Some(_) | None => Arc::new(party),
+                };
                 self.parties.insert(key, Arc::clone(&party));
                 party
             }

@@ -47,6 +47,11 @@ impl Node {
         self.netns.tool(core)
     }
 
+    /// Where Hubble's clients are answered.
+    pub fn hubble_socket(&self) -> PathBuf {
+        self.folder.join("run/hubble.sock")
+    }
+
     pub fn socket(&self) -> PathBuf {
         self.folder.join("run/ciliate.sock")
     }
@@ -112,7 +117,12 @@ pub enum Load {
 }
 
 pub fn set_up(name: &str, work: &Path, load: Load) -> Result<Route> {
-    let node = Node::start(name, work)?;
+    set_up_with(name, work, load, &[])
+}
+
+/// With flags of `ciliate up`.
+pub fn set_up_with(name: &str, work: &Path, load: Load, flags: &[&str]) -> Result<Route> {
+    let node = Node::start_with(name, work, flags)?;
     let client = Netns::new(&format!("{name}-client"))?;
     let server = Netns::new(&format!("{name}-server"))?;
     node.endpoint(&client, "client", 1)?;
