@@ -10,13 +10,14 @@ use bytes::Bytes;
 use ciliate_flow::Flow;
 use parquet::{
     column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader},
-    data_type::DataType,
+    data_type::{ByteArray, DataType},
     errors::{ParquetError, Result as ParquetResult},
     file::{
         metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData},
         properties::ReaderProperties,
         reader::{ChunkReader, Length},
         serialized_reader::SerializedPageReader,
+        statistics::Statistics,
     },
 };
 use std::{
@@ -139,6 +140,10 @@ pub(crate) struct Group<'a> {
     pub metadata: &'a RowGroupMetaData,
 }
 
+fn text(bytes: Option<&ByteArray>) -> Option<&str> {
+    str::from_utf8(bytes?.data()).ok()
+}
+
 /// One value that is there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Value<'a> {
@@ -161,13 +166,34 @@ impl Group<'_> {
 
     /// First and last moment in it, nanoseconds since 1970; everything if the file does not say.
     pub fn times(&self) -> (u64, u64) {
-        use parquet::file::statistics::Statistics;
         let found = self.metadata.columns().first().and_then(|time| match time.statistics()? {
             Statistics::Int64(statistics) => Some((*statistics.min_opt()?, *statistics.max_opt()?)),
             _ => None,
         });
         found.map_or((0, u64::MAX), |(first, last)| {
             (u64::try_from(first).unwrap_or(0), u64::try_from(last).unwrap_or(u64::MAX))
+        })
+    }
+
+    /// Bounds of a column of texts, if the file says them.
+    pub fn texts(&self, index: usize) -> Option<(&str, &str)> {
+        match self.metadata.columns().get(index)?.statistics()? {
+            Statistics::ByteArray(statistics) => {
+                Some((text(statistics.min_opt())?, text(statistics.max_opt())?))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether each row of a column has the same value.
+    pub fn is_constant(&self, index: usize) -> bool {
+        let statistics = self.metadata.columns().get(index).and_then(|chunk| chunk.statistics());
+        statistics.is_some_and(|statistics| {
+            statistics.null_count_opt() == Some(0)
+                && statistics.min_is_exact()
+                && statistics.max_is_exact()
+                && statistics.min_bytes_opt().is_some()
+                && statistics.min_bytes_opt() == statistics.max_bytes_opt()
         })
     }
 

@@ -1,7 +1,7 @@
 //! Flows to columns.
 
 use crate::column::{Access, Column, Width};
-use ciliate_flow::{Flow, Judgement, Party};
+use ciliate_flow::{Flow, Judgement, Party, Verdict};
 use parquet::{
     basic::{Compression, Encoding, ZstdLevel},
     column::writer::ColumnWriter,
@@ -53,27 +53,66 @@ pub(crate) fn properties(metadata: Vec<KeyValue>) -> Result<Arc<WriterProperties
     Ok(Arc::new(builder.build()))
 }
 
-/// Puts flows next to those that are like them, so that most columns become a few runs: what is denied first, then by
-/// who speaks to whom, and in that by time.
-pub(crate) fn arrange(rows: &mut [&Flow]) {
-    let mut parties: HashMap<&Party, u32> = HashMap::new();
-    let mut judgements: HashMap<&Judgement, u32> = HashMap::new();
-    fn number<T: Eq + std::hash::Hash>(known: &mut HashMap<T, u32>, value: T) -> u32 {
-        let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
-        *known.entry(value).or_insert(next)
+/// What lies in row groups of its own. Few flows are not simply forwarded and most questions are about those: so they are
+/// read without the forwarded ones, of whose groups the statistics say that they are all alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Denied, redirected, audited or failed.
+    Other,
+    Forwarded,
+}
+
+impl Class {
+    pub const ALL: [Self; 2] = [Self::Other, Self::Forwarded];
+
+    pub const fn of(flow: &Flow) -> Self {
+        match flow.verdict {
+            Verdict::Forwarded => Self::Forwarded,
+            Verdict::Unknown
+            | Verdict::Dropped
+            | Verdict::Error
+            | Verdict::Audit
+            | Verdict::Redirected
+            | Verdict::Traced
+            | Verdict::Translated => Self::Other,
+        }
     }
+}
+
+/// Puts flows next to those that are like them, so that most columns become a few runs: by verdict, then by who speaks to
+/// whom, and in that by time.
+pub(crate) fn arrange(rows: &mut [&Flow]) {
+    let mut parties: Numbers<'_, Party> = Numbers::default();
+    let mut judgements: Numbers<'_, Judgement> = Numbers::default();
     rows.sort_by_cached_key(|flow| {
-        let verdict = match flow.verdict {
-            ciliate_flow::Verdict::Forwarded => 1,
-            _ => 0,
-        };
-        let source = number(&mut parties, &*flow.source.party);
-        let destination = number(&mut parties, &*flow.destination.party);
-        let egress = flow.egress.as_deref().map_or(u32::MAX, |judgement| number(&mut judgements, judgement));
-        let ingress =
-            flow.ingress.as_deref().map_or(u32::MAX, |judgement| number(&mut judgements, judgement));
-        (verdict, source, destination, egress, ingress, flow.time, flow.id.sequence)
+        let source = parties.of(&flow.source.party);
+        let destination = parties.of(&flow.destination.party);
+        let egress = flow.egress.as_ref().map_or(u32::MAX, |judgement| judgements.of(judgement));
+        let ingress = flow.ingress.as_ref().map_or(u32::MAX, |judgement| judgements.of(judgement));
+        (flow.verdict as i32, source, destination, egress, ingress, flow.time, flow.id.sequence)
     });
+}
+
+/// Numbers equal values alike. Mostly equal ones are one value that is shared, and then they need not be looked at.
+struct Numbers<'a, T> {
+    places: HashMap<*const T, u32, foldhash::fast::FixedState>,
+    values: HashMap<&'a T, u32, foldhash::fast::FixedState>,
+}
+
+impl<T> Default for Numbers<'_, T> {
+    fn default() -> Self {
+        Self { places: HashMap::default(), values: HashMap::default() }
+    }
+}
+
+impl<'a, T: Eq + std::hash::Hash> Numbers<'a, T> {
+    fn of(&mut self, value: &'a Arc<T>) -> u32 {
+        let Self { places, values } = self;
+        *places.entry(Arc::as_ptr(value)).or_insert_with(|| {
+            let next = u32::try_from(values.len()).unwrap_or(u32::MAX);
+            *values.entry(value).or_insert(next)
+        })
+    }
 }
 
 /// Writes a row group with flows in the order in which they are given.

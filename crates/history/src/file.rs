@@ -3,7 +3,7 @@
 use crate::{
     HistoryError,
     decode::Table,
-    encode::{arrange, properties, schema, write_group},
+    encode::{Class, arrange, properties, schema, write_group},
     error::{io, parquet},
 };
 use ciliate_flow::Flow;
@@ -26,7 +26,8 @@ pub(crate) struct Unfinished {
     path: PathBuf,
     writing: PathBuf,
     writer: SerializedFileWriter<BufWriter<File>>,
-    waiting: Vec<Flow>,
+    others: Vec<Flow>,
+    forwarded: Vec<Flow>,
     group_rows: usize,
     pub rows: u64,
 }
@@ -48,7 +49,15 @@ impl Unfinished {
         let properties = properties(metadata).map_err(&failed)?;
         let writer = SerializedFileWriter::new(BufWriter::new(file), schema().map_err(&failed)?, properties);
         let writer = writer.map_err(failed)?;
-        Ok(Self { path: path.to_owned(), writing, writer, waiting: Vec::new(), group_rows, rows: 0 })
+        Ok(Self {
+            path: path.to_owned(),
+            writing,
+            writer,
+            others: Vec::new(),
+            forwarded: Vec::new(),
+            group_rows,
+            rows: 0,
+        })
     }
 
     /// Where it will be.
@@ -57,26 +66,37 @@ impl Unfinished {
     }
 
     pub fn push(&mut self, flow: Flow) -> Result<(), HistoryError> {
-        self.waiting.push(flow);
-        match self.waiting.len() >= self.group_rows {
-            true => self.end_group(),
+        let class = Class::of(&flow);
+        let waiting = self.waiting(class);
+        waiting.push(flow);
+        match waiting.len() >= self.group_rows {
+            true => self.end_group(class),
             false => Ok(()),
         }
     }
 
-    /// Makes a row group of flows in any order.
+    /// Makes row groups of flows in any order.
     pub fn write(&mut self, flows: &[Flow]) -> Result<(), HistoryError> {
-        for flows in flows.chunks(self.group_rows) {
-            let mut rows: Vec<&Flow> = flows.iter().collect();
-            arrange(&mut rows);
-            write_group(&mut self.writer, &rows).map_err(parquet(&self.writing))?;
-            self.rows = self.rows.saturating_add(u64::try_from(rows.len()).unwrap_or(0));
+        for class in Class::ALL {
+            let mut of_class: Vec<&Flow> = flows.iter().filter(|flow| Class::of(flow) == class).collect();
+            for rows in of_class.chunks_mut(self.group_rows) {
+                arrange(rows);
+                write_group(&mut self.writer, rows).map_err(parquet(&self.writing))?;
+                self.rows = self.rows.saturating_add(u64::try_from(rows.len()).unwrap_or(0));
+            }
         }
         Ok(())
     }
 
-    fn end_group(&mut self) -> Result<(), HistoryError> {
-        let flows = std::mem::take(&mut self.waiting);
+    fn waiting(&mut self, class: Class) -> &mut Vec<Flow> {
+        match class {
+            Class::Other => &mut self.others,
+            Class::Forwarded => &mut self.forwarded,
+        }
+    }
+
+    fn end_group(&mut self, class: Class) -> Result<(), HistoryError> {
+        let flows = std::mem::take(self.waiting(class));
         self.write(&flows)
     }
 
@@ -104,8 +124,8 @@ impl Unfinished {
 
     /// Moves it to its place once the disk has it. Its size in bytes.
     pub fn finish(mut self) -> Result<u64, HistoryError> {
-        if !self.waiting.is_empty() {
-            self.end_group()?;
+        for class in Class::ALL {
+            self.end_group(class)?;
         }
         self.writer.finish().map_err(parquet(&self.writing))?;
         let buffer = self.writer.inner_mut();

@@ -1,6 +1,6 @@
 //! Which rows of a group hints allow, found in as few columns as possible.
 
-use super::hints::{Condition, Hints};
+use super::hints::{Condition, Hints, Test};
 use crate::{
     HistoryError,
     column::Column,
@@ -50,6 +50,11 @@ pub(crate) fn rows(group: &Group<'_>, hints: &Hints) -> Result<Rows, HistoryErro
 
 fn narrow(group: &Group<'_>, condition: &Condition, rows: &Rows) -> Result<Rows, HistoryError> {
     let Condition { column, test } = condition;
+    match index(column).map_or(Known::Nothing, |(index, _)| known(group, index, test)) {
+        Known::None => return Ok(Rows::new()),
+        Known::All => return Ok(rows.clone()),
+        Known::Nothing => {}
+    }
     let mut found = Rows::new();
     // Neighbours mostly are alike.
     let mut last = (String::new(), test.text(""));
@@ -78,13 +83,41 @@ fn scan(
     rows: &Rows,
     each: &mut dyn FnMut(usize, Value<'_>),
 ) -> Result<(), HistoryError> {
-    let Some((index, column)) = Column::all().enumerate().find(|(_, column)| column.name == name) else {
-        return Ok(());
-    };
+    let Some((index, column)) = index(name) else { return Ok(()) };
     group.scan(index, column, rows, &mut |row, value| {
         each(row, value);
         Some(())
     })
+}
+
+fn index(name: &str) -> Option<(usize, &'static Column)> {
+    Column::all().enumerate().find(|(_, column)| column.name == name)
+}
+
+/// What a group's statistics say of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// No row fulfils it.
+    None,
+    /// All do.
+    All,
+    Nothing,
+}
+
+fn known(group: &Group<'_>, index: usize, test: &Test) -> Known {
+    let Some((least, most)) = group.texts(index) else { return Known::Nothing };
+    let may = match test {
+        Test::Equal(wanted) => wanted.iter().any(|text| least <= text.as_str() && text.as_str() <= most),
+        Test::Begin(wanted) => wanted
+            .iter()
+            .any(|begin| begin.as_str() <= most && (least <= begin.as_str() || least.starts_with(begin))),
+        Test::Number(_) => true,
+    };
+    match may {
+        false => Known::None,
+        true if group.is_constant(index) && test.text(least) => Known::All,
+        true => Known::Nothing,
+    }
 }
 
 fn add(rows: &mut Rows, row: usize) {

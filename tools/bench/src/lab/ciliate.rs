@@ -70,11 +70,14 @@ impl Node {
         Ok(())
     }
 
+    /// What `ciliate status` says.
+    pub fn status(&self) -> Result<serde_json::Value> {
+        Ok(serde_json::from_str(&output(self.ciliate()?.args(["status", "-o", "json"]))?)?)
+    }
+
     /// The agent's process.
     pub fn pid(&self) -> Result<i32> {
-        let text = output(self.ciliate()?.args(["status", "-o", "json"]))?;
-        let status: serde_json::Value = serde_json::from_str(&text)?;
-        let pid = status.get("pid").and_then(serde_json::Value::as_i64);
+        let pid = self.status()?.get("pid").and_then(serde_json::Value::as_i64);
         pid.and_then(|pid| i32::try_from(pid).ok()).context("the status names no pid")
     }
 

@@ -11,6 +11,7 @@ use ciliate_observer::{
     record,
 };
 use std::{
+    fs,
     ops::ControlFlow,
     path::Path,
     sync::{
@@ -36,7 +37,9 @@ pub fn measure(args: &Args) -> Result<Vec<Row>> {
     let (mut alone, mut kept) = (Vec::new(), Vec::new());
     for round in 0..args.rounds {
         alone.push(one(args.flows, None)?);
-        kept.push(one(args.flows, Some(&args.work.join(format!("decode-{round}"))))?);
+        let directory = args.work.join(format!("decode-{round}"));
+        kept.push(one(args.flows, Some(&directory))?);
+        fs::remove_dir_all(&directory)?;
     }
     let rows = [("without history", &alone), ("and on disk, both threads together", &kept)];
     let row = |(what, times): (&str, &Vec<f64>)| {

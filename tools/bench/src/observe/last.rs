@@ -69,6 +69,8 @@ pub fn measure(args: &Args) -> Result<Vec<Row>> {
         }
         anyhow::Ok(rows)
     });
+    // With the client's connection, for whose end the server waits.
+    drop(runtime);
     let _ = stop.send(());
     server.join().map_err(|_| anyhow::anyhow!("the server panicked"))??;
     fs::remove_file(&socket)?;

@@ -111,6 +111,7 @@ pub fn measure(args: &Args) -> Result<Vec<Row>> {
         values: added,
         ..Row::text("processor time added at 1,500 flows/s, one follower, default metrics", &text)
     };
+    eprintln!("{}: {}", usual.what, usual.measured);
     Ok(vec![usual, high(&on, &follower, args.seconds)?])
 }
 
@@ -142,16 +143,10 @@ fn high(place: &Place, follower: &follow::Follower, seconds: f64) -> Result<Row>
     })
 }
 
-/// Events that the kernel's programs found no room for, as the agent's metrics say.
+/// Events that the kernel's programs found no room for.
 fn lost(place: &Place) -> Result<f64> {
-    let text = output(place.node.ciliate()?.args(["metrics", "-o", "json"]));
-    let text = match text {
-        Ok(text) => text,
-        Err(_) => output(place.node.ciliate()?.args(["metrics"]))?,
-    };
-    let line = text.lines().find(|line| line.contains("lost_events") && !line.starts_with('#'));
-    let value = line.and_then(|line| line.split_whitespace().last()?.parse().ok());
-    value.context("the agent's metrics do not say how many events were lost")
+    let lost = place.node.status()?.pointer("/lostEvents/kernel").and_then(serde_json::Value::as_f64);
+    lost.context("the status does not say how many events were lost")
 }
 
 /// What the agent takes more when the ring is full.
