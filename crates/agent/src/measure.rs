@@ -70,9 +70,9 @@ impl Decoding {
             (u32::from(number), Known::new(view, None))
         });
         let rules = Rules::that_know(requests, revision, known);
-        let observed = Some(Observed { flows: Flows::new(node, "default"), log });
+        let observed = Some(Observed { flows: Flows::new(node, "default"), log, losses: None });
         Ok(Self {
-            decoder: Decoder { state, rules, observed },
+            decoder: Decoder { state, rules, observed, lost_requests: 0 },
             notices: Notices::new(None, 0, Attention::default()),
             runtime: runtime::Builder::new_current_thread().build()?,
             batch: Batch::default(),

@@ -8,7 +8,7 @@ use ciliate_flow::{Flow, Node, Run};
 use ciliate_history::{History, Reader, Settings};
 use ciliate_observer::{
     log::{self, Log},
-    record,
+    make_files, record,
 };
 use std::{
     fs,
@@ -41,7 +41,7 @@ pub fn measure(args: &Args) -> Result<Vec<Row>> {
         kept.push(one(args.flows, Some(&directory))?);
         fs::remove_dir_all(&directory)?;
     }
-    let rows = [("without history", &alone), ("and on disk, both threads together", &kept)];
+    let rows = [("without history", &alone), ("and on disk, all threads together", &kept)];
     let row = |(what, times): (&str, &Vec<f64>)| {
         let each = statistics::median(times).context("no rounds")?;
         Ok(Row {
@@ -91,9 +91,9 @@ fn clock() -> Result<u64> {
     Ok(u64::try_from(Duration::from(now).as_nanos())?)
 }
 
-/// The thread of the history.
+/// The threads of the history: one writes what comes, the other makes files of it.
 struct Keeper {
-    thread: thread::JoinHandle<Result<f64>>,
+    threads: [thread::JoinHandle<Result<f64>>; 2],
     ended: Arc<AtomicBool>,
     log: Log<Flow>,
     reader: Reader,
@@ -103,13 +103,15 @@ struct Keeper {
 impl Keeper {
     fn start(directory: &Path, run: Run, log: &Log<Flow>) -> Result<Self> {
         let settings = Settings { max_size: u64::MAX, ..Settings::default() };
-        let history = History::open(directory, run, settings)?;
+        let mut history = History::open(directory, run, settings)?;
+        let maker = history.file_maker();
         let reader = history.reader();
         let (ended, log) = (Arc::new(AtomicBool::new(false)), log.clone());
         let (over, of_thread) = (Arc::clone(&ended), log.clone());
         let taken = Arc::new(AtomicU64::new(0));
         let place = Arc::clone(&taken);
-        let thread = thread::spawn(move || {
+        let of_maker = Arc::clone(&ended);
+        let writer = thread::spawn(move || {
             // What had come by the last look has been taken when it is time to look again.
             let mut seen = 0;
             record(history, of_thread.cursor(0), || {
@@ -125,20 +127,32 @@ impl Keeper {
             });
             thread_ns()
         });
-        Ok(Self { thread, ended, log, reader, taken })
+        let maker = thread::spawn(move || {
+            make_files(&maker, || {
+                thread::sleep(Duration::from_millis(1));
+                match of_maker.load(Ordering::Acquire) {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            });
+            thread_ns()
+        });
+        Ok(Self { threads: [writer, maker], ended, log, reader, taken })
     }
 
     fn wait_for(&self, sequence: u64) {
-        while self.taken.load(Ordering::Acquire) < sequence && !self.thread.is_finished() {
+        while self.taken.load(Ordering::Acquire) < sequence && !self.threads.iter().any(thread::JoinHandle::is_finished) {
             thread::sleep(Duration::from_micros(100));
         }
     }
 
-    /// Its processor time, nanoseconds.
+    /// Their processor time, nanoseconds.
     fn end(self) -> Result<f64> {
         self.ended.store(true, Ordering::Release);
-        let used =
-            self.thread.join().map_err(|_| anyhow::anyhow!("the thread of the history panicked"))??;
+        let mut used = 0.0;
+        for thread in self.threads {
+            used += thread.join().map_err(|_| anyhow::anyhow!("a thread of the history panicked"))??;
+        }
         let stats = self.reader.stats()?;
         let kept = stats.files().flows.saturating_add(stats.journal.flows);
         ensure!(kept == self.log.seen(), "{kept} of {} flows came to the disk", self.log.seen());
