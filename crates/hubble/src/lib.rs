@@ -4,6 +4,8 @@
 //! 64-bit numbers as text (the protobuf project's JSON mapping); fields that are not known are skipped when reading, so that a newer
 //! tool's output can be read.
 
+mod timestamp;
+
 macro_rules! package {
     ($($name:ident: $what:literal),+) => {$(
         #[doc = $what]
@@ -29,7 +31,8 @@ package! {
     recorder: "Recording packets."
 }
 
-pub use pbjson_types::{Any, BoolValue, Duration, FieldMask, Int32Value, Timestamp, UInt32Value};
+pub use pbjson_types::{Any, BoolValue, Duration, FieldMask, Int32Value, UInt32Value};
+pub use timestamp::Timestamp;
 
 /// All files of the interface as a `FileDescriptorSet`, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -14,6 +14,7 @@ mod server;
 
 pub use agent_event::AgentEntry;
 pub use loss::{Loss, LossSource, LossWriter, Losses};
+pub use mask::{Mask, MaskError};
 pub use record::{TURN, make_files, record};
 pub use server::{Peer, serve};
 

@@ -1,0 +1,201 @@
+//! What keeps exporters as the settings and the file of flow logs say.
+
+use crate::{
+    config::{self, ConfigError},
+    counts::{Count, Counts, Report},
+    exports::{Changes, Exports},
+    spec::Spec,
+};
+use std::{
+    fs, io,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// How often the file is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Bytes of a file of flow logs.
+const LARGEST: u64 = 1 << 20;
+
+/// Where it is said which exporters there are.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// Of the settings; it stays.
+    pub fixed: Option<Spec>,
+    /// A file of flow logs.
+    pub file: Option<PathBuf>,
+}
+
+/// The exporters at work. Dropping it has what is in their buffers delivered, for a moment.
+pub struct Service {
+    reports: Reports,
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Tells what exporters do.
+#[derive(Clone, Default)]
+pub struct Reports(Arc<Board>);
+
+#[derive(Default)]
+struct Board {
+    exporters: Mutex<Vec<(String, Arc<Counts>)>>,
+    added: Count,
+    updated: Count,
+    removed: Count,
+    failed: Count,
+    last_applied: Count,
+}
+
+impl Service {
+    /// # Errors
+    /// Where the file cannot be read or is wrong, or threads cannot be started.
+    pub fn start(sources: Sources, exports: Exports) -> Result<Self, ServiceError> {
+        let mut keeper = Keeper { sources, exports, board: Arc::default(), text: None, told: String::new() };
+        keeper.begin()?;
+        let reports = Reports(Arc::clone(&keeper.board));
+        let (stop, stopped) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name("exports".to_owned())
+            .spawn(move || keeper.keep(&stopped))
+            .map_err(ServiceError::Start)?;
+        Ok(Self { reports, stop: Some(stop), thread: Some(thread) })
+    }
+
+    #[must_use]
+    pub fn reports(&self) -> Reports {
+        self.reports.clone()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.stop.take();
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("what keeps the exporters broke");
+        }
+    }
+}
+
+impl Reports {
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let Self(board) = self;
+        Report {
+            exporters: board.exporters().iter().map(|(name, counts)| counts.report(name)).collect(),
+            reconfigurations: [
+                ("add", board.added.get()),
+                ("update", board.updated.get()),
+                ("remove", board.removed.get()),
+                ("failure", board.failed.get()),
+            ],
+            last_applied: board.last_applied.get(),
+        }
+    }
+}
+
+impl Board {
+    fn exporters(&self) -> MutexGuard<'_, Vec<(String, Arc<Counts>)>> {
+        self.exporters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why exporters are not as they should be.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    #[error("cannot read {}: {error}", path.display())]
+    Read { path: PathBuf, error: io::Error },
+    #[error("{} has more than {LARGEST} bytes, which is too much for a list of exporters", .0.display())]
+    Large(PathBuf),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("{}: {name:?} is the name of the exporter of the settings: choose another", path.display())]
+    Name { path: PathBuf, name: String },
+    #[error("cannot start an exporter: {0}")]
+    Start(io::Error),
+}
+
+struct Keeper {
+    sources: Sources,
+    exports: Exports,
+    board: Arc<Board>,
+    /// Of the file, as it was looked at last.
+    text: Option<String>,
+    /// What was said to be wrong with it.
+    told: String,
+}
+
+impl Keeper {
+    /// All exporters of the first configuration see all flows of this run.
+    fn begin(&mut self) -> Result<(), ServiceError> {
+        let text = self.read()?;
+        self.apply(text.as_deref(), Some(0))?;
+        self.text = text;
+        Ok(())
+    }
+
+    fn keep(mut self, stopped: &mpsc::Receiver<()>) {
+        while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(LOOK) {
+            self.exports.tidy();
+            if let Err(error) = self.look() {
+                let text = error.to_string();
+                if text != self.told {
+                    self.board.failed.add(1);
+                    tracing::error!("exporters stay as they are: {text}");
+                    self.told = text;
+                }
+            }
+        }
+        self.exports.end();
+    }
+
+    fn look(&mut self) -> Result<(), ServiceError> {
+        let text = self.read()?;
+        if text == self.text {
+            return Ok(());
+        }
+        let changes = self.apply(text.as_deref(), None)?;
+        self.told.clear();
+        self.text = text;
+        let Changes { added, updated, removed } = changes;
+        tracing::info!(added, updated, removed, "exporters are as their file says now");
+        Ok(())
+    }
+
+    fn read(&self) -> Result<Option<String>, ServiceError> {
+        let Some(path) = &self.sources.file else { return Ok(None) };
+        let failed = |error| ServiceError::Read { path: path.clone(), error };
+        if fs::metadata(path).map_err(failed)?.len() > LARGEST {
+            return Err(ServiceError::Large(path.clone()));
+        }
+        fs::read_to_string(path).map(Some).map_err(failed)
+    }
+
+    fn apply(&mut self, text: Option<&str>, from: Option<u64>) -> Result<Changes, ServiceError> {
+        let mut specs = match (&self.sources.file, text) {
+            (Some(path), Some(text)) => config::read(path, text)?,
+            _ => Vec::new(),
+        };
+        if let Some(fixed) = &self.sources.fixed {
+            let same = specs.iter().find(|spec| spec.name == fixed.name);
+            if let (Some(spec), Some(path)) = (same, &self.sources.file) {
+                return Err(ServiceError::Name { path: path.clone(), name: spec.name.clone() });
+            }
+            specs.push(fixed.clone());
+        }
+        let changes = self.exports.apply(&specs, from).map_err(ServiceError::Start);
+        *self.board.exporters() = self.exports.counts();
+        let changes = changes?;
+        self.board.added.add(changes.added);
+        self.board.updated.add(changes.updated);
+        self.board.removed.add(changes.removed);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.board.last_applied.set(usize::try_from(now.as_secs()).unwrap_or(0));
+        Ok(changes)
+    }
+}
