@@ -29,6 +29,7 @@ use ciliate_api::{
     AddressEntry, ConfigPatch, ConfigRow, DbTable, DebugInfo, EndpointPatch, EndpointRequest, IdentityEntry,
     Status,
 };
+use ciliate_export::Reports;
 use ciliate_recorder::Recorder;
 use ciliate_types::Identity;
 pub use shutdown::{Shutdown, shutdown_channel};
@@ -45,6 +46,7 @@ pub struct App {
     pub recorder: Recorder,
     pub node: Node,
     pub shutdown: Shutdown,
+    pub exports: Reports,
 }
 
 impl App {
@@ -200,7 +202,8 @@ async fn metrics(Shared(app): Shared<App>) -> Result<Response> {
     let state = app.now();
     let sample = app.engine(move |engine| engine.sample(state)).await?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(axum::http::header::CONTENT_TYPE, kind)], crate::metrics::text(sample)?).into_response())
+    Ok(([(axum::http::header::CONTENT_TYPE, kind)], crate::metrics::text(sample, &app.exports.report())?)
+        .into_response())
 }
 
 async fn config(Shared(app): Shared<App>) -> Result<Json<Vec<ConfigRow>>> {
@@ -247,7 +250,8 @@ async fn debuginfo(Shared(app): Shared<App>) -> Result<Json<DebugInfo>> {
         .await?;
     let tables: BTreeMap<_, _> =
         state.tables().iter().map(|table| (table.name().to_owned(), table.rows_as_json())).collect();
-    Ok(Json(DebugInfo { status, config, tables, metrics: crate::metrics::text(sample)? }))
+    let metrics = crate::metrics::text(sample, &app.exports.report())?;
+    Ok(Json(DebugInfo { status, config, tables, metrics }))
 }
 
 async fn openapi() -> Json<serde_json::Value> {

@@ -106,8 +106,9 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     cni_queue::process(&mut engine, &config.run_dir);
 
     let shutdown = api::shutdown_channel();
+    let exports = observer.as_ref().map(observer::Server::exports).unwrap_or_default();
     let node = status::Node::new(&config);
-    let app = api::App { requests, state, maps, notices, recorder, node, shutdown };
+    let app = api::App { requests, state, maps, notices, recorder, node, shutdown, exports };
     let engine = start_engine(engine, inbox)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;

@@ -8,10 +8,13 @@ pub use server::Server;
 use crate::{
     engine::{Engine, PolicyChanges},
     failure::Result,
+    observer::families,
     state::{Enforced, State},
     status::{pressure, resident_bytes},
 };
 use ciliate_bpf::{MapUsage, MetricRow};
+use ciliate_export::Report;
+use ciliate_observer::metrics::{Foreign, ForeignKind};
 use ciliate_types::IdentityScope;
 use prometheus_client::{
     collector::Collector,
@@ -47,9 +50,10 @@ impl Engine {
     }
 }
 
-pub fn text(sample: Sample) -> Result<String> {
+pub fn text(sample: Sample, exports: &Report) -> Result<String> {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(sample));
+    registry.register_collector(Box::new(Others(families(exports))));
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
@@ -108,6 +112,33 @@ fn count<K: Ord>(keys: impl Iterator<Item = K>) -> BTreeMap<K, f64> {
         *counts.entry(key).or_default() += 1.0;
     }
     counts
+}
+
+/// Metrics that others make.
+#[derive(Debug)]
+struct Others(Vec<Foreign>);
+
+impl Collector for Others {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for Foreign { name, help, kind, labels, rows } in &self.0 {
+            let labelled = |values: &'_ [String]| -> Labels<'_> {
+                Vec::from_iter(labels.iter().copied().zip(values.iter().map(String::as_str)))
+            };
+            match kind {
+                ForeignKind::Counter => {
+                    // The encoder adds the ending.
+                    let name = name.strip_suffix("_total").unwrap_or(name);
+                    counter(&mut encoder, name, help, rows.iter().map(|(values, n)| (labelled(values), *n)))?;
+                }
+                ForeignKind::Gauge => {
+                    let float = |n: u64| number(usize::try_from(n).unwrap_or(usize::MAX));
+                    let rows = rows.iter().map(|(values, n)| (labelled(values), float(*n)));
+                    gauge(&mut encoder, name, help, rows)?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Collector for Sample {

@@ -1,9 +1,11 @@
 //! The observer's part of the agent: keeps flows, and answers Hubble's clients on a socket of their own.
 
 mod doors;
+mod exports;
 mod metrics;
 mod recorder;
 
+pub use exports::families;
 pub use metrics::check;
 
 use crate::{
@@ -17,6 +19,7 @@ use crate::{
 };
 use anyhow::Context as _;
 use ciliate_api::settings::{Config, Switch};
+use ciliate_export::{Reports, Service};
 use ciliate_flow::{Run, Time};
 use ciliate_history::{History, Settings};
 use ciliate_observer::{Observer, Peer};
@@ -43,6 +46,7 @@ pub struct Server {
     metrics: Option<metrics::Server>,
     wanted: Wanted,
     recorder: Option<Recorder>,
+    exports: Service,
 }
 
 /// Answers clients.
@@ -50,6 +54,7 @@ pub struct Running {
     thread: Beside,
     _wanted: Wanted,
     recorder: Option<Recorder>,
+    exports: Service,
 }
 
 /// None where it is switched off: then nothing is reported that nobody watches.
@@ -80,8 +85,9 @@ pub fn start(
     notices.keep_agent_events(inlets.agent_events);
     notices.agent(&News::Started(Time(begun)));
     let wanted = notices.observe().context("cannot tell the kernel's programs to report flows")?;
-    let metrics = metrics::Server::start(config, &observer, configs)?;
-    let server = Server { observer, peer, doors, recordings, metrics, wanted, recorder };
+    let exports = exports::start(config, Arc::clone(&node), observer.flows())?;
+    let metrics = metrics::Server::start(config, &observer, configs, exports.reports())?;
+    let server = Server { observer, peer, doors, recordings, metrics, wanted, recorder, exports };
     let flows = Flows::new(node, &config.cluster_name);
     Ok((Some(server), Some(Observed { flows, log: inlets.flows, losses: Some(inlets.losses) })))
 }
@@ -102,27 +108,30 @@ fn open_history(config: &Config, run: Run) -> Option<History> {
 }
 
 impl Server {
+    /// What those who export flows do.
+    pub fn exports(&self) -> Reports {
+        self.exports.reports()
+    }
+
     /// Answers clients and serves metrics, both on a thread that nothing else uses.
     pub fn start(self, shutdown: &Shutdown) -> anyhow::Result<Running> {
-        let Self { observer, peer, doors, recordings, metrics, wanted, recorder } = self;
+        let Self { observer, peer, doors, recordings, metrics, wanted, recorder, exports } = self;
         let shutdown = shutdown.clone();
         let thread = Beside::start("observer", move |parts| {
             if let Some(metrics) = metrics {
                 parts.spawn(until_cut_off(shutdown.clone(), metrics.serve(shutdown.clone())));
             }
-            parts.spawn(until_cut_off(
-                shutdown.clone(),
-                serve(observer, peer, recordings, doors, shutdown),
-            ));
+            parts.spawn(until_cut_off(shutdown.clone(), serve(observer, peer, recordings, doors, shutdown)));
         })?;
-        Ok(Running { thread, _wanted: wanted, recorder })
+        Ok(Running { thread, _wanted: wanted, recorder, exports })
     }
 }
 
 impl Running {
-    /// Waits until clients are gone and the history is written, once the agent's end has begun.
+    /// Waits until clients are gone, flows are exported and the history is written, once the agent's end has begun.
     pub fn join(self) {
         self.thread.join();
+        drop(self.exports);
         drop(self.recorder);
     }
 }

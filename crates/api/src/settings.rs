@@ -7,9 +7,9 @@ mod value;
 pub use resolve::{ConfigFile, Origin, Resolved, SettingsError, resolve};
 pub use table::{Config, SETTINGS};
 pub use value::{
-    AllowLocalhost, AnnouncedAddress, CidrMatchTarget, Count, EnforcementMode, HeaderName, LogFormat,
-    LogLevel, MetricList, Milliseconds, MonitorAggregation, OptionalAddress, OptionalPath, RejectCode,
-    Seconds, SecondsOrNone, SettingValue, Switch,
+    AllowLocalhost, AnnouncedAddress, CidrMatchTarget, Count, EnforcementMode, ExportPath, FieldPath,
+    FilterList, HeaderName, LogFormat, LogLevel, MetricList, Milliseconds, MonitorAggregation,
+    OptionalAddress, OptionalPath, RejectCode, Seconds, SecondsOrNone, SettingValue, Switch,
 };
 
 /// Where the configuration file is looked for when none is named.

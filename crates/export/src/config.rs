@@ -4,6 +4,7 @@ mod document;
 mod error;
 mod filters;
 mod keys;
+mod target;
 
 pub use error::ConfigError;
 pub use filters::read_filters;

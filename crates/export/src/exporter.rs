@@ -71,6 +71,16 @@ pub struct Exporter {
     news: Notify,
 }
 
+/// Something that was written to a receiver that does not say what it has.
+struct Mark {
+    /// When to look whether it arrived.
+    look: Instant,
+    /// Number of the entry behind it.
+    end: u64,
+    /// Bytes of the connection up to its end.
+    bytes: u64,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rest {
     None,
@@ -192,14 +202,9 @@ impl Exporter {
     async fn deliver(&self) {
         let mut sink = Sink::new(&self.spec.target);
         let mut outage = Outage::new(&self.spec.name, Arc::clone(&self.counts));
-        // When what lies before which entry was written.
-        let mut written: VecDeque<(Instant, u64)> = VecDeque::new();
+        let mut written: VecDeque<Mark> = VecDeque::new();
         loop {
-            while let Some((at, end)) = written.front().copied().filter(|(at, _)| at.elapsed() >= SETTLE) {
-                written.pop_front();
-                self.buffer.borrow_mut().settle_to(end);
-                tracing::trace!(exporter = self.spec.name, since = ?at.elapsed(), "settled");
-            }
+            self.settle(&mut written, &sink);
             let load = {
                 let mut buffer = self.buffer.borrow_mut();
                 buffer.close_gap();
@@ -214,7 +219,7 @@ impl Exporter {
                 }
                 let settled = async {
                     match written.front() {
-                        Some((at, _)) => time::sleep_until(*at + SETTLE).await,
+                        Some(mark) => time::sleep_until(mark.look).await,
                         None => future::pending().await,
                     }
                 };
@@ -238,7 +243,8 @@ impl Exporter {
                 }
                 Ok(Sent::Written) => {
                     let end = self.buffer.borrow_mut().write();
-                    written.push_back((Instant::now(), end));
+                    let look = Instant::now().checked_add(SETTLE).unwrap_or_else(Instant::now);
+                    written.push_back(Mark { look, end, bytes: sink.position().0 });
                     outage.end();
                 }
                 Ok(Sent::Refused { flows, why }) => {
@@ -254,6 +260,22 @@ impl Exporter {
                 }
             }
         }
+    }
+
+    /// Forgets what was written long enough ago and is with the receiver's kernel.
+    fn settle(&self, written: &mut VecDeque<Mark>, sink: &Sink) {
+        let now = Instant::now();
+        let mut buffer = self.buffer.borrow_mut();
+        while let Some(mark) = written.front_mut().filter(|mark| mark.look <= now) {
+            let (bytes, unacknowledged) = sink.position();
+            if bytes.saturating_sub(mark.bytes) < unacknowledged {
+                mark.look = now.checked_add(SETTLE).unwrap_or(now);
+                break;
+            }
+            buffer.settle_to(mark.end);
+            written.pop_front();
+        }
+        self.count(&mut buffer, 0);
     }
 
     /// All that may not have arrived waits again, and so does the exporter.

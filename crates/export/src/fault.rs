@@ -1,5 +1,6 @@
 //! Why something could not be delivered now, and when it is tried again.
 
+use crate::address::Address;
 use std::{
     collections::hash_map::RandomState,
     hash::{BuildHasher as _, Hasher as _},
@@ -15,6 +16,22 @@ pub enum Fault {
     File { path: PathBuf, error: io::Error },
     #[error("cannot write to standard output: {0}")]
     Stdout(io::Error),
+    #[error("cannot connect to {to}: {error}")]
+    Connect { to: Address, error: io::Error },
+    #[error("no TLS with {to}: {what}")]
+    Tls { to: Address, what: String },
+    #[error("the connection to {to} broke: {error}")]
+    Connection { to: Address, error: io::Error },
+    #[error("{0} hung up")]
+    HungUp(Address),
+    #[error("{to} does not do as its protocol says: {what}")]
+    Protocol { to: Address, what: String },
+    #[error("{}: {what}", path.display())]
+    Secret { path: PathBuf, what: String },
+    #[error("{to} takes no logs: {what}")]
+    Otlp { to: Address, what: String, wait: Option<Duration> },
+    #[error("cannot send to {to} by UDP: {error}")]
+    Datagram { to: Address, error: io::Error },
 }
 
 impl Fault {
@@ -22,7 +39,16 @@ impl Fault {
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {
         match self {
-            Self::File { .. } | Self::Stdout(_) => None,
+            Self::Otlp { wait, .. } => *wait,
+            Self::File { .. }
+            | Self::Stdout(_)
+            | Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::Connection { .. }
+            | Self::HungUp(_)
+            | Self::Protocol { .. }
+            | Self::Secret { .. }
+            | Self::Datagram { .. } => None,
         }
     }
 }

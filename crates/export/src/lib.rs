@@ -4,8 +4,10 @@
 //! A receiver may be slow, away or full: what waits for it is bounded, what there is no room for is counted and told in one sum,
 //! and nobody else notices.
 
+mod address;
 mod buffer;
 pub mod config;
+mod connection;
 mod counts;
 mod exporter;
 mod exports;
@@ -20,4 +22,7 @@ pub use counts::{ExporterReport, Report};
 pub use exports::{Changes, Exports};
 pub use record::{Selection, SelectionError};
 pub use service::{Reports, Service, ServiceError, Sources};
-pub use spec::{Compression, FileTarget, Spec, Target};
+pub use spec::{
+    Answers, Compression, FileTarget, FluentdKeys, FluentdTarget, OtlpProtocol, OtlpTarget, Spec,
+    SyslogRoute, SyslogTarget, Target,
+};

@@ -1,7 +1,7 @@
 //! What is told of a flow: what Hubble calls an `ExportEvent`, and its line of JSON.
 
 use crate::buffer::Entry;
-use ciliate_flow::{Filter, FilterError, Flow, Node};
+use ciliate_flow::{Filter, FilterError, Flow, Judge, Node};
 use ciliate_hubble::{
     FieldMask, Timestamp,
     flow::{self as hubble, FlowFilter, LostEvent, LostEventSource},
@@ -9,7 +9,7 @@ use ciliate_hubble::{
 use ciliate_observer::{Mask, MaskError, log::Lost};
 use serde::Serialize as _;
 use serde_json::ser::Formatter;
-use std::{io, sync::Arc};
+use std::{cell::RefCell, io, sync::Arc};
 
 /// One of both is there. Fields are in the order in which Hubble writes them.
 #[derive(Debug, Default, PartialEq, serde::Serialize)]
@@ -27,7 +27,7 @@ pub struct Event {
 /// Which flows, and what of them.
 #[derive(Debug)]
 pub struct Selection {
-    filter: Filter,
+    judge: RefCell<Judge>,
     mask: Option<Mask>,
 }
 
@@ -45,12 +45,13 @@ impl Selection {
     /// Says what is wrong with which filter or field.
     pub fn new(allow: &[FlowFilter], deny: &[FlowFilter], mask: &[String]) -> Result<Self, SelectionError> {
         let mask = Mask::new(&FieldMask { paths: mask.to_vec() })?;
-        Ok(Self { filter: Filter::new(allow, deny)?, mask })
+        let judge = RefCell::new(Judge::new(Arc::new(Filter::new(allow, deny)?)));
+        Ok(Self { judge, mask })
     }
 
     #[must_use]
     pub fn passes(&self, flow: &Flow) -> bool {
-        self.filter.matches(flow)
+        self.judge.borrow_mut().passes(flow)
     }
 
     /// As Hubble has it, time and node are those of the message: a mask that leaves them out there leaves them out here.

@@ -54,7 +54,8 @@ struct Board {
 
 impl Service {
     /// # Errors
-    /// Where the file cannot be read or is wrong, or threads cannot be started.
+    /// Where threads cannot be started. A file that cannot be read or is wrong is told in the log until it is right; exporters
+    /// are no reason not to start.
     pub fn start(sources: Sources, exports: Exports) -> Result<Self, ServiceError> {
         let mut keeper = Keeper { sources, exports, board: Arc::default(), text: None, told: String::new() };
         keeper.begin()?;
@@ -133,22 +134,37 @@ struct Keeper {
 impl Keeper {
     /// All exporters of the first configuration see all flows of this run.
     fn begin(&mut self) -> Result<(), ServiceError> {
-        let text = self.read()?;
-        self.apply(text.as_deref(), Some(0))?;
-        self.text = text;
-        Ok(())
+        let begun = self.read().and_then(|text| {
+            self.apply(text.as_deref(), Some(0))?;
+            self.text = text;
+            Ok(())
+        });
+        match begun {
+            Ok(()) => Ok(()),
+            Err(error @ ServiceError::Start(_)) => Err(error),
+            Err(error) => {
+                self.apply(None, Some(0))?;
+                self.tell(&error);
+                Ok(())
+            }
+        }
+    }
+
+    /// Once for each mistake.
+    fn tell(&mut self, error: &ServiceError) {
+        let text = error.to_string();
+        if text != self.told {
+            self.board.failed.add(1);
+            tracing::error!("exporters stay as they are: {text}");
+            self.told = text;
+        }
     }
 
     fn keep(mut self, stopped: &mpsc::Receiver<()>) {
         while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(LOOK) {
             self.exports.tidy();
             if let Err(error) = self.look() {
-                let text = error.to_string();
-                if text != self.told {
-                    self.board.failed.add(1);
-                    tracing::error!("exporters stay as they are: {text}");
-                    self.told = text;
-                }
+                self.tell(&error);
             }
         }
         self.exports.end();

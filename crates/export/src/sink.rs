@@ -1,7 +1,10 @@
 //! Where flows go: one file for each kind of receiver.
 
 mod file;
+mod fluentd;
+mod otlp;
 mod stdout;
+pub mod syslog;
 
 use crate::{buffer::Entry, fault::Fault, record::Selection, spec::Target};
 use ciliate_flow::Node;
@@ -11,6 +14,9 @@ use std::sync::Arc;
 pub enum Sink {
     File(file::File),
     Stdout(stdout::Stdout),
+    Syslog(syslog::Syslog),
+    Fluentd(fluentd::Fluentd),
+    Otlp(otlp::Otlp),
 }
 
 /// What entries are made into.
@@ -43,6 +49,9 @@ impl Sink {
         match target {
             Target::File(target) => Self::File(file::File::new(target.clone())),
             Target::Stdout => Self::Stdout(stdout::Stdout::default()),
+            Target::Syslog(target) => Self::Syslog(syslog::Syslog::new(target)),
+            Target::Fluentd(target) => Self::Fluentd(fluentd::Fluentd::new(target)),
+            Target::Otlp(target) => Self::Otlp(otlp::Otlp::new(target)),
         }
     }
 
@@ -51,6 +60,9 @@ impl Sink {
         match self {
             Self::File(file) => file.load(entries, shape),
             Self::Stdout(stdout) => stdout.load(entries, shape),
+            Self::Syslog(syslog) => syslog.load(entries, shape),
+            Self::Fluentd(fluentd) => fluentd.load(entries, shape),
+            Self::Otlp(otlp) => otlp.load(entries, shape),
         }
     }
 
@@ -59,13 +71,27 @@ impl Sink {
         match self {
             Self::File(file) => file.send(),
             Self::Stdout(stdout) => stdout.send(),
+            Self::Syslog(syslog) => syslog.send().await,
+            Self::Fluentd(fluentd) => fluentd.send().await,
+            Self::Otlp(otlp) => otlp.send().await,
         }
     }
 
     /// Waits for a receiver to hang up while there is nothing to send.
     pub async fn idle(&mut self) -> Fault {
         match self {
-            Self::File(_) | Self::Stdout(_) => std::future::pending().await,
+            Self::File(_) | Self::Stdout(_) | Self::Otlp(_) => std::future::pending().await,
+            Self::Syslog(syslog) => syslog.idle().await,
+            Self::Fluentd(fluentd) => fluentd.idle().await,
+        }
+    }
+
+    /// Bytes that were written to the present connection, and how many of them the receiver's kernel may not have.
+    pub fn position(&self) -> (u64, u64) {
+        match self {
+            Self::File(_) | Self::Stdout(_) | Self::Otlp(_) => (0, 0),
+            Self::Syslog(syslog) => syslog.position(),
+            Self::Fluentd(fluentd) => fluentd.position(),
         }
     }
 }

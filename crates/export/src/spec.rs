@@ -1,12 +1,15 @@
 //! What an exporter is to do: checked, and comparable, so that a change of the file changes only what it is about.
 
 use crate::{
+    address::Address,
     buffer::Bounds,
+    connection::Route,
     record::{Selection, SelectionError},
+    sink::syslog::{Facility, Form},
 };
 use ciliate_flow::Time;
 use ciliate_hubble::flow::FlowFilter;
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// One exporter.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +34,9 @@ pub enum Target {
     File(FileTarget),
     /// The agent's standard output.
     Stdout,
+    Syslog(SyslogTarget),
+    Fluentd(FluentdTarget),
+    Otlp(OtlpTarget),
 }
 
 /// A file of JSON lines, and older ones beside it.
@@ -42,6 +48,70 @@ pub struct FileTarget {
     /// Files that were put aside and are kept; 0 = all of them.
     pub backups: usize,
     pub compression: Compression,
+}
+
+/// A server of syslog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyslogTarget {
+    pub route: SyslogRoute,
+    pub facility: Facility,
+    /// 1 to 48 printable ASCII characters.
+    pub app_name: String,
+    pub form: Form,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SyslogRoute {
+    Udp(Address),
+    /// With octet counting.
+    Stream(Route),
+}
+
+/// A receiver of Fluentd's forward protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FluentdTarget {
+    pub route: Route,
+    /// What receivers route events by.
+    pub tag: String,
+    pub answers: Answers,
+    /// None where the receiver does not greet.
+    pub keys: Option<FluentdKeys>,
+}
+
+/// Whether a receiver says what it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    Awaited,
+    None,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FluentdKeys {
+    pub shared_key_file: PathBuf,
+    /// Name of a user, and the file with the password.
+    pub login: Option<(String, PathBuf)>,
+}
+
+/// A receiver of OpenTelemetry's logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtlpTarget {
+    pub route: Route,
+    pub protocol: OtlpProtocol,
+    /// Of HTTP.
+    pub path: String,
+    /// Names and values, valid in HTTP.
+    pub headers: Vec<(String, String)>,
+    /// Attributes of the resource besides those that name the node.
+    pub resource: Vec<(String, String)>,
+    /// How long an answer may take.
+    pub timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtlpProtocol {
+    Grpc,
+    /// Protobuf over HTTP/1.1.
+    Http,
 }
 
 /// What becomes of files that were put aside.

@@ -15,6 +15,7 @@ mod netns;
 mod nft;
 mod proxy_route;
 mod router;
+mod socket;
 mod sysctl;
 
 pub use address::{AddressWatch, HostAddress, Scope};
@@ -28,4 +29,5 @@ pub use netlink::Netlink;
 pub use netns::{Netns, NetnsId};
 pub use nft::{Egress, Masquerade, Publish};
 pub use router::Router;
+pub use socket::unacknowledged;
 pub use sysctl::{Family, Sysctls, route_loopback};

@@ -7,6 +7,7 @@ mod config;
 mod context;
 mod exposition;
 mod family;
+mod foreign;
 mod handler;
 mod instrument;
 mod key;
@@ -15,6 +16,7 @@ mod words;
 pub use config::{Config, ConfigError};
 pub use exposition::Format;
 pub use family::Bounds;
+pub use foreign::{Foreign, Kind as ForeignKind};
 
 use crate::log::{Cursor, Log, Step};
 use crate::loss::LossSource;
@@ -103,12 +105,12 @@ impl Metrics {
         self.counts().lost.insert(source, count);
     }
 
-    /// What a scrape shows: all that came until now is in it.
+    /// What a scrape shows: all that came until now is in it, and what others count.
     #[must_use]
-    pub fn text(&self, format: Format) -> String {
+    pub fn text(&self, format: Format, others: &[Foreign]) -> String {
         let mut counts = self.counts();
         while counts.catch_up() == Rest::Some {}
-        counts.text(format)
+        counts.text(format, others)
     }
 
     /// Counts what comes, as long as it is polled.
@@ -167,7 +169,7 @@ impl Counts {
         Rest::Some
     }
 
-    fn text(&self, format: Format) -> String {
+    fn text(&self, format: Format, others: &[Foreign]) -> String {
         let mut text = Text::new(format);
         for handler in &self.handlers {
             handler.write(&mut text);
@@ -179,6 +181,7 @@ impl Counts {
             families.map(|family| (family.name(), family.overflow())).filter(|(_, count)| *count > 0);
         let help = "Number of events that are in no series, because their metric had as many as it may have";
         rows(&mut text, "hubble_metrics_overflow_total", help, "metric", overflow);
+        others.iter().for_each(|other| other.write(&mut text));
         text.finish()
     }
 }

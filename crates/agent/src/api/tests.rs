@@ -57,6 +57,7 @@ fn every_path_takes_the_methods_of_the_table_and_no_other() {
         recorder: ciliate_recorder::Recorder::channel().0,
         node: Node::new(&config),
         shutdown: shutdown_channel(),
+        exports: Default::default(),
     };
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,5 +1,6 @@
 //! Metrics of flows, which Prometheus reads by HTTP.
 
+use super::exports::families;
 use crate::{
     api::Shutdown,
     failure::{Failure, Result},
@@ -13,6 +14,7 @@ use axum::{
     routing::get,
 };
 use ciliate_api::settings::Config;
+use ciliate_export::Reports;
 use ciliate_flow::Flow;
 use ciliate_observer::{
     Losses, Observer,
@@ -33,6 +35,7 @@ pub struct Server {
     losses: Losses,
     listener: TcpListener,
     configs: watch::Receiver<Config>,
+    exports: Reports,
 }
 
 /// Whether the metrics that the settings name can be had.
@@ -69,6 +72,7 @@ impl Server {
         config: &Config,
         observer: &Observer,
         configs: watch::Receiver<Config>,
+        exports: Reports,
     ) -> anyhow::Result<Option<Self>> {
         let wanted = wanted(config)?;
         let Some(address) = config.hubble_metrics_server.0 else { return Ok(None) };
@@ -77,13 +81,13 @@ impl Server {
             .with_context(|| format!("cannot listen on {address} for who reads metrics"))?;
         let metrics = Metrics::new(observer.flows(), wanted.clone())?;
         let (log, losses) = (observer.flows().clone(), observer.losses().clone());
-        Ok(Some(Self { metrics, wanted, log, losses, listener, configs }))
+        Ok(Some(Self { metrics, wanted, log, losses, listener, configs, exports }))
     }
 
     pub async fn serve(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        let Self { metrics, wanted, log, losses, listener, configs } = self;
+        let Self { metrics, wanted, log, losses, listener, configs, exports } = self;
         let listener = tokio::net::TcpListener::from_std(listener).context("cannot serve metrics")?;
-        let scraped = Scraped { metrics: metrics.clone(), losses };
+        let scraped = Scraped { metrics: metrics.clone(), losses, exports };
         let router = Router::new().route("/metrics", get(scrape)).with_state(scraped);
         let ending = shutdown.clone();
         let server =
@@ -149,15 +153,17 @@ fn report(last: &mut Option<String>, error: &anyhow::Error) {
 struct Scraped {
     metrics: Metrics,
     losses: Losses,
+    exports: Reports,
 }
 
-async fn scrape(State(Scraped { metrics, losses }): State<Scraped>, headers: HeaderMap) -> Response {
+async fn scrape(State(Scraped { metrics, losses, exports }): State<Scraped>, headers: HeaderMap) -> Response {
     for (source, count) in losses.totals() {
         metrics.set_lost(source, count);
     }
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let format = Format::accepted(&accepted.collect::<Vec<_>>().join(","));
-    ([(header::CONTENT_TYPE, format.content_type())], metrics.text(format)).into_response()
+    ([(header::CONTENT_TYPE, format.content_type())], metrics.text(format, &families(&exports.report())))
+        .into_response()
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The table itself and the typed values that come out of it.
 
 use super::{
-    AllowLocalhost, AnnouncedAddress, Change, CidrMatchTarget, Count, EnforcementMode, HeaderName, LogFormat,
-    LogLevel, MetricList, Milliseconds, MonitorAggregation, OptionalAddress, OptionalPath, RejectCode,
-    Resolved, Seconds, SecondsOrNone, Setting, SettingValue, SettingsError, Switch,
+    AllowLocalhost, AnnouncedAddress, Change, CidrMatchTarget, Count, EnforcementMode, ExportPath, FieldPath,
+    FilterList, HeaderName, LogFormat, LogLevel, MetricList, Milliseconds, MonitorAggregation,
+    OptionalAddress, OptionalPath, RejectCode, Resolved, Seconds, SecondsOrNone, Setting, SettingValue,
+    SettingsError, Switch,
 };
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::path::PathBuf;
@@ -89,6 +90,14 @@ settings! {
     hubble_metrics_ttl: SecondsOrNone = "hubble-metrics-ttl", "0s", Anytime, "How long a series stays in which nothing is counted, unless its options say so; 0 for ever";
     prometheus_server: OptionalAddress = "prometheus-serve-addr", "", AtStart, "Where Prometheus finds the agent's own metrics by HTTP, such as 127.0.0.1:9962";
     prometheus_plaintext: Switch = "prometheus-allow-plaintext", "false", AtStart, "Serve them, unencrypted, also on an address that other hosts reach";
+    hubble_export_file: ExportPath = "hubble-export-file-path", "", AtStart, "File that flows are written to, in lines of JSON, or stdout (docs/export.md)";
+    hubble_export_megabytes: Count<1, 1048576> = "hubble-export-file-max-size-mb", "10", AtStart, "MiB from which that file is put aside for a new one";
+    hubble_export_backups: Count<0, 10000> = "hubble-export-file-max-backups", "5", AtStart, "Files that were put aside and are kept; 0 for all";
+    hubble_export_compress: Switch = "hubble-export-file-compress", "false", AtStart, "Compress files that were put aside";
+    hubble_export_allow: FilterList = "hubble-export-allowlist", "", AtStart, "Write only flows that match one of these filters, such as {\"verdict\":[\"DROPPED\"]}";
+    hubble_export_deny: FilterList = "hubble-export-denylist", "", AtStart, "Write no flows that match one of these filters";
+    hubble_export_mask: Vec<FieldPath> = "hubble-export-fieldmask", "", AtStart, "Fields of flows that are written, such as time,verdict,source.pod_name; all if there are none";
+    hubble_flowlogs: OptionalPath = "hubble-flowlogs-config-path", "", AtStart, "File of exporters to files, syslog, Fluentd and OpenTelemetry; read again when it changes (docs/export.md)";
     redact_enabled: Switch = "hubble-redact-enabled", "false", AtStart, "Keep what the other settings of redaction name out of what the proxy tells of requests";
     redact_query: Switch = "hubble-redact-http-urlquery", "false", AtStart, "Leave out query strings of URLs";
     redact_user_info: Switch = "hubble-redact-http-userinfo", "true", AtStart, "Leave out passwords in URLs";

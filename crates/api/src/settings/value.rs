@@ -266,6 +266,77 @@ impl SettingValue for AnnouncedAddress {
     }
 }
 
+/// Where flows are written to; empty for nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExportPath {
+    None,
+    Stdout,
+    File(PathBuf),
+}
+
+impl SettingValue for ExportPath {
+    const FORM: &'static str = "PATH|stdout";
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "" => Ok(Self::None),
+            "stdout" => Ok(Self::Stdout),
+            _ => PathBuf::read(text).map(Self::File).map_err(|right| format!("{right}, or stdout")),
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::None => String::new(),
+            Self::Stdout => "stdout".to_owned(),
+            Self::File(path) => path.show(),
+        }
+    }
+}
+
+/// Filters of flows in JSON, one after the other; what each says the agent understands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilterList(pub String);
+
+/// Bytes of a list of filters: no more are taken of a client, either.
+const LONGEST_FILTERS: usize = 128 << 10;
+
+impl SettingValue for FilterList {
+    const FORM: &'static str = "FILTERS";
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text.len() <= LONGEST_FILTERS {
+            true => Ok(Self(text.trim().to_owned())),
+            false => {
+                Err("at most 128 KiB of filters in JSON, such as {\"verdict\":[\"DROPPED\"]}".to_owned())
+            }
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.clone()
+    }
+}
+
+/// Name of a field of flows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FieldPath(pub String);
+
+impl SettingValue for FieldPath {
+    const FORM: &'static str = "FIELD";
+
+    fn read(text: &str) -> Result<Self, String> {
+        match !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.".contains(c)) {
+            true => Ok(Self(text.to_owned())),
+            false => Err("names of fields, such as source.pod_name".to_owned()),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.clone()
+    }
+}
+
 /// Metrics with a space between them; what each says the agent understands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricList(pub String);

@@ -1,10 +1,14 @@
 //! The file as it is written.
 
-use super::{ConfigError, keys::Keys};
+use super::{
+    ConfigError,
+    keys::Keys,
+    target::{RawFluentd, RawOtlp, RawSyslog, Targets},
+};
 use crate::{
     buffer::Bounds,
     record::SelectionError,
-    spec::{Compression, FileTarget, Spec, Target},
+    spec::{Spec, Target},
 };
 use ciliate_flow::{FilterError, Time, check_path};
 use ciliate_hubble::flow::FlowFilter;
@@ -27,6 +31,9 @@ struct Log {
     file_max_size_mb: Option<Spanned<u32>>,
     file_max_backups: Option<Spanned<usize>>,
     file_compress: Option<Spanned<bool>>,
+    syslog: Option<Spanned<RawSyslog>>,
+    fluentd: Option<Spanned<RawFluentd>>,
+    otlp: Option<Spanned<RawOtlp>>,
     #[serde(default)]
     include_filters: Vec<Spanned<FlowFilter>>,
     #[serde(default)]
@@ -131,6 +138,7 @@ fn understand(path: &Path, log: Spanned<Log>) -> Result<Read, ConfigError> {
     let file = match &target {
         Target::File(file) => Some(file.path.clone()),
         Target::Stdout => Some(PathBuf::from(STDOUT)),
+        Target::Syslog(_) | Target::Fluentd(_) | Target::Otlp(_) => None,
     };
     let lines = [&log.include_filters, &log.exclude_filters]
         .map(|list| list.iter().map(|f| f.referenced.line()).collect());
@@ -148,46 +156,20 @@ fn understand(path: &Path, log: Spanned<Log>) -> Result<Read, ConfigError> {
     Ok(Read { line, file, spec })
 }
 
-/// Cilium's word for no file.
+/// As the exporter of the settings does it.
 const STDOUT: &str = "stdout";
 
 fn target(place: &Place<'_>, log: &Log) -> Result<Target, ConfigError> {
-    let Some(path) = &log.file_path else {
-        return Err(place.error("filePath", &log.name, "is missing: say where the flows go"));
+    let targets = Targets {
+        file_path: log.file_path.as_ref(),
+        file_max_size_mb: log.file_max_size_mb.as_ref(),
+        file_max_backups: log.file_max_backups.as_ref(),
+        file_compress: log.file_compress.as_ref(),
+        syslog: log.syslog.as_ref(),
+        fluentd: log.fluentd.as_ref(),
+        otlp: log.otlp.as_ref(),
     };
-    if path.value == STDOUT {
-        return Ok(Target::Stdout);
-    }
-    if !path.value.starts_with('/') {
-        return Err(place.error(
-            "filePath",
-            path,
-            "write an absolute path, such as /var/log/ciliate/flows.json, or stdout",
-        ));
-    }
-    // As with Cilium, 0 is as good as nothing.
-    let or_default = |given: u32, default: u32| if given == 0 { default } else { given };
-    let megabytes = match &log.file_max_size_mb {
-        None => 0,
-        Some(size) if size.value <= 1 << 20 => size.value,
-        Some(size) => return Err(place.error("fileMaxSizeMb", size, "write a number of MiB up to 1048576")),
-    };
-    let backups = match &log.file_max_backups {
-        None => 0,
-        Some(count) if count.value <= 10_000 => count.value,
-        Some(count) => {
-            return Err(place.error("fileMaxBackups", count, "write a number of files up to 10000"));
-        }
-    };
-    Ok(Target::File(FileTarget {
-        path: PathBuf::from(&path.value),
-        most_bytes: u64::from(or_default(megabytes, FileTarget::DEFAULT_MEGABYTES)) << 20,
-        backups: if backups == 0 { FileTarget::DEFAULT_BACKUPS } else { backups },
-        compression: match log.file_compress.as_ref().is_some_and(|compress| compress.value) {
-            true => Compression::Gzip,
-            false => Compression::None,
-        },
-    }))
+    targets.understand(place, &log.name)
 }
 
 fn is_zero(interval: &str) -> bool {

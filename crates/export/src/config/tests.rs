@@ -116,7 +116,7 @@ fn mistakes_name_file_line_key_and_what_is_right() {
         ),
         (
             "flowLogs:\n- name: a\n  filePath: a.log".to_owned(),
-            "/etc/f.yaml:3: filePath (a): write an absolute path",
+            "/etc/f.yaml:3: filePath (a): \"a.log\" is no absolute path",
         ),
         ("flowLogs:\n- name: a".to_owned(), "/etc/f.yaml:2: filePath (a): is missing"),
         ("flowLog: []".to_owned(), "/etc/f.yaml:1: flowLogs: "),
@@ -139,5 +139,119 @@ fn filters_of_settings_are_json_one_after_the_other() {
     ] {
         let error = read_filters(text).expect_err(text);
         assert!(error.starts_with(message), "{error}");
+    }
+}
+
+#[test]
+fn receivers_of_syslog() {
+    let one = |rest: &str| format!("flowLogs:\n- name: s\n  syslog:\n{rest}");
+    let text = one(
+        "    address: tls://log.example.org\n    tls: {caFile: /ca.pem}\n    facility: local7\n    form: structured-data",
+    );
+    let [spec] = specs(&text).expect("a file").try_into().expect("one");
+    let Target::Syslog(target) = spec.target else { unreachable!("syslog") };
+    let crate::spec::SyslogRoute::Stream(route) = target.route else { unreachable!("a stream") };
+    assert_eq!((route.address.to_string(), route.tls.is_some()), ("log.example.org:6514".to_owned(), true));
+    for (rest, message) in [
+        (
+            "    address: log.example.org",
+            "/etc/f.yaml:4: syslog.address (s): \"log.example.org\" is no address: write udp://HOST:PORT or tcp://HOST:PORT or tls://",
+        ),
+        (
+            "    address: udp://x\n    tls: {caFile: /ca.pem}",
+            "/etc/f.yaml:5: syslog.tls (s): there is no TLS over UDP",
+        ),
+        (
+            "    address: tcp://x\n    tls: {caFile: /ca.pem}",
+            "/etc/f.yaml:5: syslog.tls (s): the address has no TLS: change its scheme",
+        ),
+        (
+            "    address: tls://x\n    tls: {certFile: /c.pem}",
+            "/etc/f.yaml:5: syslog.tls.keyFile (s): is missing",
+        ),
+        (
+            "    address: tls://x\n    tls: {caFile: ca.pem}",
+            "/etc/f.yaml:5: syslog.tls.caFile (s): \"ca.pem\" is no absolute path",
+        ),
+        (
+            "    address: tcp://x\n    facility: local9",
+            "/etc/f.yaml:5: syslog.facility (s): \"local9\" is no facility: write one of kern, ",
+        ),
+        (
+            "    address: tcp://x\n    appName: a b",
+            "/etc/f.yaml:5: syslog.appName (s): write 1 to 48 printable",
+        ),
+        (
+            "    address: tcp://x\n    form: xml",
+            "/etc/f.yaml:5: syslog.form (s): \"xml\" is no form: write json or structured-data",
+        ),
+        (
+            "    address: tcp://x\n    structuredDataId: a@1",
+            "/etc/f.yaml:5: syslog.structuredDataId (s): is only for",
+        ),
+        ("    address: tcp://x\n    adress: y", "/etc/f.yaml:5: flowLogs: "),
+        (
+            "    address: tcp://x\n  filePath: /y",
+            "/etc/f.yaml:2: filePath (s): flows go to one place: keep one of",
+        ),
+    ] {
+        let error = specs(&one(rest)).expect_err(rest);
+        assert!(error.starts_with(message), "{error}\n  instead of\n{message}");
+    }
+}
+
+#[test]
+fn receivers_of_fluentd_and_opentelemetry() {
+    let one = |rest: &str| format!("flowLogs:\n- name: r\n{rest}");
+    let [spec] = specs(&one("  fluentd: {address: 'tcp://[::1]', acknowledge: false, sharedKeyFile: /k}"))
+        .expect("a file")
+        .try_into()
+        .expect("one");
+    let Target::Fluentd(target) = spec.target else { unreachable!("fluentd") };
+    assert_eq!(
+        (target.route.address.to_string(), target.tag.as_str()),
+        ("[::1]:24224".to_owned(), "ciliate.flow")
+    );
+    let text =
+        "  otlp:\n    endpoint: https://otel\n    headers: {authorization: Bearer x}\n    resource: {a: b}";
+    let [spec] = specs(&one(text)).expect("a file").try_into().expect("one");
+    let Target::Otlp(target) = spec.target else { unreachable!("otlp") };
+    assert_eq!(
+        (target.route.address.port, target.route.tls.is_some(), target.headers.len()),
+        (4317, true, 1)
+    );
+    for (rest, message) in [
+        (
+            "  fluentd: {address: 'http://x'}",
+            "/etc/f.yaml:3: fluentd.address (r): \"http://x\" is no address: write tcp://",
+        ),
+        ("  fluentd:\n    address: tcp://x\n    tag: a b", "/etc/f.yaml:5: fluentd.tag (r): write 1 to 256"),
+        (
+            "  fluentd:\n    address: tcp://x\n    username: u",
+            "/etc/f.yaml:5: fluentd.passwordFile (r): is missing",
+        ),
+        (
+            "  otlp:\n    endpoint: http://x\n    protocol: http/json",
+            "/etc/f.yaml:5: otlp.protocol (r): \"http/json\" is no protocol",
+        ),
+        (
+            "  otlp:\n    endpoint: http://x\n    path: /y",
+            "/etc/f.yaml:5: otlp.path (r): is only for protocol",
+        ),
+        (
+            "  otlp:\n    endpoint: http://x/y",
+            "/etc/f.yaml:4: otlp.endpoint (r): \"http://x/y\" is no address",
+        ),
+        (
+            "  otlp:\n    endpoint: http://x\n    timeout: 0",
+            "/etc/f.yaml:5: otlp.timeout (r): write 1 to 300 seconds",
+        ),
+        (
+            "  otlp:\n    endpoint: http://x\n    headers: {'a b': c}",
+            "/etc/f.yaml:5: otlp.headers (r): \"a b\" or its value",
+        ),
+    ] {
+        let error = specs(&one(rest)).expect_err(rest);
+        assert!(error.starts_with(message), "{error}\n  instead of\n{message}");
     }
 }

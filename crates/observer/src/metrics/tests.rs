@@ -49,7 +49,7 @@ fn samples(text: &str) -> Vec<String> {
 }
 
 fn shown(config: &str, flows: &[Value]) -> Vec<String> {
-    samples(&counted(config, flows).1.text(Format::Text))
+    samples(&counted(config, flows).1.text(Format::Text, &[]))
 }
 
 #[test]
@@ -88,7 +88,7 @@ hubble_http_request_duration_seconds_count{source=\"web\",method=\"GET\",reporte
 # TYPE hubble_lost_events_total counter
 hubble_lost_events_total{source=\"hubble_ring_buffer\"} 0
 ";
-    assert_eq!(metrics.text(Format::Text), text);
+    assert_eq!(metrics.text(Format::Text, &[]), text);
     let exemplar = "# {traceID=\"4bf92f3577b34da6a3ce929d0e0e4736\"}";
     let open = text
         .replace("HELP hubble_http_requests_total", "HELP hubble_http_requests")
@@ -101,7 +101,7 @@ hubble_lost_events_total{source=\"hubble_ring_buffer\"} 0
         .replace("le=\"1\"", "le=\"1.0\"")
         .replace("le=\"5\"", "le=\"5.0\"")
         .replace("le=\"10\"", "le=\"10.0\"");
-    assert_eq!(metrics.text(Format::OpenMetrics), open + "# EOF\n");
+    assert_eq!(metrics.text(Format::OpenMetrics, &[]), open + "# EOF\n");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn series_that_are_not_touched_go_after_their_time() {
     let at = |seconds| {
         let mut counts = metrics.counts();
         assert_eq!(counts.catch_up_at(Tick(seconds)), Rest::None);
-        samples(&counts.text(Format::Text))
+        samples(&counts.text(Format::Text, &[]))
     };
     let tcp = "hubble_tcp_flags_total{flag=\"SYN\",family=\"IPv4\"} 1";
     let echo = |count| format!("hubble_icmp_total{{family=\"IPv4\",type=\"EchoRequest\"}} {count}");
@@ -148,24 +148,24 @@ fn another_configuration_keeps_the_series_of_what_stays() {
     let drop = "hubble_drop_total{reason=\"DROP_REASON_UNKNOWN\",protocol=\"TCP\"} 1";
     // What came before is counted under the old configuration.
     metrics.configure(parse("tcp:ttl=1h flow drop:sourceContext=ip")).unwrap();
-    assert_eq!(samples(&metrics.text(Format::Text)), [tcp(1)]);
+    assert_eq!(samples(&metrics.text(Format::Text, &[])), [tcp(1)]);
     writer.append(flow(json!({})));
     let flows = "hubble_flows_processed_total{protocol=\"TCP\",type=\"Trace\",subtype=\"to-endpoint\",verdict=\"FORWARDED\"} 1";
-    assert_eq!(samples(&metrics.text(Format::Text)), [&tcp(2), flows]);
+    assert_eq!(samples(&metrics.text(Format::Text, &[])), [&tcp(2), flows]);
     metrics.configure(parse("drop tcp")).unwrap();
     writer.append(flow(json!({"verdict": "DROPPED"})));
-    assert_eq!(samples(&metrics.text(Format::Text)), [drop, &tcp(2)]);
+    assert_eq!(samples(&metrics.text(Format::Text, &[])), [drop, &tcp(2)]);
     // Both have metrics of one name, with other labels: nothing is taken over.
     let answer = json!({"event_type": {"type": 129}, "l7": {"type": "RESPONSE", "latency_ns": "1",
                         "http": {"code": 404, "method": "PUT", "protocol": "HTTP/2"}}});
     metrics.configure(parse("http")).unwrap();
     writer.append(flow(answer.clone()));
-    assert_eq!(samples(&metrics.text(Format::Text)).len(), 1 + 14);
+    assert_eq!(samples(&metrics.text(Format::Text, &[])).len(), 1 + 14);
     metrics.configure(parse("httpV2")).unwrap();
-    let duration = samples(&metrics.text(Format::Text));
+    let duration = samples(&metrics.text(Format::Text, &[]));
     assert_eq!(duration.len(), 14, "{duration:?}");
     metrics.configure(Config::default()).unwrap();
-    assert_eq!(samples(&metrics.text(Format::Text)), [""; 0]);
+    assert_eq!(samples(&metrics.text(Format::Text, &[])), [""; 0]);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn flows_that_were_dropped_from_the_log_are_lost_events() {
     }
     metrics.set_lost(LossSource::PerfEventRingBuffer, 3);
     metrics.set_lost(LossSource::ObserverEventsQueue, 4);
-    let text = metrics.text(Format::Text);
+    let text = metrics.text(Format::Text, &[]);
     assert_eq!(samples(&text), ["hubble_tcp_flags_total{flag=\"SYN\",family=\"IPv4\"} 100"]);
     let lost = "\
 hubble_lost_events_total{source=\"perf_event_ring_buffer\"} 3
@@ -223,7 +223,7 @@ metrics:
             format!("protocol=\"{protocol}\",type=\"Trace\",subtype=\"to-endpoint\",verdict=\"{verdict}\"");
         format!("hubble_flows_processed_total{{{labels},{own}}} 1")
     };
-    assert_eq!(samples(&metrics.text(Format::Text)), [row("TCP", "FORWARDED"), row("UDP", "DROPPED")]);
+    assert_eq!(samples(&metrics.text(Format::Text, &[])), [row("TCP", "FORWARDED"), row("UDP", "DROPPED")]);
 }
 
 #[tokio::test]
@@ -246,7 +246,7 @@ async fn what_runs_counts_without_a_scrape() {
     }
     running.abort();
     assert_eq!(
-        samples(&metrics.text(Format::Text)),
+        samples(&metrics.text(Format::Text, &[])),
         ["hubble_tcp_flags_total{flag=\"SYN\",family=\"IPv4\"} 5000"]
     );
 }

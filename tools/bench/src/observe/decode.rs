@@ -141,7 +141,9 @@ impl Keeper {
     }
 
     fn wait_for(&self, sequence: u64) {
-        while self.taken.load(Ordering::Acquire) < sequence && !self.threads.iter().any(thread::JoinHandle::is_finished) {
+        while self.taken.load(Ordering::Acquire) < sequence
+            && !self.threads.iter().any(thread::JoinHandle::is_finished)
+        {
             thread::sleep(Duration::from_micros(100));
         }
     }

@@ -32,7 +32,8 @@ async fn scrapes_are_answered_and_settings_take_effect_while_it_runs() {
         |metrics| config(&[("hubble-metrics-server", &address.to_string()), ("hubble-metrics", metrics)]);
     let (mut inlets, observer) = Observer::new(Arc::default(), Run::new(1), 100, None);
     let configs = watch::Sender::new(with("flow"));
-    let server = Server::start(&with("flow"), &observer, configs.subscribe()).unwrap().unwrap();
+    let server = Server::start(&with("flow"), &observer, configs.subscribe(), Reports::default());
+    let server = server.unwrap().unwrap();
     let shutdown = shutdown_channel();
     let serving = tokio::spawn(server.serve(shutdown.clone()));
     inlets.flows.append(Flow::from_message(&Default::default()).unwrap());
@@ -80,5 +81,9 @@ fn mistakes_are_told_with_the_setting_that_has_them() {
     );
     let (_inlets, observer) = Observer::new(Arc::default(), Run::new(1), 1, None);
     let off = config(&[]);
-    assert!(Server::start(&off, &observer, watch::Sender::new(off.clone()).subscribe()).unwrap().is_none());
+    assert!(
+        Server::start(&off, &observer, watch::Sender::new(off.clone()).subscribe(), Reports::default())
+            .unwrap()
+            .is_none()
+    );
 }
