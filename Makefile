@@ -48,6 +48,11 @@ test-kernels: ## the kernel-facing tests on Debian's 6.1 kernel in QEMU; ten to 
 	@scripts/setup kernels
 	@scripts/test-kernels
 
+.PHONY: test-receivers
+test-receivers: ## export flows to OpenTelemetry's own collector, which takes some minutes to build the first time
+	@scripts/setup receivers
+	@scripts/cargo test --package ciliate-export --features collector --test collector
+
 .PHONY: bench
 bench: ## measure against veth, routing, iptables, nftables, nginx, haproxy, dnsmasq and unbound; ARGS="compare --only rr" narrows it
 	@scripts/setup bench

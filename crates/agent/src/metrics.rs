@@ -114,6 +114,10 @@ fn count<K: Ord>(keys: impl Iterator<Item = K>) -> BTreeMap<K, f64> {
     counts
 }
 
+fn labelled<'a>(names: &[&'static str], values: &'a [String]) -> Labels<'a> {
+    names.iter().copied().zip(values.iter().map(String::as_str)).collect()
+}
+
 /// Metrics that others make.
 #[derive(Debug)]
 struct Others(Vec<Foreign>);
@@ -121,18 +125,15 @@ struct Others(Vec<Foreign>);
 impl Collector for Others {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         for Foreign { name, help, kind, labels, rows } in &self.0 {
-            let labelled = |values: &'_ [String]| -> Labels<'_> {
-                Vec::from_iter(labels.iter().copied().zip(values.iter().map(String::as_str)))
-            };
-            match kind {
+                        match kind {
                 ForeignKind::Counter => {
                     // The encoder adds the ending.
                     let name = name.strip_suffix("_total").unwrap_or(name);
-                    counter(&mut encoder, name, help, rows.iter().map(|(values, n)| (labelled(values), *n)))?;
+                    counter(&mut encoder, name, help, rows.iter().map(|(values, n)| (labelled(labels, values), *n)))?;
                 }
                 ForeignKind::Gauge => {
                     let float = |n: u64| number(usize::try_from(n).unwrap_or(usize::MAX));
-                    let rows = rows.iter().map(|(values, n)| (labelled(values), float(*n)));
+                    let rows = rows.iter().map(|(values, n)| (labelled(labels, values), float(*n)));
                     gauge(&mut encoder, name, help, rows)?;
                 }
             }

@@ -165,6 +165,12 @@ impl Connection {
         }
     }
 
+    /// With the words that TLS has for it.
+    pub async fn close(mut self) {
+        // A receiver that does not care has all there is.
+        let _ = time::timeout(Duration::from_secs(1), AsyncWriteExt::shutdown(&mut self)).await;
+    }
+
     /// What went wrong with it by now.
     pub async fn check(&mut self) -> Result<(), Fault> {
         match time::timeout(Duration::ZERO, self.hung_up()).await {

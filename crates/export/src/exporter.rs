@@ -215,6 +215,7 @@ impl Exporter {
             };
             if load.entries == 0 {
                 if self.finished.get() && self.buffer.borrow().is_empty() {
+                    sink.close().await;
                     return;
                 }
                 let settled = async {

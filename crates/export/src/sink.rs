@@ -86,6 +86,15 @@ impl Sink {
         }
     }
 
+    /// Says to the receiver that this is the end.
+    pub async fn close(&mut self) {
+        match self {
+            Self::File(_) | Self::Stdout(_) | Self::Otlp(_) => {}
+            Self::Syslog(syslog) => syslog.close().await,
+            Self::Fluentd(fluentd) => fluentd.close().await,
+        }
+    }
+
     /// Bytes that were written to the present connection, and how many of them the receiver's kernel may not have.
     pub fn position(&self) -> (u64, u64) {
         match self {

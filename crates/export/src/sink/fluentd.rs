@@ -122,6 +122,12 @@ impl Fluentd {
         fault
     }
 
+    pub async fn close(&mut self) {
+        if let Some(open) = self.connection.take() {
+            open.connection.close().await;
+        }
+    }
+
     /// See [`Sink::position`](super::Sink::position).
     pub fn position(&self) -> (u64, u64) {
         let open = self.connection.as_ref().map(|open| &open.connection);

@@ -105,6 +105,14 @@ impl Syslog {
         }
     }
 
+    pub async fn close(&mut self) {
+        if let Road::Stream { connection, .. } = &mut self.road
+            && let Some(open) = connection.take()
+        {
+            open.close().await;
+        }
+    }
+
     /// See [`Sink::position`](super::Sink::position).
     pub fn position(&self) -> (u64, u64) {
         match &self.road {
