@@ -95,7 +95,7 @@ fn endpoint(id: EndpointId) -> (Identity, EndpointRow) {
     let namespace = format!("team-{}", number % 20);
     let labels: Labels = [
         Label::new(source::K8S, "app", &format!("service-{}", number % 97)),
-        Label::new(source::K8S, "tier", if number % 3 == 0 { "front" } else { "back" }),
+        Label::new(source::K8S, "tier", if number.is_multiple_of(3) { "front" } else { "back" }),
         Label::new(source::K8S, NAMESPACE_KEY, &namespace),
     ]
     .into_iter()
@@ -135,13 +135,12 @@ impl Connections {
         self.number = number.wrapping_add(1);
         // Each endpoint speaks to many others, and neighbours in time are strangers.
         let pick = |factor: u32, bound: u16| {
-            let place = number.wrapping_mul(factor).rotate_left(7) % u32::from(bound.max(1));
+            let place = number.wrapping_mul(factor).rotate_left(7).checked_rem(bound.into()).unwrap_or(0);
             u16::try_from(place).unwrap_or(0)
         };
         let client = pick(2_654_435_761, self.endpoints);
-        let server =
-            (client.saturating_add(1).saturating_add(pick(40_503, self.endpoints.saturating_sub(1))))
-                % self.endpoints;
+        let server = client.saturating_add(1).saturating_add(pick(40_503, self.endpoints.saturating_sub(1)));
+        let server = server.checked_rem(self.endpoints).unwrap_or(0);
         let rule = |factor| u32::from(pick(factor, self.rules)).saturating_add(1);
         let end = |place: u16| {
             let [high, low] = place.to_be_bytes();

@@ -125,11 +125,16 @@ struct Others(Vec<Foreign>);
 impl Collector for Others {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         for Foreign { name, help, kind, labels, rows } in &self.0 {
-                        match kind {
+            match kind {
                 ForeignKind::Counter => {
                     // The encoder adds the ending.
                     let name = name.strip_suffix("_total").unwrap_or(name);
-                    counter(&mut encoder, name, help, rows.iter().map(|(values, n)| (labelled(labels, values), *n)))?;
+                    counter(
+                        &mut encoder,
+                        name,
+                        help,
+                        rows.iter().map(|(values, n)| (labelled(labels, values), *n)),
+                    )?;
                 }
                 ForeignKind::Gauge => {
                     let float = |n: u64| number(usize::try_from(n).unwrap_or(usize::MAX));

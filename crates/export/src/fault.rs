@@ -77,9 +77,8 @@ impl Backoff {
     pub fn wait(&mut self) -> Duration {
         let whole = self.next;
         self.next = whole.saturating_mul(2).min(Self::LONGEST);
-        let chance = RandomState::new().build_hasher().finish() % 256;
-        let quarter = whole / 4;
-        whole.saturating_sub(quarter.saturating_mul(u32::try_from(chance).unwrap_or(0)) / 256)
+        let [chance, ..] = RandomState::new().build_hasher().finish().to_le_bytes();
+        whole.mul_f64(1.0 - f64::from(chance) / 1024.0)
     }
 }
 

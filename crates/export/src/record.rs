@@ -136,7 +136,6 @@ impl Formatter for Escaping {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
     use ciliate_flow::Time;

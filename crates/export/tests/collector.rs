@@ -5,6 +5,7 @@
 #[path = "support/outage.rs"]
 mod outage;
 #[path = "support/place.rs"]
+#[expect(dead_code, reason = "shared with tests that use all of it")]
 mod place;
 #[path = "support/receiver.rs"]
 #[expect(dead_code, reason = "certificates are for other tests")]
@@ -62,11 +63,11 @@ fn otlp(protocol: &str, receiver: &str) {
     let port = free_port();
     let endpoint = format!("otlp: {{protocols: {{{receiver}: {{endpoint: '127.0.0.1:{port}'}}}}}}");
     let receiver = collector(folder.path(), "otlp", &endpoint);
-    let config =
-        config(&format!("  otlp: {{endpoint: 'http://127.0.0.1:{port}', protocol: {protocol}}}\n"));
+    let config = config(&format!("  otlp: {{endpoint: 'http://127.0.0.1:{port}', protocol: {protocol}}}\n"));
     let read = || seconds(folder.path(), |record| attribute(record, "cilium.verdict").is_some());
     survives(Case { folder: folder.path(), receiver, config: &config, read: &read });
-    let lost = |record: &Value| attribute(record, "cilium.lost_events").map(|one| one["value"]["intValue"].clone());
+    let lost =
+        |record: &Value| attribute(record, "cilium.lost_events").map(|one| one["value"]["intValue"].clone());
     assert_eq!(records(folder.path()).iter().find_map(lost).unwrap(), "300");
 }
 

@@ -5,6 +5,7 @@
 #[path = "support/outage.rs"]
 mod outage;
 #[path = "support/place.rs"]
+#[expect(dead_code, reason = "shared with tests that use all of it")]
 mod place;
 #[path = "support/receiver.rs"]
 mod receiver;

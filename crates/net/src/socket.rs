@@ -19,7 +19,6 @@ pub fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
     use std::{

@@ -33,7 +33,7 @@ fn main() -> anyhow::Result<()> {
             writer.append(flow(number, &node, source, destination));
         }
         let begun = Instant::now();
-        let text = metrics.text(Format::Text);
+        let text = metrics.text(Format::Text, &[]);
         let each = begun.elapsed().as_secs_f64() * 1e9 / f64::from(count);
         println!("{name}: {each:.0} ns per flow, {} lines", text.lines().count());
     }

@@ -59,7 +59,6 @@ fn safe(letter: char) -> char {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests state plainly what they expect")]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;

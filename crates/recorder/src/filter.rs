@@ -143,7 +143,6 @@ impl fmt::Display for Filter {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests state plainly what they expect")]
 mod tests {
     use super::*;
 

@@ -188,7 +188,6 @@ impl fmt::Display for End {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests state plainly what they expect")]
 mod tests {
     use super::*;
 

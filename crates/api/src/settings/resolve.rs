@@ -264,7 +264,7 @@ fn check_hubble_server(config: &Config) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::SettingValue, *};
 
     fn file(text: &str) -> ConfigFile {
         ConfigFile { path: "/c.yaml".into(), text: text.to_owned() }

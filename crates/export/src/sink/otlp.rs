@@ -53,11 +53,9 @@ impl Otlp {
                 break;
             }
         }
-        let scope =
-            ScopeLogs { scope: Some(attributes::scope()), log_records: records, ..ScopeLogs::default() };
+        let scope = ScopeLogs { scope: Some(attributes::scope()), log_records: records };
         let resource = attributes::resource(&shape.node, &self.target.resource);
-        let logs =
-            ResourceLogs { resource: Some(resource), scope_logs: vec![scope], ..ResourceLogs::default() };
+        let logs = ResourceLogs { resource: Some(resource), scope_logs: vec![scope] };
         self.request = ExportLogsServiceRequest { resource_logs: vec![logs] };
         load
     }

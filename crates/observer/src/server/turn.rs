@@ -58,6 +58,8 @@ impl Turn {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::arithmetic_side_effects, reason = "small numbers")]
+
     use super::*;
 
     /// Flows that are looked at, and the time for which a turn lasts, if each takes so long.

@@ -1,9 +1,4 @@
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "tests state plainly what they expect"
-)]
+#![expect(clippy::arithmetic_side_effects, reason = "tests state plainly what they expect")]
 
 use super::*;
 use proptest::prelude::*;

@@ -9,6 +9,7 @@ use ciliate_hubble::{
     observer::GetFlowsRequest,
 };
 use ciliate_observer::{Observer, Peer, serve};
+use ciliate_transport::{Limits, Listener, accept};
 use std::{fs, sync::Arc, thread, time::Instant};
 use tokio::{runtime, sync::oneshot};
 
@@ -27,7 +28,7 @@ pub fn measure(args: &Args) -> Result<Vec<Row>> {
         inlets.flows.append(flow);
     }
     ensure!(observer.flows().kept() == RING, "the ring is not full");
-    let peer = Peer { name: "node-1".to_owned(), address: String::new() };
+    let peer = Peer { name: "node-1".to_owned(), address: String::new(), server_name: None };
     let (stop, stopped) = oneshot::channel::<()>();
     let server = thread::spawn(move || -> Result<()> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
@@ -36,7 +37,8 @@ pub fn measure(args: &Args) -> Result<Vec<Row>> {
             let end = async move {
                 let _ = stopped.await;
             };
-            Ok(serve(observer, peer, listener, end).await?)
+            let incoming = accept([Listener::Socket(listener)], Limits::default());
+            Ok(serve(observer, peer, None, incoming, end).await?)
         })
     });
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
@@ -44,7 +46,7 @@ pub fn measure(args: &Args) -> Result<Vec<Row>> {
         let mut client = connect(&socket).await?;
         let mut rows = Vec::new();
         for (what, filters) in filters() {
-            let (mut times, mut found) = (Vec::new(), 0);
+            let (mut times, mut found) = (Vec::new(), 0_u64);
             for _ in 0..args.rounds.max(5) {
                 let request =
                     GetFlowsRequest { number: 20, whitelist: filters.clone(), ..GetFlowsRequest::default() };
@@ -52,7 +54,7 @@ pub fn measure(args: &Args) -> Result<Vec<Row>> {
                 let mut flows = client.get_flows(request).await?.into_inner();
                 found = 0;
                 while flows.message().await?.is_some() {
-                    found += 1;
+                    found = found.saturating_add(1);
                 }
                 times.push(begun.elapsed().as_secs_f64() * 1e3);
             }

@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "a test")]
-
 use super::*;
 use crate::{record::Selection, spec::Compression};
 use ciliate_flow::{Flow, Node, Time};
@@ -14,7 +12,7 @@ fn shape() -> Shape {
 fn flows(seconds: std::ops::Range<u64>) -> Vec<Entry> {
     let flow = |second: u64| {
         let mut flow = Flow::from_message(&Default::default()).unwrap();
-        flow.time = Time(second * 1_000_000_000);
+        flow.time = Time(second.saturating_mul(1_000_000_000));
         Entry::Flow(flow)
     };
     seconds.map(flow).collect()

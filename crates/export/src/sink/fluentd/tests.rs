@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "a test")]
-
 use super::{wire::Opaque, *};
 use crate::record::Selection;
 use ciliate_flow::{Flow, Node, Time};

@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "a test")]
-
 use super::{
     message::{AnyValue, KeyValue, LogRecord, Value},
     *,

@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "a test")]
-
 use super::*;
 use crate::{address::Address, record::Selection};
 use ciliate_flow::{Flow, Node, Time};
