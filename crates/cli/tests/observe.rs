@@ -118,6 +118,7 @@ Reason: Policy denied
 
 Leaving the source: denied by
   * CiliumNetworkPolicy demo/deny-all, revision 7
+      selects this end, and none of its rules lets this pass
 
 Policies now: cannot be asked (";
     assert!(text(&output.stdout).contains(expected), "{} {}", text(&output.stdout), text(&output.stderr));
