@@ -193,7 +193,7 @@ async fn ips(Shared(app): Shared<App>) -> Json<Vec<AddressEntry>> {
         labels: (*state.labels(row.identity)).clone(),
         source: row.source,
         endpoint: row.endpoint,
-        name: row.endpoint.and_then(|id| state.endpoints.get(&id)).map(|row| row.record.full_name()),
+        name: row.endpoint.and_then(|id| state.endpoints.get(&id)).map(|row| row.stored.full_name()),
     };
     Json(state.addresses.iter().map(entry).collect())
 }

@@ -16,7 +16,7 @@ use ciliate_api::{EventBody, PacketEvent, PeerView, RuleView, Verdict};
 use ciliate_bpf::{Batch, EventReader};
 use ciliate_flow::{Flow, Time};
 use ciliate_observer::{Loss, LossSource, LossWriter, log::Writer};
-use ciliate_proxy::message::{CachedName, Record};
+use ciliate_proxy::message::{Access, CachedName};
 use ciliate_types::{Direction, EndpointId, Identity, Protocol};
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -45,7 +45,7 @@ const LOSS_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Sources {
     pub reader: EventReader,
     /// What the proxy tells.
-    pub records: l7::Outlet,
+    pub accesses: l7::Outlet,
     pub state: watch::Receiver<Arc<State>>,
     pub requests: Requests,
     pub notices: Notices,
@@ -70,7 +70,7 @@ pub struct Observed {
 /// What is not read in time stays in the ring, and what does not fit there any more the kernel counts: it is the only
 /// queue on the way. What the proxy tells comes in with it, so that the log of flows has one writer.
 pub async fn forward(sources: Sources) -> anyhow::Result<()> {
-    let Sources { mut reader, mut records, state, requests, notices, delay, observed, shutdown } = sources;
+    let Sources { mut reader, mut accesses, state, requests, notices, delay, observed, shutdown } = sources;
     // Of an earlier agent.
     reader.discard();
     #[expect(
@@ -93,12 +93,12 @@ pub async fn forward(sources: Sources) -> anyhow::Result<()> {
                 reader.get_mut().discard();
                 continue;
             }
-            () = records.come(), if !wanted => {}
+            () = accesses.come(), if !wanted => {}
             () = time::sleep(delay), if wanted => {}
             // It shows only that much is waiting; that less is, the clock has to tell.
             ready = reader.readable(), if wanted => ready.context("cannot wait for events")?.clear_ready(),
         }
-        decoder.tell_of_requests(&mut records, &notices).await;
+        decoder.tell_of_requests(&mut accesses, &notices).await;
         if !wanted {
             continue;
         }
@@ -109,7 +109,7 @@ pub async fn forward(sources: Sources) -> anyhow::Result<()> {
                 break;
             }
             decoder.decode(&batch, &notices).await;
-            decoder.tell_of_requests(&mut records, &notices).await;
+            decoder.tell_of_requests(&mut accesses, &notices).await;
         }
         losses.report(&requests, &notices, &mut decoder).await;
     }
@@ -209,20 +209,20 @@ impl Decoder {
 
 impl Decoder {
     /// Decodes and passes on what the proxy has told.
-    async fn tell_of_requests(&mut self, records: &mut l7::Outlet, notices: &Notices) {
-        let lost = records.lost();
+    async fn tell_of_requests(&mut self, accesses: &mut l7::Outlet, notices: &Notices) {
+        let lost = accesses.lost();
         if lost > 0 {
             self.lost_requests = self.lost_requests.saturating_add(lost);
             notices.send(Timestamp::now(), EventBody::Lost { count: lost, place: "proxy".to_owned() });
         }
-        while let Some(told) = records.take() {
+        while let Some(told) = accesses.take() {
             let state = Arc::clone(&self.state.borrow());
             self.rules.learn(&state, told.rules()).await;
             match told {
                 l7::Told::Names(names) => self.keep_names(names),
-                l7::Told::Records(records) => {
-                    for record in records {
-                        self.tell_of_request(&state, record, notices);
+                l7::Told::Accesses(accesses) => {
+                    for access in accesses {
+                        self.tell_of_request(&state, access, notices);
                     }
                 }
             }
@@ -241,14 +241,14 @@ impl Decoder {
         }
     }
 
-    fn tell_of_request(&mut self, state: &Arc<State>, record: Record, notices: &Notices) {
+    fn tell_of_request(&mut self, state: &Arc<State>, access: Access, notices: &Notices) {
         if notices.watched() {
-            let time = Timestamp::from_nanosecond(record.time.into()).unwrap_or_default();
-            let event = l7::event(state, record.clone(), &self.rules);
+            let time = Timestamp::from_nanosecond(access.time.into()).unwrap_or_default();
+            let event = l7::event(state, access.clone(), &self.rules);
             notices.send(time, EventBody::L7(Box::new(event)));
         }
         if let Some(Observed { flows, log, .. }) = &mut self.observed {
-            flows.of_record(state, record, &self.rules, |flow| log.append(flow));
+            flows.of_access(state, access, &self.rules, |flow| log.append(flow));
         }
     }
 }
@@ -396,7 +396,7 @@ fn peer(state: &State, address: IpAddr, port: u16, identity: Identity) -> PeerVi
         port,
         identity,
         endpoint,
-        name: row.map(|row| row.record.full_name()),
+        name: row.map(|row| row.stored.full_name()),
         labels: (*state.labels(identity)).clone(),
     }
 }

@@ -8,16 +8,16 @@ use std::{collections::BTreeMap, fmt::Write as _};
 pub fn render(state: &State) -> String {
     let mut bare: BTreeMap<&str, usize> = BTreeMap::new();
     for row in state.endpoints.values() {
-        let users = bare.entry(&row.record.name).or_default();
+        let users = bare.entry(&row.stored.name).or_default();
         *users = users.saturating_add(1);
     }
     let mut out = String::from(
         "# Written by ciliate.\n127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
     );
     for row in state.endpoints.values() {
-        let (name, namespace) = (&row.record.name, &row.record.namespace);
+        let (name, namespace) = (&row.stored.name, &row.stored.namespace);
         let alone = bare.get(name.as_str()).is_none_or(|users| *users < 2);
-        for address in row.record.addresses().iter() {
+        for address in row.stored.addresses().iter() {
             let _ = write!(out, "{address}");
             if alone || namespace == "default" {
                 let _ = write!(out, " {name}");

@@ -2,8 +2,8 @@
 
 use crate::{
     failure::Result,
-    record::{IdentityRecord, kind, put},
     state::{IdentityRow, State},
+    stored::{StoredIdentity, kind, put},
 };
 use ciliate_policy::{Engine as Policy, fqdn_labels};
 use ciliate_proxy::message::NameSet;
@@ -62,11 +62,11 @@ impl Identities {
     }
 
     /// Takes over what the store has; until somebody uses it, it waits for its release.
-    pub fn restore(&mut self, state: &mut State, identity: Identity, record: IdentityRecord) {
-        let meaning = match record {
-            IdentityRecord::Labels(labels) => Meaning::Labels(labels.iter().map(Label::from).collect()),
-            IdentityRecord::Prefix(prefix) => Meaning::Prefix(prefix),
-            IdentityRecord::Names(set) => Meaning::Names(set),
+    pub fn restore(&mut self, state: &mut State, identity: Identity, stored: StoredIdentity) {
+        let meaning = match stored {
+            StoredIdentity::Labels(labels) => Meaning::Labels(labels.iter().map(Label::from).collect()),
+            StoredIdentity::Prefix(prefix) => Meaning::Prefix(prefix),
+            StoredIdentity::Names(set) => Meaning::Names(set),
         };
         self.enter(state, identity, meaning);
         let next = match identity < Identity::FIRST_LOCAL {
@@ -116,12 +116,12 @@ impl Identities {
                 Some(identity) => identity,
                 None => {
                     let identity = self.number(state, &meaning)?;
-                    let record = match &meaning {
-                        Meaning::Labels(labels) => IdentityRecord::of_labels(labels),
-                        Meaning::Prefix(prefix) => IdentityRecord::Prefix(*prefix),
-                        Meaning::Names(set) => IdentityRecord::Names(set.clone()),
+                    let stored = match &meaning {
+                        Meaning::Labels(labels) => StoredIdentity::of_labels(labels),
+                        Meaning::Prefix(prefix) => StoredIdentity::Prefix(*prefix),
+                        Meaning::Names(set) => StoredIdentity::Names(set.clone()),
                     };
-                    given.writes.push(put(kind::IDENTITY, &key(identity), &record)?);
+                    given.writes.push(put(kind::IDENTITY, &key(identity), &stored)?);
                     given.fresh.push(identity);
                     self.enter(state, identity, meaning);
                     identity
@@ -261,8 +261,8 @@ mod tests {
         let mut state = State::new();
         let mut all = Identities::new(Duration::from_secs(60), &mut state);
         for write in given.writes {
-            let record = serde_json::from_value(write.value.expect("a put")).expect("readable");
-            all.restore(&mut state, from_key(&write.key).expect("number"), record);
+            let stored = serde_json::from_value(write.value.expect("a put")).expect("readable");
+            all.restore(&mut state, from_key(&write.key).expect("number"), stored);
         }
         assert_eq!(all.find(&strange), Some(Identity::new(256)));
         assert_eq!(give(&mut all, &mut state, &labels("k8s:c=1")), (258, 1));

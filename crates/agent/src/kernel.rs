@@ -1,9 +1,9 @@
-//! What the engine asks of the kernel; tests put a recorder in its place.
+//! What the engine asks of the kernel; tests put one in memory in its place.
 
 mod host;
 #[cfg(test)]
 #[expect(clippy::arithmetic_side_effects, reason = "a few steps of a test do not overflow")]
-pub mod recorder;
+pub mod memory;
 
 pub use host::{HostKernel, node_settings};
 

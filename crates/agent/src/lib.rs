@@ -25,12 +25,12 @@ mod news;
 mod notice;
 mod observer;
 mod proxy;
-mod record;
 mod recorder;
 mod runtime_config;
 mod socket;
 mod state;
 mod status;
+mod stored;
 mod translate;
 
 use anyhow::{Context as _, anyhow};
@@ -82,8 +82,8 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
         });
     };
     let (inlet, outlet) = events::l7::channel();
-    let keeper = proxy::Keeper::new(&config, settings.rows(), attention, move |news| match news {
-        proxy::News::Records(records) => inlet.put(records),
+    let supervisor = proxy::Supervisor::new(&config, settings.rows(), attention, move |news| match news {
+        proxy::News::Accesses(accesses) => inlet.put(accesses),
         proxy::News::Names(names) => inlet.put_names(names),
         proxy::News::Lost(count) => inlet.lose(count),
         proxy::News::Wanted(sets) => number(sets),
@@ -91,7 +91,7 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     let parts = Parts {
         config: config.clone(),
         kernel: Box::new(kernel),
-        proxy: Box::new(keeper),
+        proxy: Box::new(supervisor),
         settings,
         store,
         notices: notices.clone(),
@@ -115,7 +115,7 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     let ending = app.shutdown.clone();
     let sources = events::Sources {
         reader: events.reader,
-        records: outlet,
+        accesses: outlet,
         state: app.state.clone(),
         requests: app.requests.clone(),
         notices: app.notices.clone(),

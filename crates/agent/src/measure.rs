@@ -9,8 +9,8 @@ use crate::{
     flows::Flows,
     notice::Notices,
     proxy::Attention,
-    record::{EndpointRecord, Phase},
     state::{EndpointRow, IdentityRow, State},
+    stored::{Phase, StoredEndpoint},
 };
 use ciliate_abi::{Address, Direction, Event, EventKind, Outcome, TracePoint, event_flags, verdict_bits};
 use ciliate_api::{AuditMode, EndpointState, RuleView};
@@ -82,9 +82,9 @@ impl Decoding {
     }
 
     /// Does with what lies in the ring what the agent does.
-    pub fn decode<'a>(&mut self, records: impl Iterator<Item = &'a [u8]>) {
+    pub fn decode<'a>(&mut self, events: impl Iterator<Item = &'a [u8]>) {
         self.batch.clear();
-        records.for_each(|record| self.batch.put(record));
+        events.for_each(|event| self.batch.put(event));
         self.runtime.block_on(self.decoder.decode(&self.batch, &self.notices));
     }
 }
@@ -100,7 +100,7 @@ fn endpoint(id: EndpointId) -> (Identity, EndpointRow) {
     ]
     .into_iter()
     .collect();
-    let record = EndpointRecord {
+    let stored = StoredEndpoint {
         id,
         name: format!("service-{}-7d9f5c6b4-{number:05}", number % 97),
         namespace,
@@ -120,7 +120,7 @@ fn endpoint(id: EndpointId) -> (Identity, EndpointRow) {
         phase: Phase::Made,
         created: Timestamp::UNIX_EPOCH,
     };
-    (identity, EndpointRow::new(record, Arc::new(labels), EndpointState::Ready))
+    (identity, EndpointRow::new(stored, Arc::new(labels), EndpointState::Ready))
 }
 
 impl Connections {
@@ -129,7 +129,7 @@ impl Connections {
         Self { endpoints: endpoints.max(2), rules: rules.max(1), number: 0 }
     }
 
-    /// The records of the next connection, one after the other; `now` is the kernel's monotonic clock, ns.
+    /// The events of the next connection, one after the other; `now` is the kernel's monotonic clock, ns.
     pub fn next(&mut self, now: u64, mut put: impl FnMut(&[u8])) {
         let number = self.number;
         self.number = number.wrapping_add(1);

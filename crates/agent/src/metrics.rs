@@ -190,7 +190,7 @@ impl Sample {
             states.iter().map(|(state, n)| (vec![("endpoint_state", state.as_str())], *n)),
         )?;
         let enforcement = count(rows().map(|row| {
-            let audited = self.audited || row.record.audit == ciliate_api::AuditMode::On;
+            let audited = self.audited || row.stored.audit == ciliate_api::AuditMode::On;
             match (row.ingress.enforced, row.egress.enforced, audited) {
                 (Enforced::No, Enforced::No, _) => "none",
                 (Enforced::Yes, Enforced::No, false) => "ingress",
@@ -232,7 +232,7 @@ impl Sample {
             "Identities by type",
             kinds.iter().map(|(kind, n)| (vec![("type", *kind)], *n)),
         )?;
-        let addresses = self.state.endpoints.values().flat_map(|row| row.record.addresses().iter());
+        let addresses = self.state.endpoints.values().flat_map(|row| row.stored.addresses().iter());
         let families = count(addresses.map(|a| if a.is_ipv4() { "ipv4" } else { "ipv6" }));
         gauge(
             e,

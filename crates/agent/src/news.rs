@@ -48,8 +48,8 @@ impl News<'_> {
         match self {
             Self::Started(_) => env!("CARGO_PKG_VERSION").to_owned(),
             Self::PolicyUpdated { objects, .. } => objects.join(", "),
-            Self::EndpointCreated(row) | Self::EndpointChanged(row) => row.record.full_name(),
-            Self::EndpointDeleted { row, why } => format!("{}: {why}", row.record.full_name()),
+            Self::EndpointCreated(row) | Self::EndpointChanged(row) => row.stored.full_name(),
+            Self::EndpointDeleted { row, why } => format!("{}: {why}", row.stored.full_name()),
             Self::MapPressure(text) => (*text).to_owned(),
         }
     }
@@ -57,7 +57,7 @@ impl News<'_> {
     pub fn endpoint(&self) -> Option<EndpointId> {
         match self {
             Self::EndpointCreated(row) | Self::EndpointChanged(row) | Self::EndpointDeleted { row, .. } => {
-                Some(row.record.id)
+                Some(row.stored.id)
             }
             Self::Started(_) | Self::PolicyUpdated { .. } | Self::MapPressure(_) => None,
         }
@@ -87,7 +87,7 @@ impl News<'_> {
             Self::EndpointChanged(row) => (
                 AgentEventType::EndpointRegenerateSuccess,
                 Notification::EndpointRegenerate(EndpointRegenNotification {
-                    id: row.record.id.get().into(),
+                    id: row.stored.id.get().into(),
                     labels: texts(&row.labels),
                     error: String::new(),
                 }),
@@ -106,11 +106,11 @@ impl News<'_> {
 
 fn update(row: &EndpointRow) -> EndpointUpdateNotification {
     EndpointUpdateNotification {
-        id: row.record.id.get().into(),
+        id: row.stored.id.get().into(),
         labels: texts(&row.labels),
         error: String::new(),
-        pod_name: row.record.name.clone(),
-        namespace: row.record.namespace.clone(),
+        pod_name: row.stored.name.clone(),
+        namespace: row.stored.namespace.clone(),
     }
 }
 

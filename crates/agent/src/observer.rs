@@ -2,8 +2,8 @@
 
 mod doors;
 mod exports;
+mod keeper;
 mod metrics;
-mod recorder;
 
 pub use exports::families;
 pub use metrics::check;
@@ -24,7 +24,7 @@ use ciliate_flow::{Run, Time};
 use ciliate_history::{History, Settings};
 use ciliate_observer::{Observer, Peer};
 use doors::Doors;
-use recorder::Recorder;
+use keeper::Keeper;
 use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -45,7 +45,7 @@ pub struct Server {
     recordings: ciliate_recorder::Service,
     metrics: Option<metrics::Server>,
     wanted: Wanted,
-    recorder: Option<Recorder>,
+    keeper: Option<Keeper>,
     exports: Service,
 }
 
@@ -53,7 +53,7 @@ pub struct Server {
 pub struct Running {
     thread: Beside,
     _wanted: Wanted,
-    recorder: Option<Recorder>,
+    keeper: Option<Keeper>,
     exports: Service,
 }
 
@@ -81,13 +81,13 @@ pub fn start(
     let history = open_history(config, run);
     let reader = history.as_ref().map(History::reader);
     let (inlets, observer) = Observer::new(Arc::clone(&node), run, config.hubble_capacity.0.into(), reader);
-    let recorder = history.map(|history| Recorder::start(history, &observer)).transpose()?;
+    let keeper = history.map(|history| Keeper::start(history, &observer)).transpose()?;
     notices.keep_agent_events(inlets.agent_events);
     notices.agent(&News::Started(Time(begun)));
     let wanted = notices.observe().context("cannot tell the kernel's programs to report flows")?;
     let exports = exports::start(config, Arc::clone(&node), observer.flows())?;
     let metrics = metrics::Server::start(config, &observer, configs, exports.reports())?;
-    let server = Server { observer, peer, doors, recordings, metrics, wanted, recorder, exports };
+    let server = Server { observer, peer, doors, recordings, metrics, wanted, keeper, exports };
     let flows = Flows::new(node, &config.cluster_name);
     Ok((Some(server), Some(Observed { flows, log: inlets.flows, losses: Some(inlets.losses) })))
 }
@@ -115,7 +115,7 @@ impl Server {
 
     /// Answers clients and serves metrics, both on a thread that nothing else uses.
     pub fn start(self, shutdown: &Shutdown) -> anyhow::Result<Running> {
-        let Self { observer, peer, doors, recordings, metrics, wanted, recorder, exports } = self;
+        let Self { observer, peer, doors, recordings, metrics, wanted, keeper, exports } = self;
         let shutdown = shutdown.clone();
         let thread = Beside::start("observer", move |parts| {
             if let Some(metrics) = metrics {
@@ -123,7 +123,7 @@ impl Server {
             }
             parts.spawn(until_cut_off(shutdown.clone(), serve(observer, peer, recordings, doors, shutdown)));
         })?;
-        Ok(Running { thread, _wanted: wanted, recorder, exports })
+        Ok(Running { thread, _wanted: wanted, keeper, exports })
     }
 }
 
@@ -132,7 +132,7 @@ impl Running {
     pub fn join(self) {
         self.thread.join();
         drop(self.exports);
-        drop(self.recorder);
+        drop(self.keeper);
     }
 }
 

@@ -2,10 +2,10 @@
 //! before the kernel is, and outlives the agent.
 
 mod attention;
-mod keeper;
+mod supervisor;
 
 pub use attention::Attention;
-pub use keeper::{Keeper, News};
+pub use supervisor::{News, Supervisor};
 
 use crate::failure::{Failure, Result};
 use ciliate_policy::rule_set::{Filter, FilterDigest};

@@ -2,7 +2,7 @@
 
 use crate::{
     failure::{Failure, Result},
-    record::{kind, put, read},
+    stored::{kind, put, read},
 };
 use ciliate_api::settings::{Change, Config, Origin, Resolved, Setting};
 use ciliate_store::{Embedded, Write};

@@ -2,7 +2,7 @@
 
 use crate::{
     failure::{Failure, Result},
-    record::EndpointRecord,
+    stored::StoredEndpoint,
 };
 use ciliate_api::{AddressSource, EndpointRef, EndpointState};
 use ciliate_policy::{Kind, ObjectKey};
@@ -34,7 +34,7 @@ pub struct State {
 #[serde(rename_all = "camelCase")]
 pub struct EndpointRow {
     #[serde(flatten)]
-    pub record: EndpointRecord,
+    pub stored: StoredEndpoint,
     /// What policies see.
     pub labels: Arc<Labels>,
     pub state: EndpointState,
@@ -50,9 +50,9 @@ pub struct EndpointRow {
 
 impl EndpointRow {
     /// Before the kernel has anything of it.
-    pub fn new(record: EndpointRecord, labels: Arc<Labels>, state: EndpointState) -> Self {
+    pub fn new(stored: StoredEndpoint, labels: Arc<Labels>, state: EndpointState) -> Self {
         Self {
-            record,
+            stored,
             labels,
             state,
             rule_set: 0,
@@ -142,14 +142,14 @@ impl State {
         let found = match wanted {
             EndpointRef::Id(id) => self.endpoints.get(id),
             EndpointRef::Name { namespace, name } => {
-                rows().find(|row| row.record.name == *name && row.record.namespace == *namespace)
+                rows().find(|row| row.stored.name == *name && row.stored.namespace == *namespace)
             }
             EndpointRef::Address(address) => {
-                rows().find(|row| row.record.addresses().iter().any(|a| a == *address))
+                rows().find(|row| row.stored.addresses().iter().any(|a| a == *address))
             }
             EndpointRef::Container { id, interface } => rows().find(|row| {
-                row.record.container_id.as_ref() == Some(id)
-                    && interface.as_ref().is_none_or(|wanted| row.record.interface == *wanted)
+                row.stored.container_id.as_ref() == Some(id)
+                    && interface.as_ref().is_none_or(|wanted| row.stored.interface == *wanted)
             }),
         };
         found.map(Arc::clone).ok_or_else(|| {

@@ -10,9 +10,9 @@ pub fn rules(config: &Config, pools: &[IpNet], state: &State) -> Masquerade {
         .endpoints
         .values()
         .flat_map(|row| {
-            let record = &row.record;
-            record.publish.iter().flat_map(move |publish| {
-                record.addresses().iter().map(move |address| Publish {
+            let stored = &row.stored;
+            stored.publish.iter().flat_map(move |publish| {
+                stored.addresses().iter().map(move |address| Publish {
                     host_ip: publish.host_ip,
                     host_port: publish.host_port,
                     protocol: publish.protocol,

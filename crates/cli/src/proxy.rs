@@ -84,7 +84,7 @@ fn serve(context: &Context, settings: &SettingsFlags) -> anyhow::Result<()> {
         kafka: Default::default(),
         dns: dns_settings(&config)?,
         redaction: redaction(&config)?,
-        records_per_second: config.proxy_records_rate_limit.0,
+        accesses_per_second: config.proxy_access_rate_limit.0,
     };
     ciliate_proxy::guard(settings).context("the proxy did not start")
 }
@@ -175,7 +175,7 @@ impl View for StatusView {
         for (name, count) in &status.faults {
             table.push(row![format!("Ended by {name}"), *count]);
         }
-        table.push(row!["Records lost", status.lost_records]);
+        table.push(row!["Accesses lost", status.lost_accesses]);
         table.render(page)
     }
 }

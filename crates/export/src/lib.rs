@@ -9,10 +9,11 @@ mod buffer;
 pub mod config;
 mod connection;
 mod counts;
+mod event;
 mod exporter;
 mod exports;
 mod fault;
-mod record;
+mod selection;
 mod service;
 mod sink;
 mod spec;
@@ -20,7 +21,7 @@ mod spec;
 pub use buffer::Bounds;
 pub use counts::{ExporterReport, Report};
 pub use exports::{Changes, Exports};
-pub use record::{Selection, SelectionError};
+pub use selection::{Selection, SelectionError};
 pub use service::{Reports, Service, ServiceError, Sources};
 pub use spec::{
     Answers, Compression, FileTarget, FluentdKeys, FluentdTarget, OtlpProtocol, OtlpTarget, Spec,

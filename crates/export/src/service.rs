@@ -57,13 +57,14 @@ impl Service {
     /// Where threads cannot be started. A file that cannot be read or is wrong is told in the log until it is right; exporters
     /// are no reason not to start.
     pub fn start(sources: Sources, exports: Exports) -> Result<Self, ServiceError> {
-        let mut keeper = Keeper { sources, exports, board: Arc::default(), text: None, told: String::new() };
-        keeper.begin()?;
-        let reports = Reports(Arc::clone(&keeper.board));
+        let mut reconciler =
+            Reconciler { sources, exports, board: Arc::default(), text: None, told: String::new() };
+        reconciler.begin()?;
+        let reports = Reports(Arc::clone(&reconciler.board));
         let (stop, stopped) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("exports".to_owned())
-            .spawn(move || keeper.keep(&stopped))
+            .spawn(move || reconciler.reconcile(&stopped))
             .map_err(ServiceError::Start)?;
         Ok(Self { reports, stop: Some(stop), thread: Some(thread) })
     }
@@ -121,7 +122,7 @@ pub enum ServiceError {
     Start(io::Error),
 }
 
-struct Keeper {
+struct Reconciler {
     sources: Sources,
     exports: Exports,
     board: Arc<Board>,
@@ -131,7 +132,7 @@ struct Keeper {
     told: String,
 }
 
-impl Keeper {
+impl Reconciler {
     /// All exporters of the first configuration see all flows of this run.
     fn begin(&mut self) -> Result<(), ServiceError> {
         let begun = self.read().and_then(|text| {
@@ -160,7 +161,7 @@ impl Keeper {
         }
     }
 
-    fn keep(mut self, stopped: &mpsc::Receiver<()>) {
+    fn reconcile(mut self, stopped: &mpsc::Receiver<()>) {
         while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(LOOK) {
             self.exports.tidy();
             if let Err(error) = self.look() {

@@ -6,7 +6,7 @@ mod otlp;
 mod stdout;
 pub mod syslog;
 
-use crate::{buffer::Entry, fault::Fault, record::Selection, spec::Target};
+use crate::{buffer::Entry, fault::Fault, selection::Selection, spec::Target};
 use ciliate_flow::Node;
 use std::sync::Arc;
 

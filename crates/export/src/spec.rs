@@ -4,7 +4,7 @@ use crate::{
     address::Address,
     buffer::Bounds,
     connection::Route,
-    record::{Selection, SelectionError},
+    selection::{Selection, SelectionError},
     sink::syslog::{Facility, Form},
 };
 use ciliate_flow::Time;

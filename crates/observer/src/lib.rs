@@ -4,18 +4,18 @@
 //! has a cursor there of its own.
 
 mod agent_event;
+mod keep;
 pub mod log;
 mod loss;
 mod mask;
 pub mod metrics;
 mod past;
-mod record;
 mod server;
 
 pub use agent_event::AgentEntry;
+pub use keep::{TURN, keep_history, make_history_files};
 pub use loss::{Loss, LossSource, LossWriter, Losses};
 pub use mask::{Mask, MaskError};
-pub use record::{TURN, make_files, record};
 pub use server::{Peer, serve};
 
 use ciliate_flow::{Flow, Node, Run};

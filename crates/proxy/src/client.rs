@@ -114,8 +114,8 @@ impl Client {
 
     fn receive(&mut self) -> io::Result<Option<Answer>> {
         let Some(first) = self.stream.fill_buf()?.first().copied() else { return Ok(None) };
-        if let Some(records) = read_frame(first, &mut self.stream)? {
-            return Ok(Some(Answer::Records(records)));
+        if let Some(accesses) = read_frame(first, &mut self.stream)? {
+            return Ok(Some(Answer::Accesses(accesses)));
         }
         let mut line = Vec::new();
         match self.stream.read_until(b'\n', &mut line)? {

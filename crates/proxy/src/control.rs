@@ -278,7 +278,7 @@ impl Control {
                 ..self.shared.names.status()
             },
             faults: counters.faults(),
-            lost_records: self.shared.watchers.lost(),
+            lost_accesses: self.shared.watchers.lost(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     configuration::{Ready, ReadyFilter},
-    message::{Message, Parser, Record, Side, Verdict},
+    message::{Access, Message, Parser, Side, Verdict},
 };
 use ciliate_bpf::{Ruling, View};
 use ciliate_dns::Name;
@@ -105,14 +105,14 @@ impl Gate {
 
     /// What watchers are told of a request.
     #[must_use]
-    pub fn record<W>(
+    pub fn access<W>(
         &self,
         (client, server): (SocketAddr, SocketAddr),
         decided: Decided,
         what: W,
-    ) -> Record<W> {
+    ) -> Access<W> {
         let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Record {
+        Access {
             time: u64::try_from(time.as_nanos()).unwrap_or(u64::MAX),
             message: Message::Request,
             client,

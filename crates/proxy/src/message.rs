@@ -1,15 +1,15 @@
-//! What the agent and the proxy say to each other: one JSON document a line, over a unix socket. Records alone, of which
+//! What the agent and the proxy say to each other: one JSON document a line, over a unix socket. Accesses alone, of which
 //! there may be very many, are packed.
 
+mod access;
 mod names;
 mod packed;
-mod record;
 
+pub use access::{Access, DnsAnswer, HttpVersion, Message, Side, Verdict, What};
 pub use names::{
     Around, CachedAddress, CachedName, Lesson, NameIdentity, NameRules, NameSet, NameStatus, WireName,
 };
 pub(crate) use packed::{Frame, read_frame};
-pub use record::{DnsAnswer, HttpVersion, Message, Record, Side, Verdict, What};
 
 use ciliate_types::{Concealed, EndpointId, Identity, L7Rules, NamePattern};
 use serde::{Deserialize, Serialize};
@@ -62,8 +62,8 @@ pub enum Answer {
     Configuration(Configuration),
     /// To a watcher. Never a line: they come packed.
     #[serde(skip)]
-    Records(Vec<Record>),
-    /// So many records this watcher has missed, being too slow or because of a limit.
+    Accesses(Vec<Access>),
+    /// So many accesses this watcher has missed, being too slow or because of a limit.
     Lost(u64),
     /// To a watcher: another process has taken the new connections over, and listens at the same path.
     HandedOver,
@@ -83,7 +83,7 @@ pub enum Interest {
     /// Nothing but the end of the process, which the connection tells.
     #[default]
     Nothing,
-    /// A [`Record`] for each request and each response.
+    /// An [`Access`] for each request and each response.
     Requests,
 }
 
@@ -168,8 +168,8 @@ pub struct Status {
     pub requests: Verdicts,
     /// Connections that ended because of a limit or a fault, by its name.
     pub faults: BTreeMap<String, u64>,
-    /// Records that nobody had time for.
-    pub lost_records: u64,
+    /// Accesses that nobody had time for.
+    pub lost_accesses: u64,
     #[serde(default)]
     pub names: NameStatus,
 }

@@ -1,4 +1,4 @@
-//! What records of requests tell, and what they keep to themselves: a secret never leaves the process that read it.
+//! What is told of requests, and what the proxy keeps to itself: a secret never leaves the process that read it.
 
 use crate::message::{HttpVersion, What};
 use ciliate_http::{Request, Version};
@@ -8,7 +8,7 @@ use std::borrow::Cow;
 /// What stands in the place of a secret, as in Cilium.
 const REDACTED: &str = "HUBBLE_REDACTED";
 
-/// How records are put into words. By default everything is shown but headers.
+/// How requests are put into words. By default everything is shown but headers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Redaction {
     /// Query strings of URLs.
@@ -27,7 +27,7 @@ pub enum Shown {
     No,
 }
 
-/// Which headers records have. Names are compared without regard to case.
+/// Which headers are told. Names are compared without regard to case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Headers {
     #[default]

@@ -17,10 +17,10 @@ pub struct Settings {
     pub http: ciliate_http::Settings,
     pub kafka: ciliate_kafka::Limits,
     pub dns: DnsSettings,
-    /// What records of requests do not tell.
+    /// What is not told of requests.
     pub redaction: Redaction,
-    /// Records of each kind in a second; 0 = no limit (`proxy-records-rate-limit`).
-    pub records_per_second: u32,
+    /// Accesses of each kind in a second; 0 = no limit (`proxy-access-rate-limit`).
+    pub accesses_per_second: u32,
 }
 
 /// How queries are dealt with.

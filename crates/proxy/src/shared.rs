@@ -3,7 +3,7 @@
 use crate::{
     configuration::Ready,
     gate::{Decided, Gate},
-    message::{Message, Record, Verdict, What},
+    message::{Access, Message, Verdict, What},
     names::Names,
     protocol::{Asked, Watched},
     settings::Settings,
@@ -99,7 +99,7 @@ impl Counters {
 impl Shared {
     #[must_use]
     pub fn new(settings: Settings, view: View, ready: Ready, names: Names, port: u16) -> Self {
-        let watchers = Watchers::new(settings.records_per_second);
+        let watchers = Watchers::new(settings.accesses_per_second);
         Self {
             http: Arc::new(settings.http.clone()),
             settings,
@@ -180,15 +180,15 @@ impl Shared {
     pub fn note(&self, gate: &Gate, ends: (SocketAddr, SocketAddr), decided: Decided, what: Option<&What>) {
         self.counters.verdict(decided.verdict);
         if let Some(what) = what {
-            self.watchers.tell(&gate.record(ends, decided, what));
+            self.watchers.tell(&gate.access(ends, decided, what));
         }
     }
 
     /// Tells watchers of the response to a request that was put into words.
     pub fn note_response(&self, gate: &Gate, ends: (SocketAddr, SocketAddr), asked: &Asked) {
         let latency = u64::try_from(asked.at.elapsed().as_nanos()).ok();
-        let told = gate.record(ends, asked.decided, &asked.what);
-        self.watchers.tell(&Record { message: Message::Response, latency, ..told });
+        let told = gate.access(ends, asked.decided, &asked.what);
+        self.watchers.tell(&Access { message: Message::Response, latency, ..told });
     }
 
     /// Whether requests are worth putting into words.

@@ -2,7 +2,7 @@
 
 mod rate;
 
-use crate::message::{Answer, Frame, Interest, Record, What};
+use crate::message::{Access, Answer, Frame, Interest, What};
 use rate::Rate;
 use std::{
     collections::VecDeque,
@@ -17,11 +17,11 @@ use std::{
 
 /// Answers that wait for one watcher.
 const ANSWERS: usize = 256;
-/// Bytes of records that wait for one watcher.
+/// Bytes of accesses that wait for one watcher.
 const WAITING: usize = 4 << 20;
-/// Bytes of records from which on they do not wait for others any more.
+/// Bytes of accesses from which on they do not wait for others any more.
 const ENOUGH: usize = 256 << 10;
-/// How long records wait for others, so that many are sent at once.
+/// How long accesses wait for others, so that many are sent at once.
 const DELAY: Duration = Duration::from_millis(5);
 
 #[derive(Debug)]
@@ -44,14 +44,14 @@ pub struct Watcher {
 #[derive(Debug, Default)]
 struct Waiting {
     answers: VecDeque<Answer>,
-    records: Frame,
-    /// Records that there was no room for, and that it has not been told of.
+    accesses: Frame,
+    /// Accesses that there was no room for, and that it has not been told of.
     lost: u64,
     left: bool,
 }
 
 impl Watchers {
-    /// With a limit of records a second for each kind; 0 for none.
+    /// With a limit of accesses a second for each kind; 0 for none.
     #[must_use]
     pub fn new(limit: u32) -> Self {
         Self {
@@ -62,13 +62,13 @@ impl Watchers {
         }
     }
 
-    /// Whether anybody wants records.
+    /// Whether anybody wants accesses.
     #[must_use]
     pub fn wanted(&self) -> bool {
         self.wanted.load(Relaxed)
     }
 
-    /// Records that some watcher had no room for, or that were more than the limit.
+    /// Accesses that some watcher had no room for, or that were more than the limit.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost.load(Relaxed)
@@ -103,18 +103,18 @@ impl Watchers {
     }
 
     /// Tells all who want it; what one has no room for is counted.
-    pub fn tell(&self, record: &Record<&What>) {
-        let admitted = self.rate.admits(record.what.kind(), record.time);
+    pub fn tell(&self, access: &Access<&What>) {
+        let admitted = self.rate.admits(access.what.kind(), access.time);
         for watcher in self.all().iter().filter(|watcher| watcher.wants.load(Relaxed)) {
             let mut waiting = watcher.waiting();
-            let before = waiting.records.len();
-            if !admitted || before >= WAITING || waiting.records.put(record).is_err() {
+            let before = waiting.accesses.len();
+            if !admitted || before >= WAITING || waiting.accesses.put(access).is_err() {
                 self.lost.fetch_add(1, Relaxed);
                 waiting.lost = waiting.lost.saturating_add(1);
                 watcher.come.notify_one();
                 continue;
             }
-            let enough = before < ENOUGH && waiting.records.len() >= ENOUGH;
+            let enough = before < ENOUGH && waiting.accesses.len() >= ENOUGH;
             drop(waiting);
             if before == 0 || enough {
                 watcher.come.notify_one();
@@ -146,15 +146,18 @@ impl Watcher {
     /// It has gone.
     pub fn serve(&self, mut stream: &UnixStream) -> io::Result<()> {
         let mut lines = Vec::new();
-        let mut records = Frame::default();
+        let mut accesses = Frame::default();
         loop {
             let nothing = |waiting: &mut Waiting| {
-                waiting.answers.is_empty() && waiting.records.len() == 0 && waiting.lost == 0 && !waiting.left
+                waiting.answers.is_empty()
+                    && waiting.accesses.len() == 0
+                    && waiting.lost == 0
+                    && !waiting.left
             };
             let waiting =
                 self.come.wait_while(self.waiting(), nothing).unwrap_or_else(PoisonError::into_inner);
             let few = |waiting: &mut Waiting| {
-                waiting.answers.is_empty() && waiting.records.len() < ENOUGH && !waiting.left
+                waiting.answers.is_empty() && waiting.accesses.len() < ENOUGH && !waiting.left
             };
             let waited = self.come.wait_timeout_while(waiting, DELAY, few);
             let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -162,8 +165,8 @@ impl Watcher {
                 return Ok(());
             }
             lines.clear();
-            records.clear();
-            std::mem::swap(&mut records, &mut waiting.records);
+            accesses.clear();
+            std::mem::swap(&mut accesses, &mut waiting.accesses);
             if waiting.lost > 0 {
                 line(&mut lines, &Answer::Lost(std::mem::take(&mut waiting.lost)))?;
             }
@@ -171,8 +174,8 @@ impl Watcher {
                 line(&mut lines, &answer)?;
             }
             drop(waiting);
-            if records.len() > 0 {
-                stream.write_all(records.bytes()?)?;
+            if accesses.len() > 0 {
+                stream.write_all(accesses.bytes()?)?;
             }
             stream.write_all(&lines)?;
         }

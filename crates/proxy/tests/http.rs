@@ -60,7 +60,7 @@ fn only_the_allowed_call_reaches_the_server() {
         let seen = serve(&deathstar, 80);
         let proxy = Proxy::start(node, 1);
         proxy.configure([filter(7, landing())]);
-        let records = proxy.watch();
+        let accesses = proxy.watch();
         for address in [deathstar.v4, deathstar.v6] {
             let mut stream = connect(&tie, address, 80, SURELY).unwrap();
             // All on one connection, which a denial leaves in step.
@@ -71,9 +71,9 @@ fn only_the_allowed_call_reaches_the_server() {
         let requests: Vec<_> = seen.try_iter().collect();
         assert_eq!(requests.len(), 4);
         assert!(requests.iter().all(|head| head.starts_with("POST /v1/request-landing ")), "{requests:?}");
-        let told: Vec<_> = records.iter().take(5).collect();
-        let seen = |record: &ciliate_proxy::message::Record| {
-            (record.message, record.verdict, record.rule, record.what.clone())
+        let told: Vec<_> = accesses.iter().take(5).collect();
+        let seen = |access: &ciliate_proxy::message::Access| {
+            (access.message, access.verdict, access.rule, access.what.clone())
         };
         let told_of: Vec<_> = told.iter().map(seen).collect();
         let what = |method: &str, path: &str, status| What::Http {
@@ -95,9 +95,9 @@ fn only_the_allowed_call_reaches_the_server() {
                 (Message::Response, Verdict::Forwarded, 7, what("POST", "/v1/request-landing", Some(200))),
             ]
         );
-        let closed: Vec<_> = told.iter().map(|record| record.closed_by.as_slice()).collect();
+        let closed: Vec<_> = told.iter().map(|access| access.closed_by.as_slice()).collect();
         assert_eq!(closed, [&[][..], &[], &[7], &[], &[]], "the rule that the shot would have had to match");
-        assert!(told.iter().all(|record| record.latency.is_some() == (record.message == Message::Response)));
+        assert!(told.iter().all(|access| access.latency.is_some() == (access.message == Message::Response)));
     });
 }
 

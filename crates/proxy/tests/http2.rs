@@ -98,7 +98,7 @@ fn streams_are_judged_one_by_one() {
         let proxy = Proxy::start(node, 1);
         let public = HttpRule { path: Some("/public/.*".into()), ..HttpRule::default() };
         proxy.configure([filter(7, L7Rules::Http(vec![public]))]);
-        let records = proxy.watch();
+        let accesses = proxy.watch();
         for host in [server.v4.to_string(), format!("[{}]", server.v6)] {
             let url = |path: &str| format!("http://{host}{path}");
             let answers =
@@ -107,7 +107,7 @@ fn streams_are_judged_one_by_one() {
             let denied = answer(403, "Access denied\r\n".len());
             assert_eq!(answers, [answer(200, 6), answer(403, 15), answer(200, large.len()), denied]);
         }
-        let verdicts: Vec<_> = records.iter().take(3).map(|record| record.verdict).collect();
+        let verdicts: Vec<_> = accesses.iter().take(3).map(|access| access.verdict).collect();
         assert_eq!(verdicts, [Verdict::Forwarded, Verdict::Denied, Verdict::Forwarded]);
         proxy.ask(&Request::Switched);
         fs::remove_dir_all(files).unwrap();

@@ -193,7 +193,7 @@ fn rounds(args: &Args, paths: &[(Path, Ready)], metric: Metric, family: Family) 
             let value = ready
                 .measure(metric, family, args.seconds)
                 .with_context(|| format!("{metric:?} over {family:?} on {path:?}"))?;
-            measurement.record(*path, value);
+            measurement.add(*path, value);
         }
     }
     Ok(measurement)

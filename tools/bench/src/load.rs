@@ -41,14 +41,14 @@ pub struct Outcome {
 const MOST_FAILURES: usize = 20;
 
 /// Collects round trips until the time is over.
-pub struct Recorder {
+pub struct Timings {
     start: Instant,
     length: Duration,
     nanoseconds: Vec<u32>,
     failures: Vec<String>,
 }
 
-impl Recorder {
+impl Timings {
     pub fn start(seconds: f64) -> Self {
         let length = Duration::from_secs_f64(seconds.clamp(0.0, 86_400.0));
         Self { start: Instant::now(), length, nanoseconds: Vec::with_capacity(1 << 20), failures: Vec::new() }

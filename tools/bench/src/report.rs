@@ -117,7 +117,7 @@ impl Measurement {
         Self { metric, family, values: paths.map(|path| (path, Vec::new())).collect() }
     }
 
-    pub fn record(&mut self, path: Path, value: f64) {
+    pub fn add(&mut self, path: Path, value: f64) {
         self.values.entry(path).or_default().push(value);
     }
 
@@ -169,8 +169,8 @@ mod tests {
         let mut measurement =
             Measurement::new(Metric::Rr, Family::Ipv4, [Path::Routed, Path::Ciliate].into_iter());
         for (routed, ciliate) in [(60_000.0, 66_000.0), (50_000.0, 60_000.0), (70_000.0, 70_000.0)] {
-            measurement.record(Path::Routed, routed);
-            measurement.record(Path::Ciliate, ciliate);
+            measurement.add(Path::Routed, routed);
+            measurement.add(Path::Ciliate, ciliate);
         }
         assert_eq!(
             measurement.row(),

@@ -50,8 +50,8 @@ impl Engine {
             self.policy.put_identity(identity, IdentityInfo { labels, named_ports });
             return;
         }
-        for row in self.state.endpoints.values().filter(|row| row.record.identity == identity) {
-            for (name, ports) in row.record.named_ports() {
+        for row in self.state.endpoints.values().filter(|row| row.stored.identity == identity) {
+            for (name, ports) in row.stored.named_ports() {
                 named_ports.entry(name).or_default().extend(ports);
             }
         }
@@ -119,11 +119,11 @@ impl Engine {
     /// The endpoint's own rules first, then what others take it for.
     fn move_endpoint(&mut self, id: EndpointId, labels: Arc<Labels>, identity: Identity) -> Result<()> {
         let Some(before) = self.state.endpoints.get(&id).map(Arc::clone) else { return Ok(()) };
-        let old = before.record.identity;
+        let old = before.stored.identity;
         self.state.endpoints.update(&id, |row| {
             let row = Arc::make_mut(row);
             row.labels = labels;
-            row.record.identity = identity;
+            row.stored.identity = identity;
         });
         if old != identity {
             self.identities.hold(&mut self.state, identity);
@@ -132,7 +132,7 @@ impl Engine {
         }
         self.refresh_peers(&[])?;
         self.write_rows(id)?;
-        for address in before.record.addresses().iter() {
+        for address in before.stored.addresses().iter() {
             let row = AddressRow { identity, source: AddressSource::Endpoint, endpoint: Some(id) };
             self.put_address(address.into(), row)?;
         }

@@ -9,8 +9,8 @@ use crate::{
     identity::Meaning,
     kernel::DeviceIds,
     news::News,
-    record::{EndpointRecord, kind, put},
     state::{AddressRow, EndpointRow},
+    stored::{StoredEndpoint, kind, put},
 };
 use ciliate_api::{AddressSource, Endpoint, EndpointRequest, EndpointState};
 use ciliate_net::{Created, EndpointDevice};
@@ -30,15 +30,15 @@ impl Engine {
     }
 
     fn create(&mut self, plan: Plan, wanted: &[IpAddr]) -> Result<Endpoint> {
-        let Plan { mut record, labels, netns } = plan;
-        let id = record.id;
+        let Plan { mut stored, labels, netns } = plan;
+        let id = stored.id;
         let addresses = self.ipam.allocate(wanted)?;
-        (record.ipv4, record.ipv6) = (addresses.v4, addresses.v6);
-        let name = record.full_name();
-        let device = self.device(&record, netns);
-        let publishes = !record.publish.is_empty();
+        (stored.ipv4, stored.ipv6) = (addresses.v4, addresses.v6);
+        let name = stored.full_name();
+        let device = self.device(&stored, netns);
+        let publishes = !stored.publish.is_empty();
         let mut fresh = Vec::new();
-        let entered = self.enter(record, labels, &mut fresh);
+        let entered = self.enter(stored, labels, &mut fresh);
         let made = entered.and_then(|writes| self.save_and_make(id, &device, &writes));
         let started = made.and_then(|made| {
             if publishes {
@@ -67,23 +67,23 @@ impl Engine {
     /// Into the state; returns what is to be written to the store.
     fn enter(
         &mut self,
-        mut record: EndpointRecord,
+        mut stored: StoredEndpoint,
         labels: Labels,
         fresh: &mut Vec<Identity>,
     ) -> Result<Vec<Write>> {
         let mut given = self.identities.give(&mut self.state, vec![Meaning::Labels(labels.clone())])?;
         fresh.append(&mut given.fresh);
-        record.identity =
+        stored.identity =
             *given.identities.first().ok_or_else(|| Failure::unavailable("no identity was given"))?;
-        given.writes.push(put(kind::ENDPOINT, &record.id.to_string(), &record)?);
-        self.identities.hold(&mut self.state, record.identity);
-        let row = EndpointRow::new(record, Arc::new(labels), EndpointState::Creating);
-        self.state.endpoints.put(row.record.id, Arc::new(row));
+        given.writes.push(put(kind::ENDPOINT, &stored.id.to_string(), &stored)?);
+        self.identities.hold(&mut self.state, stored.identity);
+        let row = EndpointRow::new(stored, Arc::new(labels), EndpointState::Creating);
+        self.state.endpoints.put(row.stored.id, Arc::new(row));
         Ok(given.writes)
     }
 
-    /// Makes the endpoint while the disk is busy with its record. It is down until both are done; should only the
-    /// record be missing after a crash, a restart removes what nobody has a record of.
+    /// Makes the endpoint while the disk is busy with its document. It is down until both are done; should only the
+    /// document be missing after a crash, a restart removes what nobody has a document of.
     fn save_and_make(
         &mut self,
         id: EndpointId,
@@ -107,10 +107,10 @@ impl Engine {
         let row = self.state.endpoints.get(&id).map(Arc::clone);
         let row = row.ok_or_else(|| Failure::absent(format!("endpoint {id} has no row")))?;
         let made = self.kernel.create_device(device)?;
-        self.tell_policy(row.record.identity);
+        self.tell_policy(row.stored.identity);
         self.refresh_peers(&[])?;
         self.adopt(&row, ids(&made))?;
-        self.put_endpoint_addresses(&row.record)?;
+        self.put_endpoint_addresses(&row.stored)?;
         self.state.endpoints.update(&id, |row| {
             let row = Arc::make_mut(row);
             row.ifindex = made.host_ifindex;
@@ -121,8 +121,8 @@ impl Engine {
 
     /// Its rules and rows, for a device that is down yet, or that was under policy before a restart.
     pub(super) fn adopt(&mut self, row: &EndpointRow, device: DeviceIds) -> Result<()> {
-        let id = row.record.id;
-        let ports = row.record.named_ports();
+        let id = row.stored.id;
+        let ports = row.stored.named_ports();
         let rules = self.policy.rule_set(&Subject::endpoint(&row.labels, &ports));
         let handle = self.acquire_rules(&rules)?;
         self.locals.insert(id, Local { device, ports, rules, handle });
@@ -130,9 +130,9 @@ impl Engine {
     }
 
     /// What others take its addresses for.
-    pub(super) fn put_endpoint_addresses(&mut self, record: &EndpointRecord) -> Result<()> {
-        for address in record.addresses().iter() {
-            let (identity, endpoint) = (record.identity, Some(record.id));
+    pub(super) fn put_endpoint_addresses(&mut self, stored: &StoredEndpoint) -> Result<()> {
+        for address in stored.addresses().iter() {
+            let (identity, endpoint) = (stored.identity, Some(stored.id));
             self.put_address(
                 address.into(),
                 AddressRow { identity, source: AddressSource::Endpoint, endpoint },

@@ -3,7 +3,7 @@
 use super::{Engine, Presence};
 use crate::{
     failure::{Failure, Result},
-    record::kind,
+    stored::kind,
 };
 use ciliate_store::Write;
 use std::{fs, io};

@@ -5,8 +5,8 @@ use crate::{
     failure::{Failure, Result},
     kernel::{Namespace, Owner},
     name,
-    record::{EndpointRecord, Phase},
     state::EndpointRow,
+    stored::{Phase, StoredEndpoint},
 };
 use ciliate_api::{AuditMode, EndpointRef, EndpointRequest, NamedPort, NetnsRef, Publish};
 use ciliate_net::{EndpointDevice, Mac, Netns};
@@ -21,9 +21,9 @@ pub enum Asked {
     New(Box<Plan>),
 }
 
-/// A record whose addresses and identity are yet to be given.
+/// A document whose addresses and identity are yet to be given.
 pub struct Plan {
-    pub record: EndpointRecord,
+    pub stored: StoredEndpoint,
     pub labels: Labels,
     pub netns: Netns,
 }
@@ -66,11 +66,11 @@ impl Engine {
             let reference =
                 EndpointRef::Container { id: container.clone(), interface: Some(interface.clone()) };
             if let Ok(row) = self.find_endpoint(&reference) {
-                return match row.record.netns_id == netns_id {
+                return match row.stored.netns_id == netns_id {
                     true => Ok(Asked::Existing(row)),
                     false => Err(Failure::conflict(format!(
                         "container {container} is endpoint {} in another namespace: delete that first",
-                        row.record.id
+                        row.stored.id
                     ))),
                 };
             }
@@ -79,13 +79,13 @@ impl Engine {
             return Err(Failure::invalid(format!("{} is the host's own network namespace", path.display())));
         }
         let same =
-            |row: &&Arc<EndpointRow>| row.record.netns_id == netns_id && row.record.interface == interface;
+            |row: &&Arc<EndpointRow>| row.stored.netns_id == netns_id && row.stored.interface == interface;
         if let Some(row) = self.state.endpoints.values().find(same) {
             return Err(Failure::conflict(format!(
                 "{} is endpoint {} ({}) already: delete that first",
                 path.display(),
-                row.record.id,
-                row.record.full_name()
+                row.stored.id,
+                row.stored.full_name()
             )));
         }
 
@@ -98,11 +98,11 @@ impl Engine {
         if let Ok(row) = self.find_endpoint(&reference) {
             return Err(Failure::conflict(format!(
                 "name {reference} belongs to endpoint {} already: choose another, or delete that one",
-                row.record.id
+                row.stored.id
             )));
         }
         let labels = self.security_labels(&given_labels, &namespace, &service_account)?;
-        let record = EndpointRecord {
+        let stored = StoredEndpoint {
             id,
             name,
             namespace,
@@ -122,7 +122,7 @@ impl Engine {
             phase: Phase::Making,
             created: Timestamp::now(),
         };
-        Ok(Asked::New(Box::new(Plan { record, labels, netns })))
+        Ok(Asked::New(Box::new(Plan { stored, labels, netns })))
     }
 
     /// A host's port can lead to one endpoint only.
@@ -136,13 +136,13 @@ impl Engine {
                 return Err(Failure::invalid(format!("port {wanted} is published twice")));
             }
             let taken =
-                self.state.endpoints.values().find(|row| row.record.publish.iter().any(|p| clash(wanted, p)));
+                self.state.endpoints.values().find(|row| row.stored.publish.iter().any(|p| clash(wanted, p)));
             if let Some(row) = taken {
                 return Err(Failure::conflict(format!(
                     "host port {}/{} leads to endpoint {} already: choose another",
                     wanted.host_port,
                     wanted.protocol,
-                    row.record.full_name()
+                    row.stored.full_name()
                 )));
             }
         }
@@ -162,15 +162,15 @@ impl Engine {
     }
 
     /// How the devices of an endpoint are to be.
-    pub(super) fn device(&self, record: &EndpointRecord, netns: Netns) -> EndpointDevice {
+    pub(super) fn device(&self, stored: &StoredEndpoint, netns: Netns) -> EndpointDevice {
         EndpointDevice {
-            host_name: record.host_device(),
-            container_name: record.interface.clone(),
+            host_name: stored.host_device(),
+            container_name: stored.interface.clone(),
             netns,
-            addresses: record.addresses().iter().collect(),
+            addresses: stored.addresses().iter().collect(),
             gateways: self.ipam.gateways(),
             mtu: self.config.mtu.0,
-            mac: Some(record.mac),
+            mac: Some(stored.mac),
         }
     }
 }

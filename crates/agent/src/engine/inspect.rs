@@ -157,7 +157,7 @@ impl Engine {
     fn rule_set_users(&self) -> Vec<Value> {
         let mut users: BTreeMap<u32, Vec<u16>> = BTreeMap::new();
         for row in self.state.endpoints.values() {
-            users.entry(row.rule_set).or_default().push(row.record.id.get());
+            users.entry(row.rule_set).or_default().push(row.stored.id.get());
         }
         users
             .into_iter()
@@ -197,7 +197,7 @@ pub fn values<T: Serialize>(rows: Vec<T>) -> Result<Vec<Value>> {
 
 fn addresses_of(state: &State, filter: &ConnectionFilter) -> Result<Vec<IpAddr>> {
     let Some(text) = &filter.endpoint else { return Ok(Vec::new()) };
-    Ok(state.endpoint(&reference(text))?.record.addresses().iter().collect())
+    Ok(state.endpoint(&reference(text))?.stored.addresses().iter().collect())
 }
 
 /// Reads the whole map.
@@ -263,7 +263,7 @@ fn policy_rows(
             (false, None) => "ANY".to_owned(),
         };
         Some(PolicyEntry {
-            endpoint: Some(row.record.id),
+            endpoint: Some(row.stored.id),
             rule_set: row.rule_set,
             action: if value.action == ciliate_abi::ENTRY_DENY { "Deny" } else { "Allow" }.to_owned(),
             direction: direction(key.direction),

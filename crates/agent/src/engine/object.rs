@@ -5,8 +5,8 @@ use crate::{
     failure::{Failure, Result},
     identity::Meaning,
     news::News,
-    record::{ObjectRecord, kind, put, read},
     state::{ObjectName, ObjectRow},
+    stored::{StoredObject, kind, put, read},
 };
 use ciliate_api::{
     AddressSource, ApplyRequest, ApplyResult, DeleteRequest, ObjectAction, ObjectRef, ObjectResult,
@@ -63,7 +63,7 @@ impl Engine {
             let before = self.stored(&key)?;
             let action = match &before {
                 None => ObjectAction::Created,
-                Some(record) if record.raw == raw => ObjectAction::Unchanged,
+                Some(stored) if stored.raw == raw => ObjectAction::Unchanged,
                 Some(_) => ObjectAction::Configured,
             };
             results.push(ObjectResult {
@@ -156,7 +156,7 @@ impl Engine {
         for (name, row) in
             self.state.objects.iter().filter(|(n, _)| wanted.is_none_or(|kind| n.0.kind == kind))
         {
-            let Some(record) = self.stored(&name.0)? else { continue };
+            let Some(stored) = self.stored(&name.0)? else { continue };
             let text = name.0.to_string();
             let isolated = |row: &&Arc<crate::state::EndpointRow>| {
                 row.ingress.by.contains(&text) || row.egress.by.contains(&text)
@@ -166,19 +166,19 @@ impl Engine {
                 revision: row.revision,
                 endpoints: self.state.endpoints.values().filter(isolated).count(),
                 raw: match name.0.kind {
-                    Kind::Secret => redacted(record.raw),
+                    Kind::Secret => redacted(stored.raw),
                     Kind::CiliumNetworkPolicy
                     | Kind::CiliumClusterwideNetworkPolicy
                     | Kind::NetworkPolicy
                     | Kind::CiliumCidrGroup
-                    | Kind::Namespace => record.raw,
+                    | Kind::Namespace => stored.raw,
                 },
             });
         }
         Ok(views)
     }
 
-    pub(super) fn stored(&self, key: &ObjectKey) -> Result<Option<ObjectRecord>> {
+    pub(super) fn stored(&self, key: &ObjectKey) -> Result<Option<StoredObject>> {
         let key = key.to_string();
         let document = self.store.get(kind::OBJECT, &key)?;
         document.map(|document| read(kind::OBJECT, &key, document.value)).transpose()
@@ -186,8 +186,8 @@ impl Engine {
 
     /// An object of the store as the policy engine takes it.
     pub(super) fn stored_object(&self, key: &ObjectKey) -> Result<Option<Object>> {
-        let Some(record) = self.stored(key)? else { return Ok(None) };
-        parse_stored(&record.raw, &key.to_string()).map(Some).map_err(Failure::input)
+        let Some(stored) = self.stored(key)? else { return Ok(None) };
+        parse_stored(&stored.raw, &key.to_string()).map(Some).map_err(Failure::input)
     }
 
     /// Labels that policies see of an endpoint, with those of its namespace as it stands now.
@@ -329,11 +329,11 @@ impl Engine {
             })
             .collect();
         let relabel = |row: &Arc<crate::state::EndpointRow>| {
-            let record = &row.record;
-            let object = *namespaces.get(record.namespace.as_str())?;
+            let stored = &row.stored;
+            let object = *namespaces.get(stored.namespace.as_str())?;
             let labels =
-                self.labels_with(&record.given_labels, &record.namespace, &record.service_account, object);
-            (labels != *row.labels).then(|| (record.id, Arc::new(labels)))
+                self.labels_with(&stored.given_labels, &stored.namespace, &stored.service_account, object);
+            (labels != *row.labels).then(|| (stored.id, Arc::new(labels)))
         };
         self.state.endpoints.values().filter_map(relabel).collect()
     }
@@ -446,7 +446,7 @@ fn split<'a>(
         match wanted {
             Wanted::Put(object, raw) => {
                 forth.push(Change::Put((**object).clone()));
-                writes.push(put(kind::OBJECT, &text, &ObjectRecord { raw: raw.clone() })?);
+                writes.push(put(kind::OBJECT, &text, &StoredObject { raw: raw.clone() })?);
             }
             Wanted::Delete => {
                 forth.push(Change::Delete(key.clone()));

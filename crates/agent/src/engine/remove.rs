@@ -4,8 +4,8 @@ use super::Engine;
 use crate::{
     failure::{Failure, Result},
     news::News,
-    record::{EndpointRecord, host_device, kind},
     state::EndpointRow,
+    stored::{StoredEndpoint, host_device, kind},
 };
 use ciliate_api::{Endpoint, EndpointRef, EndpointState};
 use ciliate_policy::Subject;
@@ -25,9 +25,9 @@ impl Engine {
     }
 
     pub(super) fn delete(&mut self, row: &EndpointRow, why: &str) -> Result<()> {
-        let id = row.record.id;
+        let id = row.stored.id;
         self.set_state(id, EndpointState::Disconnecting);
-        let name = row.record.full_name();
+        let name = row.stored.full_name();
         if let Err(failure) = self.erase(id) {
             let failure = failure.while_doing(format!("cannot delete endpoint {name}"));
             self.log(id, EndpointState::Disconnecting, Err(&failure));
@@ -41,7 +41,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Removes everything of an endpoint: first what carries packets, then what others take it for, then its record,
+    /// Removes everything of an endpoint: first what carries packets, then what others take it for, then its document,
     /// and last what nobody looks at any more. May be repeated.
     pub(super) fn erase(&mut self, id: EndpointId) -> Result<()> {
         self.erase_from_kernel(id)?;
@@ -49,7 +49,7 @@ impl Engine {
         self.erase_from_state(id)
     }
 
-    /// Removes what there is of an endpoint that could not be made. A record that stays is removed by a restart.
+    /// Removes what there is of an endpoint that could not be made. A document that stays is removed by a restart.
     pub(super) fn abandon(&mut self, id: EndpointId) {
         let store = Arc::clone(&self.store);
         let from_store = || store.commit(&[Write::delete(kind::ENDPOINT, &id.to_string())]).map(drop);
@@ -64,7 +64,7 @@ impl Engine {
     fn erase_from_kernel(&mut self, id: EndpointId) -> Result<()> {
         self.kernel.delete_device(&host_device(id))?;
         let Some(row) = self.state.endpoints.get(&id).map(Arc::clone) else { return Ok(()) };
-        for address in row.record.addresses().iter() {
+        for address in row.stored.addresses().iter() {
             self.kernel.remove_endpoint(address)?;
             self.vacate(address.into())?;
         }
@@ -73,21 +73,21 @@ impl Engine {
 
     fn erase_from_state(&mut self, id: EndpointId) -> Result<()> {
         let Some(row) = self.state.endpoints.remove(&id) else { return Ok(()) };
-        let record = &row.record;
-        self.forget_local(&row, record);
+        let stored = &row.stored;
+        self.forget_local(&row, stored);
         self.proxy.forget_endpoint(id);
-        self.ipam.release(record.addresses());
-        self.identities.let_go(&mut self.state, record.identity);
-        self.tell_policy(record.identity);
+        self.ipam.release(stored.addresses());
+        self.identities.let_go(&mut self.state, stored.identity);
+        self.tell_policy(stored.identity);
         self.refresh()?;
-        match record.publish.is_empty() {
+        match stored.publish.is_empty() {
             true => Ok(()),
             false => self.apply_translation(),
         }
     }
 
-    fn forget_local(&mut self, row: &EndpointRow, record: &EndpointRecord) {
-        let Some(local) = self.locals.remove(&record.id) else { return };
+    fn forget_local(&mut self, row: &EndpointRow, stored: &StoredEndpoint) {
+        let Some(local) = self.locals.remove(&stored.id) else { return };
         self.rules.release(&mut *self.kernel, local.handle);
         if !self.state.endpoints.values().any(|other| other.labels == row.labels) {
             self.policy.forget(&Subject::endpoint(&row.labels, &local.ports));

@@ -9,8 +9,8 @@ use crate::{
     identity::{self, Meaning},
     kernel::DeviceIds,
     proxy::Earlier,
-    record::{EndpointRecord, ObjectRecord, Phase, endpoint_of_device, kind, read},
     state::{EndpointRow, ObjectName, ObjectRow, source},
+    stored::{Phase, StoredEndpoint, StoredObject, endpoint_of_device, kind, read},
 };
 use ciliate_api::EndpointState;
 use ciliate_net::Link;
@@ -38,16 +38,16 @@ impl Engine {
             reading.join().map_err(|_| Failure::unavailable("the stored objects could not be read"))?
         })?;
         self.restore_objects(objects)?;
-        let records = self.read_endpoints()?;
+        let stored = self.read_endpoints()?;
         let prefixes: Vec<IpNet> = self.policy.prefixes().into_iter().collect();
-        self.know_identities(&records, &prefixes)?;
+        self.know_identities(&stored, &prefixes)?;
         let usage = self.usage_of_names();
         self.settle_names(&usage);
         let earlier = self.names_of_earlier_agents()?;
         self.proxy.restore_names(self.name_rules(&usage), earlier);
         let present: BTreeMap<String, Link> =
             self.kernel.devices()?.into_iter().map(|link| (link.name.clone(), link)).collect();
-        self.restore_endpoints(records, &present)?;
+        self.restore_endpoints(stored, &present)?;
         self.restore_addresses(&prefixes)?;
         self.conclude_names()?;
         self.cover_prefixes(&prefixes)?;
@@ -61,9 +61,9 @@ impl Engine {
 
     fn restore_identities(&mut self) -> Result<()> {
         for document in self.store.list(kind::IDENTITY)? {
-            let record = read(kind::IDENTITY, &document.key, document.value)?;
+            let stored = read(kind::IDENTITY, &document.key, document.value)?;
             match identity::from_key(&document.key) {
-                Some(number) => self.identities.restore(&mut self.state, number, record),
+                Some(number) => self.identities.restore(&mut self.state, number, stored),
                 None => tracing::warn!(key = document.key, "the store has an identity that is no number"),
             }
         }
@@ -85,35 +85,35 @@ impl Engine {
         self.policy.replace(changes).map(drop).map_err(Failure::input)
     }
 
-    fn read_endpoints(&mut self) -> Result<Vec<EndpointRecord>> {
+    fn read_endpoints(&mut self) -> Result<Vec<StoredEndpoint>> {
         let documents = self.store.list(kind::ENDPOINT)?;
         documents.into_iter().map(|document| read(kind::ENDPOINT, &document.key, document.value)).collect()
     }
 
     /// Numbers for all labels and prefixes in use. They are on the disk already, unless the agent was killed between
     /// two steps; and the policy engine learns what every number means.
-    fn know_identities(&mut self, records: &[EndpointRecord], prefixes: &[IpNet]) -> Result<()> {
+    fn know_identities(&mut self, stored: &[StoredEndpoint], prefixes: &[IpNet]) -> Result<()> {
         let mut meanings: Vec<Meaning> = prefixes.iter().copied().map(Meaning::Prefix).collect();
-        let mut rows = Vec::with_capacity(records.len());
-        for record in records {
+        let mut rows = Vec::with_capacity(stored.len());
+        for stored in stored {
             let labels =
-                self.security_labels(&record.given_labels, &record.namespace, &record.service_account)?;
+                self.security_labels(&stored.given_labels, &stored.namespace, &stored.service_account)?;
             meanings.push(Meaning::Labels(labels.clone()));
-            rows.push((record.clone(), Arc::new(labels)));
+            rows.push((stored.clone(), Arc::new(labels)));
         }
         let given = self.identities.give(&mut self.state, meanings)?;
         self.store.commit(&given.writes)?;
         for identity in &given.identities {
             self.identities.hold(&mut self.state, *identity);
         }
-        for ((mut record, labels), identity) in
+        for ((mut stored, labels), identity) in
             rows.into_iter().zip(given.identities.iter().skip(prefixes.len()))
         {
-            record.identity = *identity;
-            self.ipam.restore(record.addresses());
-            self.next_id = self.next_id.max(record.id.get().checked_add(1).unwrap_or(1));
-            let row = EndpointRow::new(record, labels, EndpointState::Restoring);
-            self.state.endpoints.put(row.record.id, Arc::new(row));
+            stored.identity = *identity;
+            self.ipam.restore(stored.addresses());
+            self.next_id = self.next_id.max(stored.id.get().checked_add(1).unwrap_or(1));
+            let row = EndpointRow::new(stored, labels, EndpointState::Restoring);
+            self.state.endpoints.put(row.stored.id, Arc::new(row));
         }
         self.state.endpoints.listed(source::STORE);
         let of_endpoints: BTreeSet<Identity> =
@@ -124,22 +124,22 @@ impl Engine {
 
     fn restore_endpoints(
         &mut self,
-        records: Vec<EndpointRecord>,
+        stored: Vec<StoredEndpoint>,
         present: &BTreeMap<String, Link>,
     ) -> Result<()> {
         let attached = self.kernel.attached()?;
-        for id in records.iter().map(|record| record.id) {
+        for id in stored.iter().map(|stored| stored.id) {
             let Some(row) = self.state.endpoints.get(&id).map(Arc::clone) else { continue };
-            if present.contains_key(&row.record.host_device()) {
+            if present.contains_key(&row.stored.host_device()) {
                 self.check_pools(&row)?;
             }
-            match present.get(&row.record.host_device()) {
+            match present.get(&row.stored.host_device()) {
                 Some(link) => {
                     if !attached.contains(&link.name) {
                         self.kernel.attach(&link.name)?;
                     }
                     self.restore_endpoint(&row, link).map_err(|failure| {
-                        failure.while_doing(format!("cannot restore endpoint {}", row.record.full_name()))
+                        failure.while_doing(format!("cannot restore endpoint {}", row.stored.full_name()))
                     })?;
                 }
                 None => self.erase_vanished(id, &row)?,
@@ -151,29 +151,29 @@ impl Engine {
     /// Other pools have other gateways, which running endpoints would not know.
     fn check_pools(&self, row: &EndpointRow) -> Result<()> {
         let pools = self.ipam.networks();
-        match row.record.addresses().iter().find(|address| !pools.iter().any(|pool| pool.contains(address))) {
+        match row.stored.addresses().iter().find(|address| !pools.iter().any(|pool| pool.contains(address))) {
             None => Ok(()),
             Some(address) => Err(Failure::conflict(format!(
                 "endpoint {} has address {address}, which is in no pool any more: set the pools back, or take \
                  everything down with `ciliate down` before changing them",
-                row.record.full_name()
+                row.stored.full_name()
             ))),
         }
     }
 
     fn restore_endpoint(&mut self, row: &EndpointRow, link: &Link) -> Result<()> {
-        let id = row.record.id;
+        let id = row.stored.id;
         let gateway_mac = link.mac.map_or([0; 6], |mac| mac.0);
-        self.adopt(row, DeviceIds { ifindex: link.index, mac: row.record.mac.0, gateway_mac })?;
+        self.adopt(row, DeviceIds { ifindex: link.index, mac: row.stored.mac.0, gateway_mac })?;
         self.state.endpoints.update(&id, |row| {
             let row = Arc::make_mut(row);
             row.ifindex = link.index;
             row.host_mac = link.mac.map(|mac| mac.to_string()).unwrap_or_default();
             row.state = EndpointState::Ready;
         });
-        self.put_endpoint_addresses(&row.record)?;
+        self.put_endpoint_addresses(&row.stored)?;
         self.log(id, EndpointState::Ready, Ok("restored"));
-        match row.record.phase {
+        match row.stored.phase {
             Phase::Made => Ok(()),
             Phase::Making => self.complete(row, link),
         }
@@ -181,28 +181,28 @@ impl Engine {
 
     /// The agent was killed while it made this endpoint, or right after.
     fn complete(&mut self, row: &EndpointRow, link: &Link) -> Result<()> {
-        let completed = self.kernel.namespace(&row.record.netns).map_err(Failure::from).and_then(|found| {
-            if found.id != row.record.netns_id {
+        let completed = self.kernel.namespace(&row.stored.netns).map_err(Failure::from).and_then(|found| {
+            if found.id != row.stored.netns_id {
                 return Err(Failure::absent("its namespace is another one now"));
             }
-            if !row.record.publish.is_empty() {
+            if !row.stored.publish.is_empty() {
                 self.kernel.open_to_loopback(&link.name)?;
             }
-            let device = self.device(&row.record, found.netns);
+            let device = self.device(&row.stored, found.netns);
             let made = self.kernel.made(&device, link)?;
             Ok(self.kernel.start_device(&device, &made)?)
         });
         match completed {
             Ok(()) => Ok(()),
             Err(failure) => {
-                self.log(row.record.id, EndpointState::Disconnecting, Err(&failure));
-                self.erase_vanished(row.record.id, row)
+                self.log(row.stored.id, EndpointState::Disconnecting, Err(&failure));
+                self.erase_vanished(row.stored.id, row)
             }
         }
     }
 
     fn erase_vanished(&mut self, id: EndpointId, row: &EndpointRow) -> Result<()> {
-        tracing::info!(endpoint = %id, name = row.record.full_name(), "gone since the last run: removed");
+        tracing::info!(endpoint = %id, name = row.stored.full_name(), "gone since the last run: removed");
         self.erase(id)?;
         self.logs.remove(&id);
         Ok(())
@@ -242,7 +242,7 @@ impl Engine {
             self.kernel.delete_device(device)?;
         }
         let ours: Vec<IpAddr> =
-            self.state.endpoints.values().flat_map(|row| row.record.addresses().iter()).collect();
+            self.state.endpoints.values().flat_map(|row| row.stored.addresses().iter()).collect();
         for (address, _) in self.kernel.endpoints()? {
             if self.state.endpoints.initialised().is_some() && !ours.contains(&address) {
                 self.kernel.remove_endpoint(address)?;
@@ -274,8 +274,8 @@ fn is_of_endpoints(identity: Identity) -> bool {
 
 fn read_objects(store: &Embedded) -> Result<Vec<Object>> {
     let object = |document: Document| {
-        let record: ObjectRecord = read(kind::OBJECT, &document.key, document.value)?;
-        parse_stored(&record.raw, &document.key).map_err(|errors| {
+        let stored: StoredObject = read(kind::OBJECT, &document.key, document.value)?;
+        parse_stored(&stored.raw, &document.key).map_err(|errors| {
             Failure::input(errors).while_doing(format!(
                 "the stored object {} is not valid for this version; use the version that stored it, or delete it",
                 document.key

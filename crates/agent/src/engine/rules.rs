@@ -218,14 +218,14 @@ impl Engine {
         self.refresh()
     }
 
-    /// Both rows of an endpoint, as its record, its identity and its rule set say.
+    /// Both rows of an endpoint, as its document, its identity and its rule set say.
     pub(super) fn write_rows(&mut self, id: EndpointId) -> Result<()> {
         let (Some(row), Some(local)) = (self.state.endpoints.get(&id), self.locals.get(&id)) else {
             return Ok(());
         };
         let row = Arc::clone(row);
         let kernel_row = kernel_row(&row, local);
-        for address in row.record.addresses().iter() {
+        for address in row.stored.addresses().iter() {
             self.kernel.put_endpoint(address, &kernel_row)?;
         }
         let handle = local.handle.0;
@@ -244,7 +244,7 @@ impl Engine {
 }
 
 fn kernel_row(row: &EndpointRow, local: &Local) -> EndpointEntry {
-    let record = &row.record;
+    let stored = &row.stored;
     let (rule_set, device) = (local.handle, local.device);
-    EndpointEntry { id: record.id, identity: record.identity, rule_set, device, audit: record.audit }
+    EndpointEntry { id: stored.id, identity: stored.identity, rule_set, device, audit: stored.audit }
 }

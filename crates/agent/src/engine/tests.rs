@@ -2,7 +2,7 @@
 
 mod churn;
 mod faults;
-mod keeper;
+mod naming;
 mod order;
 mod story;
 mod world;

@@ -111,12 +111,12 @@ impl Engine {
 
     fn endpoint_side(&self, text: &str, at: Option<IpAddr>) -> Result<Side> {
         let row = self.find_endpoint(&reference(text))?;
-        let record = &row.record;
-        let address = at.or_else(|| record.addresses().iter().next());
+        let stored = &row.stored;
+        let address = at.or_else(|| stored.addresses().iter().next());
         let labels = (*row.labels).clone();
         Ok(Side {
-            peer: PeerRef { labels: labels.clone(), address, named_ports: record.named_ports() },
-            shown: TraceSide { endpoint: Some(record.id), identity: Some(record.identity), labels, address },
+            peer: PeerRef { labels: labels.clone(), address, named_ports: stored.named_ports() },
+            shown: TraceSide { endpoint: Some(stored.id), identity: Some(stored.identity), labels, address },
         })
     }
 

@@ -4,8 +4,8 @@ use super::{Engine, Memory, Presence};
 use crate::{
     failure::Result,
     news::News,
-    record::{Phase, kind, put},
     state::{AddressRow, EndpointRow, source},
+    stored::{Phase, kind, put},
 };
 use ciliate_api::{AddressSource, EndpointState};
 use ciliate_net::Scope;
@@ -100,7 +100,7 @@ impl Engine {
             .state
             .endpoints
             .values()
-            .filter(|row| present.get(&row.record.host_device()) != Some(&row.ifindex))
+            .filter(|row| present.get(&row.stored.host_device()) != Some(&row.ifindex))
             .map(Arc::clone)
             .collect();
         for row in vanished {
@@ -117,17 +117,17 @@ impl Engine {
             .state
             .endpoints
             .values()
-            .filter(|row| row.record.phase == Phase::Making && row.state == EndpointState::Ready)
-            .map(|row| row.record.id)
+            .filter(|row| row.stored.phase == Phase::Making && row.state == EndpointState::Ready)
+            .map(|row| row.stored.id)
             .collect();
         if made.is_empty() {
             return Ok(());
         }
         let mut writes = Vec::with_capacity(made.len());
         for id in made {
-            self.state.endpoints.update(&id, |row| Arc::make_mut(row).record.phase = Phase::Made);
+            self.state.endpoints.update(&id, |row| Arc::make_mut(row).stored.phase = Phase::Made);
             if let Some(row) = self.state.endpoints.get(&id) {
-                writes.push(put(kind::ENDPOINT, &id.to_string(), &row.record)?);
+                writes.push(put(kind::ENDPOINT, &id.to_string(), &row.stored)?);
             }
         }
         self.store.commit(&writes)?;

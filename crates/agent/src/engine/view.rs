@@ -6,8 +6,8 @@ use crate::{
     ipam::by_family,
     name,
     news::News,
-    record::{kind, put},
     state::{EndpointRow, Enforced, Isolation, State},
+    stored::{kind, put},
 };
 use ciliate_api::{
     AuditMode, Device, Endpoint, EndpointHealth, EndpointLogEntry, EndpointPatch, EndpointPolicy,
@@ -39,8 +39,8 @@ impl Surroundings {
 
 /// One row for clients.
 pub fn endpoint(row: &EndpointRow, around: &Surroundings, revision: u64) -> Endpoint {
-    let record = row.record.clone();
-    let audit = record.audit == AuditMode::On || around.node_audit == AuditMode::On;
+    let stored = row.stored.clone();
+    let audit = stored.audit == AuditMode::On || around.node_audit == AuditMode::On;
     let enforcement = |isolation: &Isolation| match (isolation.enforced, audit) {
         (Enforced::No, _) => Enforcement::Disabled,
         (Enforced::Yes, true) => Enforcement::DisabledAudit,
@@ -48,37 +48,37 @@ pub fn endpoint(row: &EndpointRow, around: &Surroundings, revision: u64) -> Endp
     };
     let up_to_date = matches!(row.state, EndpointState::Ready);
     Endpoint {
-        id: record.id,
+        id: stored.id,
         device: Device {
-            name: record.host_device(),
+            name: stored.host_device(),
             ifindex: row.ifindex,
             host_mac: row.host_mac.clone(),
-            container_name: record.interface,
-            container_mac: record.mac.to_string(),
-            netns: Some(record.netns),
+            container_name: stored.interface,
+            container_mac: stored.mac.to_string(),
+            netns: Some(stored.netns),
         },
-        name: record.name,
-        namespace: record.namespace,
-        service_account: record.service_account,
-        container_id: record.container_id,
+        name: stored.name,
+        namespace: stored.namespace,
+        service_account: stored.service_account,
+        container_id: stored.container_id,
         state: row.state,
-        identity: record.identity,
+        identity: stored.identity,
         labels: (*row.labels).clone(),
-        given_labels: record.given_labels,
-        ipv4: record.ipv4,
-        ipv6: record.ipv6,
-        ports: record.ports,
-        publish: record.publish,
+        given_labels: stored.given_labels,
+        ipv4: stored.ipv4,
+        ipv6: stored.ipv6,
+        ports: stored.ports,
+        publish: stored.publish,
         policy: EndpointPolicy {
             ingress: enforcement(&row.ingress),
             egress: enforcement(&row.egress),
-            audit: record.audit,
+            audit: stored.audit,
             revision: if up_to_date { revision } else { row.policy_revision },
             rule_set: row.rule_set,
             ingress_isolated_by: row.ingress.by.to_vec(),
             egress_isolated_by: row.egress.by.to_vec(),
         },
-        created: record.created,
+        created: stored.created,
         network: around.network.clone(),
     }
 }
@@ -154,28 +154,28 @@ impl Engine {
     pub fn patch_endpoint(&mut self, wanted: &EndpointRef, patch: EndpointPatch) -> Result<Endpoint> {
         let before = self.find_endpoint(wanted)?;
         let EndpointPatch { add_labels, delete_labels, audit } = patch;
-        let id = before.record.id;
-        let kept = name::without(&before.record.given_labels, &delete_labels)?;
+        let id = before.stored.id;
+        let kept = name::without(&before.stored.given_labels, &delete_labels)?;
         let given = kept.iter().chain(name::labels(&add_labels)?.iter()).cloned().collect();
         let labels =
-            self.security_labels(&given, &before.record.namespace, &before.record.service_account)?;
-        let audit = audit.unwrap_or(before.record.audit);
-        let unchanged = (&given, audit) == (&before.record.given_labels, before.record.audit);
+            self.security_labels(&given, &before.stored.namespace, &before.stored.service_account)?;
+        let audit = audit.unwrap_or(before.stored.audit);
+        let unchanged = (&given, audit) == (&before.stored.given_labels, before.stored.audit);
         if unchanged {
             return Ok(self.endpoint_view(&before));
         }
         self.relabel(vec![(id, Arc::new(labels))])?;
         self.state.endpoints.update(&id, |row| {
             let row = Arc::make_mut(row);
-            row.record.given_labels = given;
-            row.record.audit = audit;
+            row.stored.given_labels = given;
+            row.stored.audit = audit;
         });
         let changed = self.write_rows(id).and_then(|()| self.save_endpoint(id));
         if let Err(failure) = changed {
             self.state.endpoints.update(&id, |row| {
                 let row = Arc::make_mut(row);
-                row.record.given_labels = before.record.given_labels.clone();
-                row.record.audit = before.record.audit;
+                row.stored.given_labels = before.stored.given_labels.clone();
+                row.stored.audit = before.stored.audit;
             });
             // What failed first is the answer.
             if let Err(undo) =
@@ -197,36 +197,36 @@ impl Engine {
 
     pub(super) fn save_endpoint(&self, id: EndpointId) -> Result<()> {
         if let Some(row) = self.state.endpoints.get(&id) {
-            self.store.commit(&[put(kind::ENDPOINT, &id.to_string(), &row.record)?])?;
+            self.store.commit(&[put(kind::ENDPOINT, &id.to_string(), &row.stored)?])?;
         }
         Ok(())
     }
 
     pub fn endpoint_log(&self, wanted: &EndpointRef) -> Result<Vec<EndpointLogEntry>> {
         let row = self.find_endpoint(wanted)?;
-        Ok(self.logs.get(&row.record.id).map(|log| log.iter().cloned().collect()).unwrap_or_default())
+        Ok(self.logs.get(&row.stored.id).map(|log| log.iter().cloned().collect()).unwrap_or_default())
     }
 
     pub fn endpoint_health(&self, wanted: &EndpointRef) -> Result<EndpointHealth> {
         let row = self.find_endpoint(wanted)?;
-        let local = self.locals.get(&row.record.id);
+        let local = self.locals.get(&row.stored.id);
         let in_kernel = self.kernel.endpoints()?;
-        let rows_right = row.record.addresses().iter().all(|address| {
+        let rows_right = row.stored.addresses().iter().all(|address| {
             in_kernel.iter().any(|(at, found)| {
                 *at == address
-                    && found.identity == row.record.identity
+                    && found.identity == row.stored.identity
                     && local.is_some_and(|local| local.handle == found.rule_set)
             })
         });
-        let found = self.kernel.namespace(&row.record.netns);
-        let missing = found.map(|found| self.kernel.check_device(&self.device(&row.record, found.netns)));
+        let found = self.kernel.namespace(&row.stored.netns);
+        let missing = found.map(|found| self.kernel.check_device(&self.device(&row.stored, found.netns)));
         let health = |fine: bool| if fine { Health::Ok } else { Health::Failure };
         let connected = match missing {
             Ok(Ok(missing)) if missing.is_empty() => Health::Ok,
             Ok(Ok(_)) => Health::Warning,
             // The path may be gone while the namespace lives; its device says whether it does.
             Err(_) | Ok(Err(_)) => {
-                health(self.kernel.devices()?.iter().any(|l| l.name == row.record.host_device()))
+                health(self.kernel.devices()?.iter().any(|l| l.name == row.stored.host_device()))
             }
         };
         let bpf = health(rows_right);

@@ -1,9 +1,9 @@
-//! From the proxy's records to what clients see: with names, labels and rules.
+//! From the proxy's accesses to what clients see: with names, labels and rules.
 
 use super::{peer, rules::Rules};
 use crate::state::State;
 use ciliate_api::{Content, DnsAnswerView, Message, RequestEvent, RequestVerdict, RuleView};
-use ciliate_proxy::message::{self, CachedName, Record, Side, What};
+use ciliate_proxy::message::{self, Access, CachedName, Side, What};
 use ciliate_types::Direction;
 use std::{
     future,
@@ -14,14 +14,14 @@ use std::{
 };
 use tokio::sync::mpsc;
 
-/// Records that wait to be passed on.
+/// Accesses that wait to be passed on.
 const QUEUE: usize = 16_384;
 
 /// What the proxy tells.
 #[derive(Debug)]
 pub enum Told {
     /// As they came in one piece.
-    Records(Vec<Record>),
+    Accesses(Vec<Access>),
     /// What names resolved to before anybody listened.
     Names(Vec<CachedName>),
 }
@@ -29,22 +29,22 @@ pub enum Told {
 impl Told {
     /// The kernel's numbers of the rules that it is about.
     pub fn rules(&self) -> impl Iterator<Item = u32> {
-        let records = match self {
-            Self::Records(records) => records.as_slice(),
+        let accesses = match self {
+            Self::Accesses(accesses) => accesses.as_slice(),
             Self::Names(_) => &[],
         };
-        records.iter().flat_map(|record| record.closed_by.iter().copied().chain([record.rule]))
+        accesses.iter().flat_map(|access| access.closed_by.iter().copied().chain([access.rule]))
     }
 
-    fn records(&self) -> usize {
+    fn accesses(&self) -> usize {
         match self {
-            Self::Records(records) => records.len(),
+            Self::Accesses(accesses) => accesses.len(),
             Self::Names(_) => 0,
         }
     }
 }
 
-/// Takes records from whoever listens to the proxy.
+/// Takes accesses from whoever listens to the proxy.
 #[derive(Clone)]
 pub struct Inlet {
     told: mpsc::UnboundedSender<Told>,
@@ -58,7 +58,7 @@ pub struct Outlet {
     counts: Arc<Counts>,
 }
 
-/// Of records.
+/// Of accesses.
 #[derive(Default)]
 struct Counts {
     /// Between inlet and outlet.
@@ -74,16 +74,16 @@ pub fn channel() -> (Inlet, Outlet) {
 
 impl Inlet {
     /// Never waits: what there is no room for is counted and reported with the next ones.
-    pub fn put(&self, mut records: Vec<Record>) {
-        let came = records.len();
+    pub fn put(&self, mut accesses: Vec<Access>) {
+        let came = accesses.len();
         let before = self.counts.waiting.fetch_add(came, Relaxed);
-        records.truncate(QUEUE.saturating_sub(before));
-        let over = came.saturating_sub(records.len());
+        accesses.truncate(QUEUE.saturating_sub(before));
+        let over = came.saturating_sub(accesses.len());
         if over > 0 {
             self.counts.waiting.fetch_sub(over, Relaxed);
             self.lose(u64::try_from(over).unwrap_or(u64::MAX));
         }
-        self.tell(Told::Records(records));
+        self.tell(Told::Accesses(accesses));
     }
 
     pub fn put_names(&self, names: Vec<CachedName>) {
@@ -116,35 +116,35 @@ impl Outlet {
     /// What came in one piece; none if there is nothing.
     pub fn take(&mut self) -> Option<Told> {
         let told = self.first.take().or_else(|| self.told.try_recv().ok())?;
-        self.counts.waiting.fetch_sub(told.records(), Relaxed);
+        self.counts.waiting.fetch_sub(told.accesses(), Relaxed);
         Some(told)
     }
 
-    /// Records that were lost since it was last asked.
+    /// Accesses that were lost since it was last asked.
     pub fn lost(&self) -> u64 {
         self.counts.lost.swap(0, Relaxed)
     }
 }
 
 /// With names, labels and rules.
-pub fn event(state: &State, record: Record, rules: &Rules) -> RequestEvent {
+pub fn event(state: &State, access: Access, rules: &Rules) -> RequestEvent {
     let view = |number: u32| rules.get(number).map(|known| known.view.clone());
-    let (rule, denied_by) = (view(record.rule), policies(record.closed_by.iter().copied().filter_map(view)));
-    let client = peer(state, record.client.ip(), record.client.port(), record.client_identity);
-    let server = peer(state, record.server.ip(), record.server.port(), record.server_identity);
-    let (message, source, destination) = match record.message {
+    let (rule, denied_by) = (view(access.rule), policies(access.closed_by.iter().copied().filter_map(view)));
+    let client = peer(state, access.client.ip(), access.client.port(), access.client_identity);
+    let server = peer(state, access.server.ip(), access.server.port(), access.server_identity);
+    let (message, source, destination) = match access.message {
         message::Message::Request => (Message::Request, client, server),
         message::Message::Response => (Message::Response, server, client),
     };
     RequestEvent {
         message,
-        verdict: match record.verdict {
+        verdict: match access.verdict {
             message::Verdict::Forwarded => RequestVerdict::Forwarded,
             message::Verdict::Denied => RequestVerdict::Denied,
             message::Verdict::Audited => RequestVerdict::Audited,
             message::Verdict::Refused => RequestVerdict::Refused,
         },
-        direction: match record.direction {
+        direction: match access.direction {
             Side::Egress => Direction::Egress,
             Side::Ingress => Direction::Ingress,
         },
@@ -152,8 +152,8 @@ pub fn event(state: &State, record: Record, rules: &Rules) -> RequestEvent {
         destination,
         rule,
         denied_by,
-        latency: record.latency,
-        content: match record.what {
+        latency: access.latency,
+        content: match access.what {
             What::Http { version, method, path, authority, status, grpc_status, headers } => Content::Http {
                 version: version.to_string(),
                 method,
@@ -199,8 +199,8 @@ mod tests {
     use super::*;
     use ciliate_types::Identity;
 
-    fn record(message: message::Message) -> Record {
-        Record {
+    fn access(message: message::Message) -> Access {
+        Access {
             time: 1,
             message,
             client: "10.0.0.1:4000".parse().expect("an address"),
@@ -224,7 +224,7 @@ mod tests {
         for (message, source, destination) in
             [(message::Message::Request, 1001, 1002), (message::Message::Response, 1002, 1001)]
         {
-            let event = event(&State::new(), record(message), &Rules::of([]));
+            let event = event(&State::new(), access(message), &Rules::of([]));
             assert_eq!(
                 (event.source.identity.get(), event.destination.identity.get()),
                 (source, destination)
@@ -236,16 +236,16 @@ mod tests {
     #[tokio::test]
     async fn what_there_is_no_room_for_is_counted() {
         let (inlet, mut outlet) = channel();
-        let records = |number| vec![record(message::Message::Request); number];
-        inlet.put(records(3));
-        inlet.put(records(QUEUE));
+        let accesses = |number| vec![access(message::Message::Request); number];
+        inlet.put(accesses(3));
+        inlet.put(accesses(QUEUE));
         assert_eq!((outlet.lost(), outlet.lost()), (3, 0));
         outlet.come().await;
-        assert_eq!(outlet.take().map(|told| told.records()), Some(3));
-        inlet.put(records(5));
+        assert_eq!(outlet.take().map(|told| told.accesses()), Some(3));
+        inlet.put(accesses(5));
         assert_eq!(outlet.lost(), 2);
-        assert_eq!(outlet.take().map(|told| told.records()), Some(QUEUE - 3));
-        assert_eq!(outlet.take().map(|told| told.records()), Some(3));
+        assert_eq!(outlet.take().map(|told| told.accesses()), Some(QUEUE - 3));
+        assert_eq!(outlet.take().map(|told| told.accesses()), Some(3));
         assert!(outlet.take().is_none());
     }
 }

@@ -76,14 +76,14 @@ impl Cast {
                 None => String::new(),
             },
             namespace: match (row, namespace) {
-                (Some(row), _) => row.record.namespace.clone(),
+                (Some(row), _) => row.stored.namespace.clone(),
                 (None, Some(label)) => label.value().to_owned(),
                 (None, None) => String::new(),
             },
-            pod: row.map_or_else(String::new, |row| row.record.name.clone()),
+            pod: row.map_or_else(String::new, |row| row.stored.name.clone()),
             labels: labels.iter().map(ToString::to_string).collect(),
             workloads: row
-                .and_then(|row| workload(&row.record.name, &row.record.given_labels))
+                .and_then(|row| workload(&row.stored.name, &row.stored.given_labels))
                 .into_iter()
                 .collect(),
         }

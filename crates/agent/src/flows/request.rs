@@ -10,7 +10,7 @@ use ciliate_flow::{
     Answer, Content, Dns, End, Event, Flow, FlowId, Header, Http, Judgement, Kafka, MatchType, Outcome,
     PolicyRef, Request, Stage, TcpFlags, Time, TrafficDirection, Transport, Verdict,
 };
-use ciliate_proxy::message::{self, Message, Record, Side, What};
+use ciliate_proxy::message::{self, Access, Message, Side, What};
 use ciliate_types::{EndpointId, Identity, Protocol};
 use std::{iter, net::SocketAddr, sync::Arc};
 
@@ -18,39 +18,39 @@ use std::{iter, net::SocketAddr, sync::Arc};
 const OBSERVER: &str = "proxy";
 
 impl Flows {
-    /// A record is one flow; a request of Kafka is one for each topic.
-    pub fn of_record(
+    /// An access is one flow; a request of Kafka is one for each topic.
+    pub fn of_access(
         &mut self,
         state: &Arc<State>,
-        record: Record,
+        access: Access,
         rules: &Rules,
         mut put: impl FnMut(Flow),
     ) {
         self.cast.renew(state);
-        self.learn(&record);
-        let client = (record.client, record.client_identity, record.client_endpoint);
-        let server = (record.server, record.server_identity, record.server_endpoint);
-        let (stage, answer, source, destination) = match record.message {
+        self.learn(&access);
+        let client = (access.client, access.client_identity, access.client_endpoint);
+        let server = (access.server, access.server_identity, access.server_endpoint);
+        let (stage, answer, source, destination) = match access.message {
             Message::Request => (Stage::Request, Answer::No, client, server),
             Message::Response => (Stage::Response, Answer::Yes, server, client),
         };
-        let known = rules.get(record.rule);
-        let judgement = self.judged(&record, known, rules);
-        let (direction, egress, ingress) = match record.direction {
+        let known = rules.get(access.rule);
+        let judgement = self.judged(&access, known, rules);
+        let (direction, egress, ingress) = match access.direction {
             Side::Egress => (TrafficDirection::Egress, judgement, None),
             Side::Ingress => (TrafficDirection::Ingress, None, judgement),
         };
-        let transport = transport(record.transport, source.0.port(), destination.0.port());
-        let (first, others) = contents(record.what);
+        let transport = transport(access.transport, source.0.port(), destination.0.port());
+        let (first, others) = contents(access.what);
         for content in iter::once(first).chain(others) {
             put(Flow {
                 id: FlowId::default(),
-                time: Time(record.time),
+                time: Time(access.time),
                 node: Arc::clone(&self.node),
                 source: self.talker(source, destination.2),
                 destination: self.talker(destination, source.2),
                 event: Event::Request,
-                verdict: match record.verdict {
+                verdict: match access.verdict {
                     message::Verdict::Forwarded => Verdict::Forwarded,
                     message::Verdict::Denied => Verdict::Dropped,
                     message::Verdict::Audited => Verdict::Audit,
@@ -65,7 +65,7 @@ impl Flows {
                 match_type: known.map_or(MatchType::None, |known| known.match_type),
                 request: Some(Box::new(Request {
                     stage,
-                    latency: record.latency.unwrap_or_default(),
+                    latency: access.latency.unwrap_or_default(),
                     content,
                 })),
                 rare: None,
@@ -74,11 +74,11 @@ impl Flows {
     }
 
     /// An answer tells what addresses the flows after it go to.
-    fn learn(&mut self, record: &Record) {
-        if let What::Dns { name, answer: Some(answer), .. } = &record.what
-            && record.message == Message::Response
+    fn learn(&mut self, access: &Access) {
+        if let What::Dns { name, answer: Some(answer), .. } = &access.what
+            && access.message == Message::Response
         {
-            self.names.learn(record.client_endpoint, name, answer.addresses.iter().copied());
+            self.names.learn(access.client_endpoint, name, answer.addresses.iter().copied());
         }
     }
 
@@ -94,14 +94,14 @@ impl Flows {
     }
 
     /// Who said so: the rule that matched, or the policies of which no rule did.
-    fn judged(&mut self, record: &Record, known: Option<&Known>, rules: &Rules) -> Option<Arc<Judgement>> {
-        match record.verdict {
+    fn judged(&mut self, access: &Access, known: Option<&Known>, rules: &Rules) -> Option<Arc<Judgement>> {
+        match access.verdict {
             message::Verdict::Refused => None,
             message::Verdict::Forwarded => known.map(|known| Arc::clone(&known.allowed)),
             message::Verdict::Denied | message::Verdict::Audited => {
                 let mut by: Vec<PolicyRef> = Vec::new();
                 for policy in
-                    record.closed_by.iter().filter_map(|number| rules.get(*number)).flat_map(|k| &k.denied.by)
+                    access.closed_by.iter().filter_map(|number| rules.get(*number)).flat_map(|k| &k.denied.by)
                 {
                     if !by.contains(policy) {
                         by.push(policy.clone());
@@ -110,9 +110,9 @@ impl Flows {
                 if !by.is_empty() {
                     return Some(Arc::new(Judgement { outcome: Outcome::Denied, by }));
                 }
-                let (endpoint, direction) = match record.direction {
-                    Side::Egress => (record.client_endpoint, Direction::Egress),
-                    Side::Ingress => (record.server_endpoint, Direction::Ingress),
+                let (endpoint, direction) = match access.direction {
+                    Side::Egress => (access.client_endpoint, Direction::Egress),
+                    Side::Ingress => (access.server_endpoint, Direction::Ingress),
                 };
                 self.cast.closed(endpoint.map_or(0, EndpointId::get), direction)
             }

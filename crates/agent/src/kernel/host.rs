@@ -390,7 +390,7 @@ impl Kernel for HostKernel {
         let doomed: Vec<Link> = match self.netlink.links() {
             Ok(links) => links
                 .into_iter()
-                .filter(|link| crate::record::endpoint_of_device(&link.name).is_some())
+                .filter(|link| crate::stored::endpoint_of_device(&link.name).is_some())
                 .collect(),
             Err(error) => {
                 errors.push(error.into());

@@ -42,7 +42,7 @@ pub fn device(state: &State, ifindex: u32) -> Device {
     let row = state.endpoints.iter().find(|(_, row)| row.ifindex == ifindex);
     Device {
         name: name.unwrap_or_else(|| format!("if{ifindex}")),
-        description: row.map_or_else(String::new, |(_, row)| format!("endpoint {}", row.record.full_name())),
+        description: row.map_or_else(String::new, |(_, row)| format!("endpoint {}", row.stored.full_name())),
     }
 }
 

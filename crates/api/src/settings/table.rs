@@ -121,7 +121,7 @@ settings! {
     proxy_connect_timeout: Seconds = "proxy-connect-timeout", "5s", AtStart, "How long a server may take to accept a connection of the proxy";
     proxy_idle_timeout: Seconds = "proxy-idle-timeout", "1h", AtStart, "How long a connection through the proxy may be silent";
     proxy_drain_timeout: Seconds = "proxy-drain-timeout", "60s", AtStart, "How long the connections of a proxy go on after a newer one has taken over";
-    proxy_records_rate_limit: Count<0, 100000000> = "proxy-records-rate-limit", "0", AtStart, "Requests and responses of each protocol that the proxy tells of in a second; more are counted as lost; 0 for no limit";
+    proxy_access_rate_limit: Count<0, 100000000> = "proxy-access-rate-limit", "0", AtStart, "Requests and responses of each protocol that the proxy tells of in a second; more are counted as lost; 0 for no limit";
     tofqdns_min_ttl: SecondsOrNone = "tofqdns-min-ttl", "0s", AtStart, "Least time for which an address that a name resolved to is valid";
     tofqdns_max_ips: Count<1, 1000000> = "tofqdns-endpoint-max-ip-per-hostname", "1000", AtStart, "Valid addresses kept of one name and endpoint, and as many again that only connections keep";
     tofqdns_grace: SecondsOrNone = "tofqdns-idle-connection-grace-period", "0s", AtStart, "How long an address is kept after its time is over and it was last seen in use";

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     buffer::Bounds,
-    record::SelectionError,
+    selection::SelectionError,
     spec::{Spec, Target},
 };
 use ciliate_flow::{FilterError, Time, check_path};

@@ -51,12 +51,12 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// Records a fault of the field that is being looked at.
+    /// Notes a fault of the field that is being looked at.
     pub fn fail(&mut self, message: impl Into<String>) {
         self.errors.push(Problem { path: self.path.clone(), message: message.into() });
     }
 
-    /// Records an unknown field of the mapping that is being looked at.
+    /// Notes an unknown field of the mapping that is being looked at.
     pub fn unknown(&mut self, name: &str, known: &[&str]) {
         self.at(name, |this| {
             let message = match nearest(name, known) {

@@ -1,21 +1,21 @@
-//! Records in frames between the lines: a zero, which no line begins with, the version of their form, four bytes of length
-//! (big-endian), and so many bytes of records.
+//! Accesses in frames between the lines: a zero, which no line begins with, the version of their form, four bytes of length
+//! (big-endian), and so many bytes of accesses.
 
-use super::Record;
+use super::Access;
 use serde::Serialize;
 use std::io::{self, Read};
 
 /// What no JSON begins with.
 const MARK: u8 = 0;
-/// Of [`Record`] and what it consists of.
+/// Of [`Access`] and what it consists of.
 const VERSION: u8 = 1;
 const HEAD: usize = 6;
 /// Room that is kept after a rush.
 const KEPT: usize = 1 << 20;
-/// Of the records in one frame.
+/// Of the accesses in one frame.
 const LONGEST: usize = 64 << 20;
 
-/// Records on their way.
+/// Accesses on their way.
 #[derive(Debug)]
 pub struct Frame(Vec<u8>);
 
@@ -26,22 +26,22 @@ impl Default for Frame {
 }
 
 impl Frame {
-    /// Bytes of records.
+    /// Bytes of accesses.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len().saturating_sub(HEAD)
     }
 
-    /// Adds a record.
-    pub fn put<W: Serialize>(&mut self, record: &Record<W>) -> io::Result<()> {
+    /// Adds an access.
+    pub fn put<W: Serialize>(&mut self, access: &Access<W>) -> io::Result<()> {
         let before = self.0.len();
-        postcard::to_io(record, &mut self.0).map(drop).map_err(|error| {
+        postcard::to_io(access, &mut self.0).map(drop).map_err(|error| {
             self.0.truncate(before);
             io::Error::other(error)
         })
     }
 
-    /// Forgets the records and keeps the room.
+    /// Forgets the accesses and keeps the room.
     pub fn clear(&mut self) {
         self.0.truncate(HEAD);
         self.0.shrink_to(KEPT);
@@ -57,8 +57,8 @@ impl Frame {
     }
 }
 
-/// The records of the frame that the bytes begin with; none if they begin with a line.
-pub fn read_frame(first: u8, from: &mut impl Read) -> io::Result<Option<Vec<Record>>> {
+/// The accesses of the frame that the bytes begin with; none if they begin with a line.
+pub fn read_frame(first: u8, from: &mut impl Read) -> io::Result<Option<Vec<Access>>> {
     if first != MARK {
         return Ok(None);
     }
@@ -67,19 +67,19 @@ pub fn read_frame(first: u8, from: &mut impl Read) -> io::Result<Option<Vec<Reco
     let [_, version, length @ ..] = head;
     let length = usize::try_from(u32::from_be_bytes(length)).map_err(io::Error::other)?;
     if version != VERSION || length > LONGEST {
-        let reason = format!("records of version {version} in {length} bytes: another build's");
+        let reason = format!("accesses of version {version} in {length} bytes: another build's");
         return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
     }
     let mut bytes = vec![0; length];
     from.read_exact(&mut bytes)?;
     let mut rest = bytes.as_slice();
-    let mut records = Vec::new();
+    let mut accesses = Vec::new();
     while !rest.is_empty() {
-        let (record, after) = postcard::take_from_bytes(rest).map_err(io::Error::other)?;
-        records.push(record);
+        let (access, after) = postcard::take_from_bytes(rest).map_err(io::Error::other)?;
+        accesses.push(access);
         rest = after;
     }
-    Ok(Some(records))
+    Ok(Some(accesses))
 }
 
 #[cfg(test)]
@@ -88,8 +88,8 @@ mod tests {
     use crate::message::{DnsAnswer, HttpVersion, Message, Side, Verdict, What};
     use ciliate_types::{EndpointId, Identity};
 
-    fn record(what: What) -> Record {
-        Record {
+    fn access(what: What) -> Access {
+        Access {
             time: 1_700_000_000_000_000_000,
             message: Message::Response,
             client: "[fd00::1]:4000".parse().unwrap(),
@@ -108,7 +108,7 @@ mod tests {
         }
     }
 
-    fn all() -> Vec<Record> {
+    fn all() -> Vec<Access> {
         let text = str::to_owned;
         [
             What::Http {
@@ -142,17 +142,17 @@ mod tests {
                 }),
             },
         ]
-        .map(record)
+        .map(access)
         .to_vec()
     }
 
     #[test]
-    fn records_arrive_as_they_were_sent() {
+    fn accesses_arrive_as_they_were_sent() {
         let mut frame = Frame::default();
         for round in 0..2 {
             frame.clear();
-            for record in &all() {
-                frame.put(record).unwrap();
+            for access in &all() {
+                frame.put(access).unwrap();
             }
             let bytes = frame.bytes().unwrap();
             let read = read_frame(bytes[0], &mut &bytes[..]).unwrap();

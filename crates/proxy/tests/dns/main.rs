@@ -69,14 +69,14 @@ fn names_that_no_rule_allows_are_refused_at_once() {
         let seen = resolver::serve(&dns, directory);
         let proxy = Proxy::start(node, 1);
         proxy.configure_with([filter(7, L7Rules::Dns(vec![pattern("api.twitter.com")]))], twitter());
-        let records = proxy.watch();
+        let accesses = proxy.watch();
         assert_eq!(ask(&bot, dns.v4, 1, "API.twitter.com"), Some(NOERROR));
         let begun = Instant::now();
         assert_eq!(ask(&bot, dns.v4, 2, "new.twitter.com"), Some(REFUSED));
         assert!(begun.elapsed().as_secs() < 2, "without waiting for anybody");
-        let told: Vec<_> = records.iter().take(3).collect();
-        assert!(told.iter().all(|record| record.transport == 17
-            && record.latency.is_some() == (record.message == Message::Response)));
+        let told: Vec<_> = accesses.iter().take(3).collect();
+        assert!(told.iter().all(|access| access.transport == 17
+            && access.latency.is_some() == (access.message == Message::Response)));
         let found: Vec<_> =
             told.into_iter().map(|r| (r.message, r.verdict, r.rule, r.closed_by, r.what)).collect();
         let refused = DnsAnswer { code: REFUSED, ..DnsAnswer::default() };

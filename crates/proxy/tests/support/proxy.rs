@@ -4,7 +4,7 @@ use crate::node::{Endpoint, Node, SURELY, listen};
 use ciliate_proxy::{
     Client, DnsSettings, Limits, Redaction, Settings,
     message::{
-        Answer, Configuration, Digest, Filter, FilterRule, Interest, NameRules, Record, Request, Status,
+        Access, Answer, Configuration, Digest, Filter, FilterRule, Interest, NameRules, Request, Status,
     },
 };
 use ciliate_types::L7Rules;
@@ -45,7 +45,7 @@ impl Proxy {
             kafka: Default::default(),
             dns: DnsSettings::default(),
             redaction: Redaction::default(),
-            records_per_second: 0,
+            accesses_per_second: 0,
         };
         change(&mut settings);
         let (ready, is_ready) = channel();
@@ -85,7 +85,7 @@ impl Proxy {
         }
     }
 
-    pub fn watch(&self) -> Receiver<Record> {
+    pub fn watch(&self) -> Receiver<Access> {
         let (sender, receiver) = channel();
         let (switch, mut answers) = Client::connect(&self.socket).unwrap().watch(Interest::Nothing).unwrap();
         assert!(matches!(answers.next(), Some(Ok(Answer::Done))));
@@ -93,8 +93,8 @@ impl Proxy {
         assert!(matches!(answers.next(), Some(Ok(Answer::Done))));
         std::thread::spawn(move || {
             for answer in answers.map_while(Result::ok) {
-                if let Answer::Records(records) = answer
-                    && !records.into_iter().all(|record| sender.send(record).is_ok())
+                if let Answer::Accesses(accesses) = answer
+                    && !accesses.into_iter().all(|access| sender.send(access).is_ok())
                 {
                     return;
                 }

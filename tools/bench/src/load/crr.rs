@@ -3,7 +3,7 @@
 //! The server closes first, so that the waiting state after a connection and its limits are on its side and the client
 //! finds a free port at once.
 
-use super::{Args, Outcome, Recorder};
+use super::{Args, Outcome, Timings};
 use anyhow::Result;
 use std::{
     io::{self, Read, Write},
@@ -13,18 +13,18 @@ use std::{
 };
 
 pub fn run(args: &Args) -> Result<Outcome> {
-    let mut recorder = Recorder::start(args.seconds);
-    while !recorder.is_over() {
+    let mut timings = Timings::start(args.seconds);
+    while !timings.is_over() {
         let start = Instant::now();
         match connection(&args.to) {
-            Ok(()) => recorder.round_trip(start),
+            Ok(()) => timings.round_trip(start),
             Err(error) => {
-                recorder.failure(error.to_string());
+                timings.failure(error.to_string());
                 thread::sleep(Duration::from_millis(1));
             }
         }
     }
-    Ok(recorder.finish())
+    Ok(timings.finish())
 }
 
 fn connection(to: &SocketAddr) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! Unary gRPC calls by tonic, a server that answers them, and both without a schema: a message is bytes.
 
-use super::{Outcome, Recorder};
+use super::{Outcome, Timings};
 use anyhow::{Context as _, Result, ensure};
 use bytes::{Buf as _, BufMut as _, Bytes};
 use std::{
@@ -149,19 +149,19 @@ pub fn run(args: &Args) -> Result<Outcome> {
                 calls.spawn(keep_calling(channel.clone(), offset, pause, args.seconds));
             }
         }
-        let recorders = calls.join_all().await;
-        ensure!(!recorders.is_empty(), "there is nobody to call");
-        Ok(Recorder::merge(recorders).finish())
+        let timings = calls.join_all().await;
+        ensure!(!timings.is_empty(), "there is nobody to call");
+        Ok(Timings::merge(timings).finish())
     })
 }
 
-async fn keep_calling(channel: Channel, offset: f64, pause: Option<f64>, seconds: f64) -> Recorder {
+async fn keep_calling(channel: Channel, offset: f64, pause: Option<f64>, seconds: f64) -> Timings {
     let mut client = tonic::client::Grpc::new(channel);
-    let mut recorder = Recorder::start(seconds);
+    let mut timings = Timings::start(seconds);
     let start = Instant::now();
     for turn in 0_u32.. {
         let due = pause.map(|pause| Duration::from_secs_f64(offset + pause * f64::from(turn)));
-        let over = due.map_or_else(|| recorder.is_over(), |due| due.as_secs_f64() >= seconds);
+        let over = due.map_or_else(|| timings.is_over(), |due| due.as_secs_f64() >= seconds);
         if over {
             break;
         }
@@ -175,14 +175,14 @@ async fn keep_calling(channel: Channel, offset: f64, pause: Option<f64>, seconds
             Some((due, None)) => start.checked_add(due).unwrap_or(start),
         };
         match call(&mut client).await {
-            Ok(()) => recorder.round_trip(since),
+            Ok(()) => timings.round_trip(since),
             Err(error) => {
-                recorder.failure(format!("{error:#}"));
+                timings.failure(format!("{error:#}"));
                 break;
             }
         }
     }
-    recorder
+    timings
 }
 
 async fn call(client: &mut tonic::client::Grpc<Channel>) -> Result<()> {

@@ -1,6 +1,6 @@
 //! HTTP requests at a given rate, on connections that stay open: how long an answer takes when nothing is overloaded.
 
-use super::{Outcome, Recorder};
+use super::{Outcome, Timings};
 use anyhow::{Context, Result, bail, ensure};
 use nix::{
     errno::Errno,
@@ -111,18 +111,18 @@ pub fn run(args: &Args) -> Result<Outcome> {
             })
         })
         .collect::<Result<Vec<_>>>()?;
-    let mut recorder = Recorder::start(args.seconds);
+    let mut timings = Timings::start(args.seconds);
     let start = Instant::now();
     loop {
         for caller in &mut callers {
             if let Err(error) = caller.begin(start, pause, args.seconds) {
-                recorder.failure(format!("{error:#}"));
+                timings.failure(format!("{error:#}"));
             }
         }
         let next = callers.iter().filter_map(|caller| caller.next(pause, args.seconds)).reduce(f64::min);
         let waiting = callers.iter().any(|caller| caller.since.is_some());
         if next.is_none() && !waiting {
-            return Ok(recorder.finish());
+            return Ok(timings.finish());
         }
         let pause = next.map(|next| Duration::from_secs_f64(next).saturating_sub(start.elapsed()));
         for index in readable(&callers, pause.unwrap_or(PATIENCE))? {
@@ -130,11 +130,11 @@ pub fn run(args: &Args) -> Result<Outcome> {
             match caller.line.answered() {
                 Ok(false) => {}
                 Ok(true) => {
-                    recorder.round_trip(caller.since.take().unwrap_or(start));
+                    timings.round_trip(caller.since.take().unwrap_or(start));
                     caller.free = start.elapsed();
                 }
                 Err(error) => {
-                    recorder.failure(format!("{error:#}"));
+                    timings.failure(format!("{error:#}"));
                     (caller.since, caller.turn) = (None, u32::MAX);
                 }
             }

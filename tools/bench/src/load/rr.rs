@@ -1,6 +1,6 @@
 //! Request and response on one connection: what one more packet there and back costs.
 
-use super::{Args, Outcome, Recorder};
+use super::{Args, Outcome, Timings};
 use anyhow::{Context, Result};
 use std::{
     io::{Read, Write},
@@ -13,18 +13,18 @@ pub fn run(args: &Args) -> Result<Outcome> {
         .with_context(|| format!("cannot connect to {}", args.to))?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let mut recorder = Recorder::start(args.seconds);
+    let mut timings = Timings::start(args.seconds);
     let mut byte = [7];
-    while !recorder.is_over() {
+    while !timings.is_over() {
         let start = Instant::now();
         match stream.write_all(&byte).and_then(|()| stream.read_exact(&mut byte)) {
-            Ok(()) => recorder.round_trip(start),
+            Ok(()) => timings.round_trip(start),
             // The connection is what is measured: without it there is nothing left to do.
             Err(error) => {
-                recorder.failure(error.to_string());
+                timings.failure(error.to_string());
                 break;
             }
         }
     }
-    Ok(recorder.finish())
+    Ok(timings.finish())
 }

@@ -1,4 +1,4 @@
-//! From the kernel's records to flows in the log, and from there to the disk: processor time of the threads that do it.
+//! From the kernel's events to flows in the log, and from there to the disk: processor time of the threads that do it.
 
 use super::Args;
 use crate::{process::thread_ns, report::Row, statistics};
@@ -7,8 +7,9 @@ use ciliate_agent::measure::{Connections, Decoding};
 use ciliate_flow::{Flow, Node, Run};
 use ciliate_history::{History, Reader, Settings};
 use ciliate_observer::{
+    keep_history,
     log::{self, Log},
-    make_files, record,
+    make_history_files,
 };
 use std::{
     fs,
@@ -31,7 +32,7 @@ const BATCH: usize = 256;
 /// Flows that may wait for the history before the next are decoded: they come far faster here than in life.
 const AHEAD: u64 = 8_192;
 /// Bytes of an event.
-const RECORD: usize = 80;
+const EVENT: usize = 80;
 
 pub fn measure(args: &Args) -> Result<Vec<Row>> {
     let (mut alone, mut kept) = (Vec::new(), Vec::new());
@@ -64,15 +65,15 @@ fn one(flows: u64, history: Option<&Path>) -> Result<f64> {
     let mut decoding = Decoding::new(node, writer, ENDPOINTS, RULES)?;
     let keeper = history.map(|directory| Keeper::start(directory, run, &log)).transpose()?;
     let mut connections = Connections::new(ENDPOINTS, RULES);
-    let (mut records, mut used, mut now) = (Vec::with_capacity(BATCH * RECORD), 0.0, clock()?);
+    let (mut events, mut used, mut now) = (Vec::with_capacity(BATCH * EVENT), 0.0, clock()?);
     while log.seen() < flows {
-        records.clear();
-        while records.len() < BATCH * RECORD {
+        events.clear();
+        while events.len() < BATCH * EVENT {
             now = now.saturating_add(300_000);
-            connections.next(now, |record| records.extend_from_slice(record));
+            connections.next(now, |event| events.extend_from_slice(event));
         }
         let begun = thread_ns()?;
-        decoding.decode(records.chunks(RECORD));
+        decoding.decode(events.chunks(EVENT));
         used += thread_ns()? - begun;
         if let Some(keeper) = &keeper {
             keeper.wait_for(log.seen().saturating_sub(AHEAD));
@@ -114,7 +115,7 @@ impl Keeper {
         let writer = thread::spawn(move || {
             // What had come by the last look has been taken when it is time to look again.
             let mut seen = 0;
-            record(history, of_thread.cursor(0), || {
+            keep_history(history, of_thread.cursor(0), || {
                 place.store(seen, Ordering::Release);
                 while of_thread.seen().saturating_sub(seen) < AHEAD / 2 && !over.load(Ordering::Acquire) {
                     thread::sleep(Duration::from_micros(100));
@@ -128,7 +129,7 @@ impl Keeper {
             thread_ns()
         });
         let maker = thread::spawn(move || {
-            make_files(&maker, || {
+            make_history_files(&maker, || {
                 thread::sleep(Duration::from_millis(1));
                 match of_maker.load(Ordering::Acquire) {
                     true => ControlFlow::Break(()),

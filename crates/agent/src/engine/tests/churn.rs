@@ -6,7 +6,7 @@ use super::{
     order::{assert_between, differences},
     world::{Judgements, World, apply_request, policy},
 };
-use crate::{engine::Engine, failure::Failure, kernel::recorder::Fault};
+use crate::{engine::Engine, failure::Failure, kernel::memory::Fault};
 use ciliate_api::{DeleteRequest, ObjectRef};
 use proptest::prelude::*;
 use std::{

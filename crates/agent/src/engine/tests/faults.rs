@@ -4,7 +4,7 @@ use super::{
     order::{Step, addresses, assert_between, differences, step},
     world::{Outcome, World, policy, request},
 };
-use crate::kernel::recorder::Fault;
+use crate::kernel::memory::Fault;
 use proptest::prelude::*;
 
 proptest! {

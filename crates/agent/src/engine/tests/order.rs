@@ -2,7 +2,7 @@
 //! what it said before, or what it says after.
 
 use super::world::{Judgements, World, policy, request};
-use crate::{engine::Engine, failure::Failure, kernel::recorder::Fault};
+use crate::{engine::Engine, failure::Failure, kernel::memory::Fault};
 use ciliate_api::{DeleteRequest, EndpointPatch, EndpointRef};
 use proptest::prelude::*;
 use std::net::IpAddr;

@@ -1,10 +1,10 @@
 //! A host of its own for each test: a store in a folder, a kernel in memory, an agent that can be killed.
 
-use super::keeper::NameKeeper;
+use super::naming::NamingProxy;
 use crate::{
     engine::{Engine, Parts},
     failure::Failure,
-    kernel::recorder::{Fault, Held, Recorder},
+    kernel::memory::{Fault, Held, MemoryKernel},
     notice::Notices,
     runtime_config::RuntimeConfig,
 };
@@ -27,8 +27,8 @@ use std::{
 
 pub struct World {
     folder: PathBuf,
-    pub kernel: Recorder,
-    pub proxy: NameKeeper,
+    pub kernel: MemoryKernel,
+    pub proxy: NamingProxy,
     engine: Option<Engine>,
 }
 
@@ -55,10 +55,10 @@ impl World {
         let number = WORLDS.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("ciliate-agent-{}-{number}", std::process::id()));
         fs::create_dir_all(folder.join("run")).unwrap();
-        let kernel = Recorder::default();
+        let kernel = MemoryKernel::default();
         let address = "192.0.2.1".parse().unwrap();
         kernel.held().host.push(HostAddress { ifindex: 1, address, prefix_len: 24, scope: Scope::Global });
-        let proxy = NameKeeper::new(folder.join("state"), kernel.clone());
+        let proxy = NamingProxy::new(folder.join("state"), kernel.clone());
         let mut world = Self { folder, kernel, proxy, engine: None };
         world.start().unwrap();
         world

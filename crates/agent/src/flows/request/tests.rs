@@ -1,8 +1,8 @@
 use super::*;
 use ciliate_proxy::message::{DnsAnswer, HttpVersion};
 
-fn record(what: What) -> Record {
-    Record {
+fn access(what: What) -> Access {
+    Access {
         time: 9,
         message: Message::Request,
         client: "10.0.0.1:4000".parse().expect("an address"),
@@ -32,12 +32,12 @@ fn known(name: &str) -> Known {
     }
 }
 
-fn flows(records: &[Record]) -> Vec<Flow> {
+fn flows(accesses: &[Access]) -> Vec<Flow> {
     let rules = Rules::of([(5, known("one")), (6, known("two")), (7, known("two"))]);
     let mut made = Flows::new(Arc::default(), "default");
     let (state, mut flows) = (Arc::new(State::new()), Vec::new());
-    for record in records {
-        made.of_record(&state, record.clone(), &rules, |flow| flows.push(flow));
+    for access in accesses {
+        made.of_access(&state, access.clone(), &rules, |flow| flows.push(flow));
     }
     flows
 }
@@ -60,9 +60,9 @@ fn http(status: Option<u16>) -> What {
 
 #[test]
 fn a_request_and_its_response_go_opposite_ways() {
-    let request = record(http(None));
+    let request = access(http(None));
     let response =
-        Record { message: Message::Response, latency: Some(7), what: http(Some(200)), ..request.clone() };
+        Access { message: Message::Response, latency: Some(7), what: http(Some(200)), ..request.clone() };
     let flows = flows(&[request, response]);
     let seen: Vec<_> = flows
         .iter()
@@ -101,7 +101,7 @@ fn a_call_s_status_is_a_header_of_its_response() {
     if let What::Http { grpc_status, .. } = &mut what {
         *grpc_status = Some(11);
     }
-    let flows = flows(&[Record { message: Message::Response, what, ..record(http(None)) }]);
+    let flows = flows(&[Access { message: Message::Response, what, ..access(http(None)) }]);
     let Content::Http(http) = content(&flows[0]) else { panic!("{flows:?}") };
     let headers: Vec<_> = http.headers.iter().map(|header| (&*header.name, &*header.value)).collect();
     assert_eq!(headers, [("a", "b"), ("grpc-status", "11")]);
@@ -109,15 +109,15 @@ fn a_call_s_status_is_a_header_of_its_response() {
 
 #[test]
 fn a_denial_names_the_policies_that_closed_the_door_each_once() {
-    let denied = Record {
+    let denied = Access {
         verdict: message::Verdict::Denied,
         direction: Side::Egress,
         rule: 0,
         closed_by: vec![5, 6, 7],
-        ..record(http(Some(403)))
+        ..access(http(Some(403)))
     };
-    let audited = Record { verdict: message::Verdict::Audited, ..denied.clone() };
-    let refused = Record {
+    let audited = Access { verdict: message::Verdict::Audited, ..denied.clone() };
+    let refused = Access {
         verdict: message::Verdict::Refused,
         closed_by: Vec::new(),
         what: What::Malformed { reason: "bare-lf".to_owned() },
@@ -143,10 +143,10 @@ fn a_denial_names_the_policies_that_closed_the_door_each_once() {
 #[test]
 fn an_answer_names_what_later_flows_go_to() {
     let site = "192.0.2.7".parse().expect("an address");
-    let query = Record {
+    let query = Access {
         transport: 17,
         direction: Side::Egress,
-        ..record(What::Dns { name: "api.twitter.com".to_owned(), kind: "A".to_owned(), answer: None })
+        ..access(What::Dns { name: "api.twitter.com".to_owned(), kind: "A".to_owned(), answer: None })
     };
     let answer = DnsAnswer {
         code: 0,
@@ -156,9 +156,9 @@ fn an_answer_names_what_later_flows_go_to() {
         kinds: vec!["CNAME".to_owned(), "A".to_owned()],
     };
     let what = What::Dns { name: "api.twitter.com".to_owned(), kind: "A".to_owned(), answer: Some(answer) };
-    let answered = Record { message: Message::Response, what, ..query.clone() };
-    let request = Record { server: (site, 80).into(), server_endpoint: None, ..record(http(None)) };
-    let of_another = Record { client_endpoint: EndpointId::new(13), ..request.clone() };
+    let answered = Access { message: Message::Response, what, ..query.clone() };
+    let request = Access { server: (site, 80).into(), server_endpoint: None, ..access(http(None)) };
+    let of_another = Access { client_endpoint: EndpointId::new(13), ..request.clone() };
     let flows = flows(&[query, answered, request, of_another]);
     assert_eq!(flows[0].transport, Transport::Udp { source: 4000, destination: 80 });
     let Content::Dns(asked) = content(&flows[0]) else { panic!("{:?}", flows[0]) };
@@ -191,7 +191,7 @@ fn a_request_of_kafka_is_a_flow_for_each_topic() {
         error: Some(29),
     };
     let flows =
-        flows(&[record(kafka(&["a", "b"])), record(kafka(&[])), record(What::Tls { server_name: None })]);
+        flows(&[access(kafka(&["a", "b"])), access(kafka(&[])), access(What::Tls { server_name: None })]);
     let expected = |topic: &str| {
         Content::Kafka(Kafka {
             error_code: 29,

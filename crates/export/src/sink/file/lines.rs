@@ -1,7 +1,7 @@
 //! Lines for one write.
 
 use super::super::{Load, Shape};
-use crate::{buffer::Entry, record::write_json};
+use crate::{buffer::Entry, event::write_json};
 
 /// Bytes that one write has, about: what a disk takes at once.
 const MOST: usize = 256 << 10;

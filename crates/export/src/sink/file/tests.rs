@@ -1,5 +1,5 @@
 use super::*;
-use crate::{record::Selection, spec::Compression};
+use crate::{selection::Selection, spec::Compression};
 use ciliate_flow::{Flow, Node, Time};
 use flate2::read::GzDecoder;
 use std::{collections::BTreeMap, io::Read as _, sync::Arc};

@@ -1,5 +1,5 @@
 use super::{wire::Opaque, *};
-use crate::record::Selection;
+use crate::selection::Selection;
 use ciliate_flow::{Flow, Node, Time};
 use proptest::prelude::*;
 use serde::Deserialize;

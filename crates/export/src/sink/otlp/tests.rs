@@ -2,7 +2,7 @@ use super::{
     message::{AnyValue, KeyValue, LogRecord, Value},
     *,
 };
-use crate::record::Selection;
+use crate::selection::Selection;
 use ciliate_flow::{Flow, Node};
 use serde_json::json;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use super::super::Shape;
 use crate::{
     buffer::Entry,
-    record::{Event, write_json},
+    event::{ExportEvent, write_json},
     spec::SyslogTarget,
 };
 use ciliate_flow::{EventType, Flow, Time, Verdict};
@@ -180,7 +180,7 @@ fn parameter(name: &str, value: &str, to: &mut Vec<u8>) {
 
 /// What structured data says, under the names of the history's columns; what a flow does not have is left out.
 #[expect(deprecated, reason = "Kafka's requests have no other field")]
-fn parameters(event: &Event) -> Vec<(&'static str, String)> {
+fn parameters(event: &ExportEvent) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
     let mut add = |name, value: String| {
         if !value.is_empty() {
@@ -276,7 +276,7 @@ fn policies(flow: &hubble::Flow) -> String {
 }
 
 /// For people: who, whom and what came of it.
-fn text(event: &Event) -> String {
+fn text(event: &ExportEvent) -> String {
     if let Some(lost) = &event.lost_events {
         return format!("{} flows are missing here", lost.num_events_lost);
     }

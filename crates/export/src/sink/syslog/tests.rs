@@ -1,5 +1,5 @@
 use super::*;
-use crate::{address::Address, record::Selection};
+use crate::{address::Address, selection::Selection};
 use ciliate_flow::{Flow, Node, Time};
 use ciliate_observer::log::Lost;
 use serde_json::json;

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use ciliate_history::History;
-use ciliate_observer::{Observer, TURN, make_files, record};
+use ciliate_observer::{Observer, TURN, keep_history, make_history_files};
 use std::{
     ops::ControlFlow,
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
@@ -14,23 +14,23 @@ const LEAST: i32 = 19;
 
 /// One thread writes down what is seen, as it comes. Another makes files of that when the processor has nothing better to do, for
 /// what it takes is what connections that are being looked at would have had. Dropping this has all written down.
-pub struct Recorder {
+pub struct Keeper {
     _writer: Turns,
     _maker: Turns,
 }
 
-impl Recorder {
+impl Keeper {
     pub fn start(mut history: History, observer: &Observer) -> anyhow::Result<Self> {
         let maker = history.file_maker();
         let cursor = observer.flows().cursor(0);
         Ok(Self {
-            _writer: Turns::start("history", move |stop| record(history, cursor, || turn(&stop)))?,
+            _writer: Turns::start("history", move |stop| keep_history(history, cursor, || turn(&stop)))?,
             _maker: Turns::start("history-files", move |stop| {
                 // Of this thread alone.
                 if let Err(error) = rustix::process::nice(LEAST) {
                     tracing::warn!(%error, "files of the history are made as if they were urgent");
                 }
-                make_files(&maker, || turn(&stop));
+                make_history_files(&maker, || turn(&stop));
             })?,
         })
     }

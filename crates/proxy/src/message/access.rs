@@ -9,9 +9,9 @@ use std::{
 
 /// One request, or the response to one, and what became of it.
 ///
-/// The order of fields and variants is what packed records consist of: a change of it is another version of these.
+/// The order of fields and variants is what packed accesses consist of: a change of it is another version of these.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record<W = What> {
+pub struct Access<W = What> {
     /// Nanoseconds since 1970.
     pub time: u64,
     pub message: Message,

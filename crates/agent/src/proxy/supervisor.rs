@@ -4,7 +4,7 @@ use super::{Attention, Proxy};
 use ciliate_api::settings::{Config, Resolved};
 use ciliate_proxy::{
     Client,
-    message::{Answer, CachedName, Configuration, Interest, NameRules, NameSet, Record, Request},
+    message::{Access, Answer, CachedName, Configuration, Interest, NameRules, NameSet, Request},
 };
 use ciliate_types::EndpointId;
 use std::{
@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 const RETRY: Duration = Duration::from_millis(50);
 
 /// The process and who watches over it.
-pub struct Keeper {
+pub struct Supervisor {
     launch: Arc<Launch>,
     watching: bool,
     listener: Listener,
@@ -35,10 +35,10 @@ pub struct Keeper {
 
 /// What a proxy tells while somebody wants to know of requests.
 pub enum News {
-    Records(Vec<Record>),
+    Accesses(Vec<Access>),
     /// What names resolved to before this agent listened.
     Names(Vec<CachedName>),
-    /// So many records that it had no room for.
+    /// So many accesses that it had no room for.
     Lost(u64),
     /// Sets that need numbers.
     Wanted(Vec<NameSet>),
@@ -61,7 +61,7 @@ struct Launch {
     wanted: Mutex<bool>,
 }
 
-impl Keeper {
+impl Supervisor {
     /// `news` gets what the proxy tells of requests.
     pub fn new(
         config: &Config,
@@ -157,7 +157,7 @@ impl Listener {
     fn hear(self, id: u64, mut told: impl Iterator<Item = io::Result<Answer>> + Send + 'static) {
         while let Some(Ok(answer)) = told.next() {
             match answer {
-                Answer::Records(records) => (self.news)(News::Records(records)),
+                Answer::Accesses(accesses) => (self.news)(News::Accesses(accesses)),
                 Answer::Lost(count) => (self.news)(News::Lost(count)),
                 Answer::Done => self.attention.heard(id),
                 Answer::HandedOver => {
@@ -182,7 +182,7 @@ impl Listener {
     }
 }
 
-impl Proxy for Keeper {
+impl Proxy for Supervisor {
     fn learn(&mut self, configuration: &Configuration) -> io::Result<()> {
         *self.launch.wanted() = true;
         self.renew()?;

@@ -1,6 +1,6 @@
 //! The part of the proxy that gives addresses their identities, over a kernel in memory. It outlives agents.
 
-use crate::{kernel::recorder::Recorder, proxy::Proxy};
+use crate::{kernel::memory::MemoryKernel, proxy::Proxy};
 use ciliate_dns::{CacheSettings, Name, Resolution};
 use ciliate_proxy::{
     Names,
@@ -18,9 +18,9 @@ use std::{
 const TTL: u32 = 3600;
 
 #[derive(Clone)]
-pub struct NameKeeper {
+pub struct NamingProxy {
     folder: PathBuf,
-    kernel: Recorder,
+    kernel: MemoryKernel,
     running: Arc<Mutex<Option<Running>>>,
     /// Which of the next requests is not answered.
     deaf: Arc<Mutex<Option<usize>>>,
@@ -34,8 +34,8 @@ struct Running {
     wanted: Receiver<Vec<NameSet>>,
 }
 
-impl NameKeeper {
-    pub fn new(folder: PathBuf, kernel: Recorder) -> Self {
+impl NamingProxy {
+    pub fn new(folder: PathBuf, kernel: MemoryKernel) -> Self {
         Self { folder, kernel, running: Arc::default(), deaf: Arc::default() }
     }
 
@@ -112,7 +112,7 @@ impl NameKeeper {
     }
 }
 
-impl Proxy for NameKeeper {
+impl Proxy for NamingProxy {
     fn learn(&mut self, told: &Configuration) -> io::Result<()> {
         self.go_by(told)
     }

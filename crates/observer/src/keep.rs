@@ -17,7 +17,11 @@ pub const TURN: Duration = Duration::from_millis(200);
 /// Writes what comes to the log until `wait` breaks off. The disk may take its time: nobody else waits for this.
 ///
 /// `wait` is to return after about [`TURN`].
-pub fn record(mut history: History, mut cursor: Cursor<Flow>, mut wait: impl FnMut() -> ControlFlow<()>) {
+pub fn keep_history(
+    mut history: History,
+    mut cursor: Cursor<Flow>,
+    mut wait: impl FnMut() -> ControlFlow<()>,
+) {
     let mut batch = Vec::with_capacity(BATCH);
     let mut missed = 0_u64;
     loop {
@@ -49,8 +53,8 @@ pub fn record(mut history: History, mut cursor: Cursor<Flow>, mut wait: impl FnM
     }
 }
 
-/// Makes files of what [`record`] wrote until `wait` breaks off. Nobody waits for this.
-pub fn make_files(maker: &FileMaker, mut wait: impl FnMut() -> ControlFlow<()>) {
+/// Makes files of what [`keep_history`] wrote until `wait` breaks off. Nobody waits for this.
+pub fn make_history_files(maker: &FileMaker, mut wait: impl FnMut() -> ControlFlow<()>) {
     while wait().is_continue() {
         maker.work(SystemTime::now());
     }

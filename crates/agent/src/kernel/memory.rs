@@ -47,9 +47,9 @@ pub enum Fault {
 }
 
 #[derive(Clone, Default)]
-pub struct Recorder(Arc<Mutex<Held>>);
+pub struct MemoryKernel(Arc<Mutex<Held>>);
 
-impl Recorder {
+impl MemoryKernel {
     pub fn held(&self) -> MutexGuard<'_, Held> {
         self.0.lock().unwrap()
     }
@@ -131,7 +131,7 @@ impl Held {
 }
 
 /// What the proxy writes into the kernel by itself.
-impl Rows for Recorder {
+impl Rows for MemoryKernel {
     fn identity_of(&self, at: IpAddr) -> std::result::Result<Option<Identity>, ciliate_bpf::Error> {
         let held = self.held();
         let nets = held.addresses.iter().filter(|(net, _)| net.contains(&at));
@@ -176,7 +176,7 @@ fn describe(rules: &RuleSet) -> String {
     format!("{:?} [{}]", rules.ingress.otherwise, peers.into_iter().collect::<Vec<_>>().join(" "))
 }
 
-impl Kernel for Recorder {
+impl Kernel for MemoryKernel {
     fn set_node(&mut self, _: &NodeSettings) -> Result<()> {
         self.step("node".to_owned(), |_| {})
     }

@@ -28,7 +28,7 @@ pub mod kind {
 /// An endpoint, written before anything of it exists in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct EndpointRecord {
+pub struct StoredEndpoint {
     pub id: EndpointId,
     pub name: String,
     pub namespace: String,
@@ -65,7 +65,7 @@ pub enum Phase {
     Made,
 }
 
-impl EndpointRecord {
+impl StoredEndpoint {
     pub fn addresses(&self) -> Addresses {
         Addresses { v4: self.ipv4, v6: self.ipv6 }
     }
@@ -102,7 +102,7 @@ pub fn endpoint_of_device(name: &str) -> Option<EndpointId> {
 /// An identity's meaning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum IdentityRecord {
+pub enum StoredIdentity {
     Labels(Vec<StoredLabel>),
     Prefix(IpNet),
     Names(NameSet),
@@ -112,7 +112,7 @@ pub enum IdentityRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredLabel(String, String, String);
 
-impl IdentityRecord {
+impl StoredIdentity {
     pub fn of_labels(labels: &Labels) -> Self {
         let stored = |l: &Label| StoredLabel(l.source().to_owned(), l.key().to_owned(), l.value().to_owned());
         Self::Labels(labels.iter().map(stored).collect())
@@ -128,12 +128,12 @@ impl From<&StoredLabel> for Label {
 /// An object as it was given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ObjectRecord {
+pub struct StoredObject {
     pub raw: Value,
 }
 
-pub fn put(kind: &str, key: &str, record: &impl Serialize) -> Result<Write> {
-    Ok(Write::put(kind, key, serde_json::to_value(record)?))
+pub fn put(kind: &str, key: &str, stored: &impl Serialize) -> Result<Write> {
+    Ok(Write::put(kind, key, serde_json::to_value(stored)?))
 }
 
 pub fn read<T: DeserializeOwned>(kind: &str, key: &str, value: Value) -> Result<T> {

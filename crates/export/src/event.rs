@@ -1,19 +1,16 @@
-//! What is told of a flow: what Hubble calls an `ExportEvent`, and its line of JSON.
+//! What Hubble calls an `ExportEvent`, and its line of JSON.
 
-use crate::buffer::Entry;
-use ciliate_flow::{Filter, FilterError, Flow, Judge, Node};
 use ciliate_hubble::{
-    FieldMask, Timestamp,
-    flow::{self as hubble, FlowFilter, LostEvent, LostEventSource},
+    Timestamp,
+    flow::{self as hubble, LostEvent},
 };
-use ciliate_observer::{Mask, MaskError, log::Lost};
 use serde::Serialize as _;
 use serde_json::ser::Formatter;
-use std::{cell::RefCell, io, sync::Arc};
+use std::io;
 
 /// One of both is there. Fields are in the order in which Hubble writes them.
 #[derive(Debug, Default, PartialEq, serde::Serialize)]
-pub struct Event {
+pub struct ExportEvent {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flow: Option<hubble::Flow>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -24,77 +21,11 @@ pub struct Event {
     pub time: Option<Timestamp>,
 }
 
-/// Which flows, and what of them.
-#[derive(Debug)]
-pub struct Selection {
-    judge: RefCell<Judge>,
-    mask: Option<Mask>,
-}
-
-/// Why there is no such selection.
-#[derive(Debug, thiserror::Error)]
-pub enum SelectionError {
-    #[error(transparent)]
-    Filter(#[from] FilterError),
-    #[error(transparent)]
-    Mask(#[from] MaskError),
-}
-
-impl Selection {
-    /// # Errors
-    /// Says what is wrong with which filter or field.
-    pub fn new(allow: &[FlowFilter], deny: &[FlowFilter], mask: &[String]) -> Result<Self, SelectionError> {
-        let mask = Mask::new(&FieldMask { paths: mask.to_vec() })?;
-        let judge = RefCell::new(Judge::new(Arc::new(Filter::new(allow, deny)?)));
-        Ok(Self { judge, mask })
-    }
-
-    #[must_use]
-    pub fn passes(&self, flow: &Flow) -> bool {
-        self.judge.borrow_mut().passes(flow)
-    }
-
-    /// As Hubble has it, time and node are those of the message: a mask that leaves them out there leaves them out here.
-    #[must_use]
-    pub fn event(&self, entry: &Entry, node: &Arc<Node>) -> Event {
-        match entry {
-            Entry::Flow(flow) => {
-                let message = match &self.mask {
-                    None => flow.to_message(),
-                    Some(mask) => mask.apply(&flow.to_message()),
-                };
-                Event {
-                    time: message.time,
-                    node_name: message.node_name.clone(),
-                    flow: Some(message),
-                    lost_events: None,
-                }
-            }
-            Entry::Lost(lost) => Event {
-                time: lost.last.or(lost.first).map(Timestamp::from),
-                node_name: node.name.clone(),
-                flow: None,
-                lost_events: Some(lost_event(lost)),
-            },
-        }
-    }
-}
-
-fn lost_event(lost: &Lost) -> LostEvent {
-    LostEvent {
-        source: LostEventSource::HubbleRingBuffer.into(),
-        num_events_lost: lost.count,
-        cpu: None,
-        first: lost.first.map(Timestamp::from),
-        last: lost.last.map(Timestamp::from),
-    }
-}
-
 /// Appends the event as JSON on one line, without its end.
 ///
 /// # Errors
 /// Where an event cannot be written as JSON, such as one with a time outside of all calendars.
-pub fn write_json(event: &Event, to: &mut Vec<u8>) -> serde_json::Result<()> {
+pub fn write_json(event: &ExportEvent, to: &mut Vec<u8>) -> serde_json::Result<()> {
     let begin = to.len();
     let mut serializer = serde_json::Serializer::with_formatter(&mut *to, Escaping);
     event.serialize(&mut serializer).inspect_err(|_| to.truncate(begin))
@@ -138,10 +69,13 @@ impl Formatter for Escaping {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ciliate_flow::Time;
+    use crate::{buffer::Entry, selection::Selection};
+    use ciliate_flow::{Flow, Node, Time};
+    use ciliate_observer::log::Lost;
     use serde_json::json;
+    use std::sync::Arc;
 
-    fn line(event: &Event) -> String {
+    fn line(event: &ExportEvent) -> String {
         let mut line = Vec::new();
         write_json(event, &mut line).unwrap();
         String::from_utf8(line).unwrap()
