@@ -14,6 +14,7 @@ use crate::{
     failure::{Failure, Result},
     kernel::MapReader,
     notice::Notices,
+    shutdown::Shutdown,
     state::State,
     status::Node,
 };
@@ -32,7 +33,6 @@ use ciliate_api::{
 use ciliate_export::Reports;
 use ciliate_recorder::Recorder;
 use ciliate_types::Identity;
-pub use shutdown::{Shutdown, shutdown_channel};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::watch;
 

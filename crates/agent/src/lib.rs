@@ -27,6 +27,7 @@ mod observer;
 mod proxy;
 mod recorder;
 mod runtime_config;
+mod shutdown;
 mod socket;
 mod state;
 mod status;
@@ -39,6 +40,7 @@ use ciliate_api::settings::{Config, Resolved};
 use ciliate_net::AddressWatch;
 use ciliate_store::Embedded;
 use engine::{Engine, Inbox, Parts, Requests};
+use shutdown::Shutdown;
 use std::{
     fs,
     os::unix::net::UnixListener,
@@ -105,7 +107,7 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     let scraped = metrics::Server::start(&config)?;
     cni_queue::process(&mut engine, &config.run_dir);
 
-    let shutdown = api::shutdown_channel();
+    let shutdown = Shutdown::default();
     let exports = observer.as_ref().map(observer::Server::exports).unwrap_or_default();
     let node = status::Node::new(&config);
     let app = api::App { requests, state, maps, notices, recorder, node, shutdown, exports };
@@ -257,7 +259,7 @@ async fn watch_host(requests: Requests) -> anyhow::Result<()> {
     }
 }
 
-async fn signals(shutdown: api::Shutdown) -> anyhow::Result<()> {
+async fn signals(shutdown: Shutdown) -> anyhow::Result<()> {
     let mut terminate = unix::signal(unix::SignalKind::terminate())?;
     let mut interrupt = unix::signal(unix::SignalKind::interrupt())?;
     tokio::select! {

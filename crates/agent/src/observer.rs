@@ -9,12 +9,12 @@ pub use exports::families;
 pub use metrics::check;
 
 use crate::{
-    api::Shutdown,
     beside::Beside,
     events::Observed,
     flows::Flows,
     news::News,
     notice::{Notices, Wanted},
+    shutdown::Shutdown,
     status::Node,
 };
 use anyhow::Context as _;

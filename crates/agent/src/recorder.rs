@@ -7,10 +7,10 @@ mod active;
 mod comment;
 
 use crate::{
-    api::Shutdown,
     engine::Requests,
     events::{boot_time, rules::Rules},
     flows::{self, Flows},
+    shutdown::Shutdown,
     state::State,
 };
 use active::Active;

@@ -1,10 +1,11 @@
 //! The server and the table of routes say the same.
 
-use super::{App, routes, shutdown_channel};
+use super::{App, routes};
 use crate::{
     engine,
     kernel::{KernelError, MapReader},
     notice::Notices,
+    shutdown::Shutdown,
     state::State,
     status::Node,
 };
@@ -56,7 +57,7 @@ fn every_path_takes_the_methods_of_the_table_and_no_other() {
         notices: Notices::new(None, 0, crate::proxy::Attention::default()),
         recorder: ciliate_recorder::Recorder::channel().0,
         node: Node::new(&config),
-        shutdown: shutdown_channel(),
+        shutdown: Shutdown::default(),
         exports: Default::default(),
     };
     thread::spawn(move || {

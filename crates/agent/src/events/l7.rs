@@ -1,6 +1,6 @@
 //! From the proxy's accesses to what clients see: with names, labels and rules.
 
-use super::{peer, rules::Rules};
+use super::{packet::peer, rules::Rules};
 use crate::state::State;
 use ciliate_api::{Content, DnsAnswerView, Message, RequestEvent, RequestVerdict, RuleView};
 use ciliate_proxy::message::{self, Access, CachedName, Side, What};

@@ -1,5 +1,5 @@
 use super::*;
-use crate::events::tests::seen;
+use crate::events::packet::tests::seen;
 use ciliate_abi::verdict_bits;
 use ciliate_flow::{Outcome as Judged, PolicyRef};
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::api::shutdown_channel;
+use crate::shutdown::Shutdown;
 use ciliate_api::settings::resolve;
 use ciliate_flow::{Run, Time};
 use ciliate_observer::{Loss, LossSource};
@@ -34,7 +34,7 @@ async fn scrapes_are_answered_and_settings_take_effect_while_it_runs() {
     let configs = watch::Sender::new(with("flow"));
     let server = Server::start(&with("flow"), &observer, configs.subscribe(), Reports::default());
     let server = server.unwrap().unwrap();
-    let shutdown = shutdown_channel();
+    let shutdown = Shutdown::default();
     let serving = tokio::spawn(server.serve(shutdown.clone()));
     inlets.flows.append(Flow::from_message(&Default::default()).unwrap());
     let text = get(address, "/metrics", "text/plain").await;
