@@ -273,7 +273,7 @@ fn plain_text_leaves_the_machine_only_if_that_is_wanted() {
         ),
         (&["relay", "serve", "--listen-address", "x:y"], "\"x:y\" is no address"),
         (&["relay", "serve", "--peer", "a"], "\"a\" is no node"),
-        (&["relay", "serve", "--peers-file", "/nonexistent"], "--peers-file: /nonexistent"),
+        (&["relay", "serve", "--peers-file", "/nonexistent"], "--peers-file: cannot read /nonexistent"),
         (&["relay", "serve", "--tls-relay-client-ca-files", "/x"], "TLS needs a certificate and its key"),
         (&["relay", "serve", "--tls-hubble-server-ca-files", "/nonexistent"], "cannot read /nonexistent"),
         (

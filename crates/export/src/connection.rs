@@ -1,18 +1,12 @@
 //! Connections to receivers, with TLS or without.
 
 use crate::{address::Address, fault::Fault};
+use ciliate_transport::{ClientFiles, ClientTls, ServerName};
 use nix::sys::socket::{setsockopt, sockopt};
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
-};
 use std::{
     io,
     os::fd::AsFd as _,
-    path::{Path, PathBuf},
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -21,7 +15,7 @@ use tokio::{
     net::TcpStream,
     time,
 };
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_rustls::client::TlsStream;
 
 /// How long a receiver may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -33,10 +27,7 @@ const UNACKNOWLEDGED: u32 = 10_000;
 /// Whom to believe, and who we are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// Certificates of authorities, in PEM; none for the system's.
-    pub ca_file: Option<PathBuf>,
-    /// Our certificate and its key, in PEM.
-    pub identity: Option<(PathBuf, PathBuf)>,
+    pub files: ClientFiles,
     /// Name that the receiver's certificate must have; none for its host.
     pub server_name: Option<String>,
 }
@@ -62,7 +53,7 @@ enum Stream {
 
 impl Route {
     /// Files of TLS are read each time, so that new certificates count from the next connection on.
-    pub async fn connect(&self, alpn: &[&[u8]]) -> Result<Connection, Fault> {
+    pub async fn connect(&self, protocols: &'static [&'static [u8]]) -> Result<Connection, Fault> {
         let fault = |error| Fault::Connect { to: self.address.clone(), error };
         let connecting = async {
             let target = (self.address.host.as_str(), self.address.port);
@@ -71,8 +62,8 @@ impl Route {
             let stream = match &self.tls {
                 None => Stream::Plain(plain),
                 Some(tls) => {
-                    let (connector, name) = tls.connector(&self.address, alpn)?;
-                    let stream = connector.connect(name, plain).await.map_err(fault)?;
+                    let (tls, name) = tls.client(&self.address, protocols)?;
+                    let stream = tls.connector().connect(name, plain).await.map_err(fault)?;
                     Stream::Tls(Box::new(stream))
                 }
             };
@@ -97,43 +88,17 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 }
 
 impl Tls {
-    fn connector(&self, to: &Address, alpn: &[&[u8]]) -> Result<(TlsConnector, ServerName<'static>), Fault> {
+    /// Reads files.
+    fn client(
+        &self,
+        to: &Address,
+        protocols: &'static [&'static [u8]],
+    ) -> Result<(ClientTls, ServerName<'static>), Fault> {
         let wrong = |what: String| Fault::Tls { to: to.clone(), what };
-        let file = |path: &Path, error: &dyn std::fmt::Display| wrong(format!("{}: {error}", path.display()));
-        let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| wrong(error.to_string()))?;
-        let certificates = |path: &Path| -> Result<Vec<CertificateDer<'static>>, Fault> {
-            let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-            let read = read.map_err(|error| file(path, &error))?;
-            if read.is_empty() {
-                return Err(file(path, &"has no certificate in PEM"));
-            }
-            Ok(read)
-        };
-        let mut roots = RootCertStore::empty();
-        match &self.ca_file {
-            None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
-            Some(path) => {
-                for certificate in certificates(path)? {
-                    roots.add(certificate).map_err(|error| file(path, &error))?;
-                }
-            }
-        }
-        let builder = builder.with_root_certificates(roots);
-        let mut config = match &self.identity {
-            None => builder.with_no_client_auth(),
-            Some((certificate, key)) => {
-                let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| file(key, &error))?;
-                builder
-                    .with_client_auth_cert(certificates(certificate)?, secret)
-                    .map_err(|error| file(key, &error))?
-            }
-        };
-        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        let tls = ClientTls::new(self.files.clone(), protocols).map_err(|error| wrong(error.to_string()))?;
         let name = self.server_name.as_deref().unwrap_or(&to.host).to_owned();
         let name = ServerName::try_from(name).map_err(|error| wrong(error.to_string()))?;
-        Ok((TlsConnector::from(Arc::new(config)), name))
+        Ok((tls, name))
     }
 }
 

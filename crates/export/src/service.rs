@@ -6,8 +6,9 @@ use crate::{
     exports::{Changes, Exports},
     spec::Spec,
 };
+use ciliate_config_file::ReadError;
 use std::{
-    fs, io,
+    io,
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -19,8 +20,6 @@ use std::{
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
-/// Bytes of a file of flow logs.
-const LARGEST: u64 = 1 << 20;
 
 /// Where it is said which exporters there are.
 #[derive(Debug, Default)]
@@ -110,10 +109,8 @@ impl Board {
 /// Why exporters are not as they should be.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    #[error("cannot read {}: {error}", path.display())]
-    Read { path: PathBuf, error: io::Error },
-    #[error("{} has more than {LARGEST} bytes, which is too much for a list of exporters", .0.display())]
-    Large(PathBuf),
+    #[error(transparent)]
+    Read(#[from] ReadError),
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error("{}: {name:?} is the name of the exporter of the settings: choose another", path.display())]
@@ -186,11 +183,7 @@ impl Reconciler {
 
     fn read(&self) -> Result<Option<String>, ServiceError> {
         let Some(path) = &self.sources.file else { return Ok(None) };
-        let failed = |error| ServiceError::Read { path: path.clone(), error };
-        if fs::metadata(path).map_err(failed)?.len() > LARGEST {
-            return Err(ServiceError::Large(path.clone()));
-        }
-        fs::read_to_string(path).map(Some).map_err(failed)
+        Ok(Some(ciliate_config_file::read(path)?))
     }
 
     fn apply(&mut self, text: Option<&str>, from: Option<u64>) -> Result<Changes, ServiceError> {

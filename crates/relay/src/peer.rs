@@ -1,5 +1,6 @@
 //! A node, and where it is asked.
 
+use ciliate_config_file::YamlError;
 use ciliate_hubble::peer::ChangeNotification;
 use ciliate_transport::{Address, AddressError};
 use serde::Deserialize;
@@ -27,7 +28,7 @@ pub enum PeerError {
     #[error("node {name:?}: {source}")]
     Address { name: String, source: AddressError },
     #[error("the file of nodes: {0}")]
-    File(String),
+    File(#[from] YamlError),
     #[error("the file of nodes has {0:?} twice")]
     Twice(String),
 }
@@ -81,12 +82,7 @@ struct Listed {
 /// # Errors
 /// What is wrong with which node.
 pub fn listed(text: &str) -> Result<Vec<Peer>, PeerError> {
-    let is_empty = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
-    if is_empty {
-        return Ok(Vec::new());
-    }
-    let listed: Vec<Listed> =
-        serde_saphyr::from_str(text).map_err(|error| PeerError::File(error.to_string()))?;
+    let listed: Vec<Listed> = ciliate_config_file::parse(text)?.unwrap_or_default();
     let mut peers: Vec<Peer> = Vec::new();
     for Listed { name, address, server_name } in listed {
         if peers.iter().any(|peer| peer.name == name) {

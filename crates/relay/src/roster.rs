@@ -6,9 +6,9 @@ use crate::{
     peer::Peer,
 };
 use ciliate_hubble::observer::{ServerStatusRequest, observer_client::ObserverClient};
+use ciliate_transport::Backoff;
 use std::{
-    collections::{BTreeMap, hash_map::RandomState},
-    hash::BuildHasher as _,
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -82,7 +82,7 @@ pub async fn follow(nodes: Nodes, upkeep: Upkeep, mut changes: mpsc::Receiver<Ch
 
 /// Connects to one node again and again.
 async fn keep(nodes: Nodes, upkeep: Upkeep, peer: Arc<Peer>) {
-    let mut pause = Pause::new(upkeep.retry);
+    let mut backoff = Backoff::between(FIRST_PAUSE, upkeep.retry);
     let mut told = String::new();
     loop {
         let why = match open(&upkeep.dialer, &peer).await {
@@ -93,7 +93,7 @@ async fn keep(nodes: Nodes, upkeep: Upkeep, peer: Arc<Peer>) {
                 let since = Instant::now();
                 ended.wait().await;
                 if since.elapsed() >= GOOD {
-                    pause = Pause::new(upkeep.retry);
+                    backoff.reset();
                 }
                 "the connection has ended".to_owned()
             }
@@ -104,7 +104,7 @@ async fn keep(nodes: Nodes, upkeep: Upkeep, peer: Arc<Peer>) {
             told.clone_from(&why);
         }
         nodes.set_state(&peer.name, State::Unavailable);
-        sleep(pause.next()).await;
+        sleep(backoff.wait()).await;
     }
 }
 
@@ -129,26 +129,5 @@ fn speaks(status: &Status) -> bool {
         Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded => false,
         // Also what an older version does not know.
         _ => true,
-    }
-}
-
-/// Between two tries: twice as long each time, and never quite the same for two nodes.
-struct Pause {
-    next: Duration,
-    most: Duration,
-}
-
-impl Pause {
-    fn new(most: Duration) -> Self {
-        Self { next: FIRST_PAUSE.min(most), most }
-    }
-
-    fn next(&mut self) -> Duration {
-        let pause = self.next;
-        self.next = pause.saturating_mul(2).min(self.most);
-        // 75 to 125 percent.
-        let percent =
-            u32::try_from(RandomState::new().hash_one(0) % 51).unwrap_or_default().saturating_add(75);
-        pause.saturating_mul(percent).checked_div(100).unwrap_or(pause)
     }
 }

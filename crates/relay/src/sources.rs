@@ -10,7 +10,6 @@ use ciliate_hubble::peer::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     path::PathBuf,
     time::Duration,
 };
@@ -60,7 +59,7 @@ async fn follow_file(path: PathBuf, changes: mpsc::Sender<Change>) {
     loop {
         interval.tick().await;
         let from = path.clone();
-        let read = task::spawn_blocking(move || fs::read_to_string(from)).await;
+        let read = task::spawn_blocking(move || ciliate_config_file::read(&from)).await;
         let read = read.map_err(|error| error.to_string()).and_then(|read| read.map_err(|e| e.to_string()));
         if last.as_ref() == Some(&read) {
             continue;

@@ -5,6 +5,8 @@
 
 mod accept;
 mod address;
+mod anybody;
+mod backoff;
 mod connect;
 mod connection;
 mod pem;
@@ -14,8 +16,10 @@ mod tls;
 
 pub use accept::{Incoming, Limits, Listener, Secrecy, accept};
 pub use address::{Address, AddressError};
+pub use backoff::Backoff;
 pub use connect::{Dialed, connect};
 pub use connection::Connection;
 pub use pem::{CertificateError, certificates, identity, roots};
+pub use rustls::pki_types::ServerName;
 pub use socket::{SocketError, bind};
-pub use tls::{ClientFiles, ClientTls, ServerFiles, ServerTls};
+pub use tls::{ClientFiles, ClientTls, HTTP2, ServerFiles, ServerTls, Trust};

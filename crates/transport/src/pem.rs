@@ -25,6 +25,18 @@ pub enum CertificateError {
     Tls(#[from] rustls::Error),
 }
 
+impl CertificateError {
+    /// The file that is wrong, if it is one: of a pair the key.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Read { path, .. } | Self::None(path) | Self::Authority { path, .. } => Some(path),
+            Self::Pair { key, .. } => Some(key),
+            Self::Verifier(_) | Self::NoAuthority | Self::Tls(_) => None,
+        }
+    }
+}
+
 /// All certificates of a file, at least one.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! Both ends of TLS, as their files say now.
 
-use crate::{CertificateError, identity, reload::Reloading, roots};
+use crate::{CertificateError, anybody::Anybody, identity, reload::Reloading, roots};
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig, crypto::aws_lc_rs, server::WebPkiClientVerifier,
     version::TLS13,
@@ -8,8 +8,8 @@ use rustls::{
 use std::{path::PathBuf, sync::Arc};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-/// HTTP/2 (RFC 9113, 3.2), which is all that gRPC speaks.
-const ALPN: &[u8] = b"h2";
+/// HTTP/2 (RFC 9113, 3.2) as TLS names it (RFC 7301), which is all that gRPC speaks.
+pub const HTTP2: &[u8] = b"h2";
 
 /// What a server shows, and whom it lets in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +25,29 @@ pub struct ServerFiles {
 pub struct ClientFiles {
     /// Certificate and key.
     pub identity: Option<(PathBuf, PathBuf)>,
-    /// Who signs the certificates of servers; with none, those that the machine believes.
-    pub authorities: Vec<PathBuf>,
+    pub trust: Trust,
+}
+
+/// Which servers a client believes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// Those whose certificates are signed by authorities that the machine has.
+    #[default]
+    Machine,
+    /// Those whose certificates are signed by authorities in these files, in PEM.
+    Authorities(Vec<PathBuf>),
+    /// Each that has the key of its certificate, whoever signed that: whoever is on the way can read and change everything.
+    Anybody,
+}
+
+impl From<Vec<PathBuf>> for Trust {
+    /// No file stands for the machine's authorities.
+    fn from(files: Vec<PathBuf>) -> Self {
+        match files.is_empty() {
+            true => Self::Machine,
+            false => Self::Authorities(files),
+        }
+    }
 }
 
 /// The server's end: TLS 1.3 and nothing older, as Hubble's servers have it.
@@ -52,12 +73,18 @@ impl ServerTls {
 }
 
 impl ClientTls {
+    /// For servers that speak the first of these protocols that they know, by their names in TLS (RFC 7301); none for a protocol
+    /// that has no name there.
+    ///
     /// # Errors
     /// What is wrong with which file.
-    pub fn new(files: ClientFiles) -> Result<Self, CertificateError> {
+    pub fn new(files: ClientFiles, protocols: &'static [&'static [u8]]) -> Result<Self, CertificateError> {
         let own = files.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
-        let watched = own.chain(&files.authorities).cloned().collect();
-        Reloading::new(watched, move || client(&files)).map(Self)
+        let watched = match &files.trust {
+            Trust::Authorities(authorities) => own.chain(authorities).cloned().collect(),
+            Trust::Machine | Trust::Anybody => own.cloned().collect(),
+        };
+        Reloading::new(watched, move || files.config(protocols)).map(Self)
     }
 
     /// For one handshake. Reads files.
@@ -84,35 +111,39 @@ fn server(files: &ServerFiles) -> Result<ServerConfig, CertificateError> {
         certificate: files.certificate.clone(),
         source,
     })?;
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = vec![HTTP2.to_vec()];
     Ok(config)
 }
 
-fn client(files: &ClientFiles) -> Result<ClientConfig, CertificateError> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(authorities(files)?);
-    let mut config = match &files.identity {
-        None => builder.with_no_client_auth(),
-        Some((certificate, key)) => {
-            let (chain, secret) = identity(certificate, key)?;
-            builder.with_client_auth_cert(chain, secret).map_err(|source| CertificateError::Pair {
-                key: key.clone(),
-                certificate: certificate.clone(),
-                source,
-            })?
-        }
-    };
-    config.alpn_protocols = vec![ALPN.to_vec()];
-    Ok(config)
-}
-
-/// Those of the files, or of the machine.
-fn authorities(files: &ClientFiles) -> Result<RootCertStore, CertificateError> {
-    if !files.authorities.is_empty() {
-        return roots(&files.authorities);
+impl ClientFiles {
+    fn config(&self, protocols: &[&[u8]]) -> Result<ClientConfig, CertificateError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()?;
+        let builder = match &self.trust {
+            Trust::Machine => builder.with_root_certificates(machine_roots()?),
+            Trust::Authorities(files) => builder.with_root_certificates(roots(files)?),
+            Trust::Anybody => {
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+            }
+        };
+        let mut config = match &self.identity {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let (chain, secret) = identity(certificate, key)?;
+                builder.with_client_auth_cert(chain, secret).map_err(|source| CertificateError::Pair {
+                    key: key.clone(),
+                    certificate: certificate.clone(),
+                    source,
+                })?
+            }
+        };
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        Ok(config)
     }
+}
+
+fn machine_roots() -> Result<RootCertStore, CertificateError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     match roots.is_empty() {

@@ -3,8 +3,8 @@
 #![expect(clippy::expect_used, reason = "tests state plainly what they expect")]
 
 use ciliate_transport::{
-    Address, ClientFiles, ClientTls, Connection, Incoming, Limits, Listener, Secrecy, ServerFiles, ServerTls,
-    accept, connect,
+    Address, ClientFiles, ClientTls, Connection, HTTP2, Incoming, Limits, Listener, Secrecy, ServerFiles,
+    ServerTls, Trust, accept, connect,
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -109,8 +109,8 @@ impl Files {
     fn client(&self, pair: Option<&str>) -> Arc<ClientTls> {
         let identity =
             pair.map(|pair| (self.path(&format!("{pair}.pem")), self.path(&format!("{pair}.key"))));
-        let files = ClientFiles { identity, authorities: vec![self.path("ca.pem")] };
-        Arc::new(ClientTls::new(files).expect("right files"))
+        let files = ClientFiles { identity, trust: Trust::Authorities(vec![self.path("ca.pem")]) };
+        Arc::new(ClientTls::new(files, &[HTTP2]).expect("right files"))
     }
 }
 

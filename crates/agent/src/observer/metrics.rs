@@ -2,8 +2,8 @@
 
 use super::exports::families;
 use crate::{
-    api::Shutdown,
     failure::{Failure, Result},
+    shutdown::Shutdown,
 };
 use anyhow::Context as _;
 use axum::{
@@ -21,7 +21,7 @@ use ciliate_observer::{
     log::Log,
     metrics::{self, Bounds, Format, Metrics},
 };
-use std::{fs, future, net::TcpListener, time::Duration};
+use std::{future, net::TcpListener, time::Duration};
 use tokio::{sync::watch, time};
 
 /// How often a file of metrics is looked at.
@@ -59,9 +59,10 @@ fn wanted(config: &Config) -> anyhow::Result<metrics::Config> {
             metrics::Config::parse(&config.hubble_metrics.0, bounds(config)).context("setting hubble-metrics")
         }
         Some(path) => {
-            let read =
-                || anyhow::Ok(metrics::Config::from_document(&fs::read_to_string(path)?, bounds(config))?);
-            read().with_context(|| format!("cannot take the metrics from {}", path.display()))
+            let text =
+                ciliate_config_file::read(path).context("setting hubble-dynamic-metrics-config-path")?;
+            metrics::Config::from_document(&text, bounds(config))
+                .with_context(|| format!("cannot take the metrics from {}", path.display()))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From flags, environment, file and defaults to one value each, with its origin.
 
 use super::{Config, SETTINGS, Setting};
+use ciliate_config_file::YamlError;
 use serde::{Deserialize, Deserializer, de};
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 use thiserror::Error;
@@ -48,8 +49,8 @@ pub enum SettingsError {
     Value { name: &'static str, value: String, origin: String, expected: String },
     #[error("setting {name:?} (from {origin}) is unknown{}", nearest.map(|n| format!(": did you mean {n}?")).unwrap_or_default())]
     Unknown { name: String, origin: String, nearest: Option<&'static str> },
-    #[error("configuration file {}: {reason}", path.display())]
-    File { path: PathBuf, reason: String },
+    #[error("configuration file {}: {error}; write one `name: value` a line", path.display())]
+    File { path: PathBuf, error: YamlError },
     #[error("{0}")]
     Together(String),
 }
@@ -154,13 +155,9 @@ pub fn resolve(
 }
 
 fn read_file(file: &ConfigFile) -> Result<BTreeMap<String, FileValue>, SettingsError> {
-    if file.text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-        return Ok(BTreeMap::new());
-    }
-    serde_saphyr::from_str(&file.text).map_err(|e| SettingsError::File {
-        path: file.path.clone(),
-        reason: format!("{e}; write one `name: value` a line"),
-    })
+    let read = ciliate_config_file::parse(&file.text);
+    read.map(Option::unwrap_or_default)
+        .map_err(|error| SettingsError::File { path: file.path.clone(), error })
 }
 
 fn known<'a>(names: impl Iterator<Item = &'a String>, origin: &str) -> Result<(), SettingsError> {

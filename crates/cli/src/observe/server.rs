@@ -9,10 +9,9 @@ use crate::{
 };
 use anyhow::Context as _;
 use ciliate_hubble::observer::observer_client::ObserverClient;
-use ciliate_transport::{Address, AddressError};
+use ciliate_transport::{Address, AddressError, connect};
 use hyper_util::rt::TokioIo;
-use std::{io, path::PathBuf, time::Duration};
-use tokio::net::{TcpStream, UnixStream};
+use std::{io, time::Duration};
 use tonic::{
     Status,
     transport::{Channel, Endpoint},
@@ -87,33 +86,19 @@ impl ServerFlags {
     pub async fn connect(&self, context: &Context) -> anyhow::Result<Server> {
         let (address, secrecy) = self.address(context)?;
         let connecting = async {
-            match (&address, secrecy) {
-                (Address::Socket(path), _) => over_socket(path.clone()).await,
-                (Address::Tcp { host, port }, Secrecy::Plain) => {
-                    let target = (host.clone(), *port);
-                    endpoint()?
-                        .connect_with_connector(tower::service_fn(move |_| {
-                            let target = target.clone();
-                            async move { Ok::<_, io::Error>(TokioIo::new(TcpStream::connect(target).await?)) }
-                        }))
-                        .await
-                        .map_err(Into::into)
+            let tls = match (&address, secrecy) {
+                (Address::Tcp { host, .. }, Secrecy::Tls) => Some(self.tls.client(host)?),
+                (Address::Socket(_), _) | (_, Secrecy::Plain) => None,
+            };
+            let target = address.clone();
+            let connector = tower::service_fn(move |_| {
+                let (target, tls) = (target.clone(), tls.clone());
+                async move {
+                    let tls = tls.as_ref().map(|(tls, name)| (tls, name.as_str()));
+                    Ok::<_, io::Error>(TokioIo::new(connect(&target, tls).await?))
                 }
-                (Address::Tcp { host, port }, Secrecy::Tls) => {
-                    let (connector, name) = self.tls.connector(host)?;
-                    let target = (host.clone(), *port);
-                    endpoint()?
-                        .connect_with_connector(tower::service_fn(move |_| {
-                            let (connector, name, target) = (connector.clone(), name.clone(), target.clone());
-                            async move {
-                                let stream = TcpStream::connect(target).await?;
-                                Ok::<_, io::Error>(TokioIo::new(connector.connect(name, stream).await?))
-                            }
-                        }))
-                        .await
-                        .map_err(Into::into)
-                }
-            }
+            });
+            endpoint().connect_with_connector(connector).await.map_err(anyhow::Error::from)
         };
         let channel = match tokio::time::timeout(self.timeout, connecting).await {
             Ok(Ok(channel)) => channel,
@@ -165,16 +150,8 @@ impl Server {
 }
 
 /// The name that goes with requests; a path is none that HTTP/2 takes.
-fn endpoint() -> anyhow::Result<Endpoint> {
-    Ok(Endpoint::from_static("http://hubble.local").http2_keep_alive_interval(Duration::from_secs(30)))
-}
-
-async fn over_socket(path: PathBuf) -> anyhow::Result<Channel> {
-    let connect = tower::service_fn(move |_| {
-        let path = path.clone();
-        async move { Ok::<_, io::Error>(TokioIo::new(UnixStream::connect(path).await?)) }
-    });
-    endpoint()?.connect_with_connector(connect).await.map_err(Into::into)
+fn endpoint() -> Endpoint {
+    Endpoint::from_static("http://hubble.local").http2_keep_alive_interval(Duration::from_secs(30))
 }
 
 fn unreachable(address: &Address, error: anyhow::Error) -> anyhow::Error {

@@ -4,7 +4,9 @@ use crate::exit::{Code, Failure};
 use anyhow::Context as _;
 use ciliate_api::settings::{Config, Milliseconds, SettingValue as _};
 use ciliate_relay::{Collecting, Dialer, Encryption, Peer, Settings, Sorting, Source};
-use ciliate_transport::{Address, ClientFiles, ClientTls, Listener, Secrecy, ServerFiles, ServerTls, bind};
+use ciliate_transport::{
+    Address, ClientFiles, ClientTls, HTTP2, Listener, Secrecy, ServerFiles, ServerTls, Trust, bind,
+};
 use std::{
     net::{SocketAddr, TcpListener, ToSocketAddrs as _},
     os::unix::net::UnixListener,
@@ -159,8 +161,8 @@ impl ServeFlags {
         }
         if let Some(path) = &self.peers_file {
             // Said now rather than in the log.
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| usage(format!("--peers-file: {}: {error}", path.display())))?;
+            let text =
+                ciliate_config_file::read(path).map_err(|error| usage(format!("--peers-file: {error}")))?;
             ciliate_relay::listed(&text)
                 .map_err(|error| usage(format!("--peers-file: {}: {error}", path.display())))?;
             sources.push(Source::File(path.clone()));
@@ -183,7 +185,7 @@ impl ServeFlags {
     /// What nodes are told over TCP.
     fn encryption(&self) -> anyhow::Result<Encryption> {
         let identity = self.tls_hubble_client_cert_file.clone().zip(self.tls_hubble_client_key_file.clone());
-        let files = ClientFiles { identity, authorities: self.tls_hubble_server_ca_files.clone() };
+        let files = ClientFiles { identity, trust: Trust::from(self.tls_hubble_server_ca_files.clone()) };
         match (self.disable_client_tls, files == ClientFiles::default()) {
             (true, true) => Ok(Encryption::Off),
             (true, false) => Err(usage(
@@ -191,7 +193,8 @@ impl ServeFlags {
             )),
             (false, true) => Ok(Encryption::Missing),
             (false, false) => {
-                let tls = ClientTls::new(files).map_err(|error| usage(format!("--tls-hubble-*: {error}")))?;
+                let tls = ClientTls::new(files, &[HTTP2])
+                    .map_err(|error| usage(format!("--tls-hubble-*: {error}")))?;
                 Ok(Encryption::Tls(Arc::new(tls)))
             }
         }

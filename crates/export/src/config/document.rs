@@ -10,6 +10,7 @@ use crate::{
     selection::SelectionError,
     spec::{Spec, Target},
 };
+use ciliate_config_file::{YamlError, parse};
 use ciliate_flow::{FilterError, Time, check_path};
 use ciliate_hubble::flow::FlowFilter;
 use serde::Deserialize;
@@ -48,7 +49,7 @@ struct Log {
 }
 
 /// The same once more, for what typed reading passes over.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Loose {
     #[serde(default)]
@@ -85,17 +86,9 @@ impl Place<'_> {
 }
 
 pub fn read(path: &Path, text: &str) -> Result<Vec<Read>, ConfigError> {
-    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-        return Ok(Vec::new());
-    }
-    let wrong = |error: serde_saphyr::Error| {
-        let line = error.location().map_or(1, |at| at.line());
-        let text = error.to_string();
-        // The first line says what; those behind it show the place.
-        ConfigError::new(path, line, "flowLogs", text.lines().next().unwrap_or_default().to_owned())
-    };
-    let document: Document = serde_saphyr::from_str(text).map_err(wrong)?;
-    let loose: Loose = serde_saphyr::from_str(text).map_err(wrong)?;
+    let wrong = |YamlError { line, what }| ConfigError::new(path, line, "flowLogs", what);
+    let Some(document) = parse::<Document>(text).map_err(wrong)? else { return Ok(Vec::new()) };
+    let loose: Loose = parse(text).map_err(wrong)?.unwrap_or_default();
     for log in &loose.flow_logs {
         for keys in log.include_filters.iter().chain(&log.exclude_filters) {
             keys.check_filter(&|key: &Spanned<String>| key.value.as_str()).map_err(|unknown| {

@@ -14,6 +14,7 @@ use crate::{
     connection::{Route, Tls},
     spec::{Compression, FileTarget, Target},
 };
+use ciliate_transport::{ClientFiles, Trust};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use std::path::PathBuf;
@@ -170,5 +171,6 @@ fn understand_tls(place: &Place<'_>, key: &str, tls: &Spanned<RawTls>) -> Result
         }
     };
     let server_name = server_name.as_ref().map(|name| name.value.clone());
-    Ok(Tls { ca_file: path("caFile", ca_file)?, identity, server_name })
+    let trust = path("caFile", ca_file)?.map_or(Trust::Machine, |file| Trust::Authorities(vec![file]));
+    Ok(Tls { files: ClientFiles { identity, trust }, server_name })
 }

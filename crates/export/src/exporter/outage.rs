@@ -1,9 +1,7 @@
 //! A time in which a receiver takes nothing: told when it begins and when it ends, and not in between.
 
-use crate::{
-    counts::Counts,
-    fault::{Backoff, Fault},
-};
+use crate::{counts::Counts, fault::Fault};
+use ciliate_transport::Backoff;
 use std::{
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -19,13 +17,17 @@ pub struct Outage {
     refusal: Option<Instant>,
 }
 
+/// Between two attempts to deliver something.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How often refusals are told.
 const TELL: Duration = Duration::from_secs(10);
 
 impl Outage {
     pub fn new(name: &str, counts: Arc<Counts>) -> Self {
         let (name, told) = (name.to_owned(), String::new());
-        Self { name, counts, backoff: Backoff::new(), begun: None, told, refusal: None }
+        let backoff = Backoff::between(SHORTEST_PAUSE, LONGEST_PAUSE);
+        Self { name, counts, backoff, begun: None, told, refusal: None }
     }
 
     /// One more attempt failed. Returns how long to wait before the next one.

@@ -75,10 +75,10 @@ fn mistakes_are_told_with_the_setting_that_has_them() {
         "{failure}"
     );
     let missing = config(&[("hubble-dynamic-metrics-config-path", "/nonexistent/metrics.yaml")]);
-    assert!(
-        format!("{:#}", wanted(&missing).unwrap_err())
-            .contains("from /nonexistent/metrics.yaml: No such file")
-    );
+    let error = format!("{:#}", wanted(&missing).unwrap_err());
+    let expected =
+        "setting hubble-dynamic-metrics-config-path: cannot read /nonexistent/metrics.yaml: No such file";
+    assert!(error.starts_with(expected), "{error}");
     let (_inlets, observer) = Observer::new(Arc::default(), Run::new(1), 1, None);
     let off = config(&[]);
     assert!(

@@ -1,18 +1,8 @@
 //! TLS to servers: whom to believe, and who we are.
 
 use crate::observe::raw_filter::usage;
-use anyhow::Context as _;
-use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
-};
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
-use tokio_rustls::TlsConnector;
+use ciliate_transport::{CertificateError, ClientFiles, ClientTls, HTTP2, ServerName, Trust};
+use std::{path::PathBuf, sync::Arc};
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct TlsFlags {
@@ -75,103 +65,32 @@ impl TlsFlags {
         ]
     }
 
-    /// What makes connections to a host, and the name that its certificate must have.
-    pub fn connector(&self, host: &str) -> anyhow::Result<(TlsConnector, ServerName<'static>)> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .context("cannot set TLS up")?;
-        let builder = match self.tls_allow_insecure {
-            true => builder.dangerous().with_custom_certificate_verifier(Arc::new(Everybody(provider))),
-            false => builder.with_root_certificates(self.roots()?),
+    /// What TLS to a host takes, and the name that its certificate must have.
+    pub fn client(&self, host: &str) -> anyhow::Result<(Arc<ClientTls>, String)> {
+        let identity = self.tls_client_cert_file.clone().zip(self.tls_client_key_file.clone());
+        let trust = match self.tls_allow_insecure {
+            true => Trust::Anybody,
+            false => Trust::from(self.tls_ca_cert_files.clone()),
         };
-        let mut config = match (&self.tls_client_cert_file, &self.tls_client_key_file) {
-            (Some(certificate), Some(key)) => {
-                let chain = certificates("--tls-client-cert-file", certificate)?;
-                let secret = PrivateKeyDer::from_pem_file(key)
-                    .map_err(|error| usage(format!("--tls-client-key-file: {}: {error}", key.display())))?;
-                builder
-                    .with_client_auth_cert(chain, secret)
-                    .with_context(|| format!("{} is no key of {}", key.display(), certificate.display()))?
-            }
-            _ => builder.with_no_client_auth(),
-        };
-        config.alpn_protocols = vec![b"h2".to_vec()];
+        let tls =
+            ClientTls::new(ClientFiles { identity, trust }, &[HTTP2]).map_err(|error| self.wrong(&error))?;
         let name = self.tls_server_name.as_deref().unwrap_or(host);
-        let name = ServerName::try_from(name.to_owned()).map_err(|_| {
-            usage(format!("{name:?} is no name of a server: write one with --tls-server-name"))
-        })?;
-        Ok((TlsConnector::from(Arc::new(config)), name))
-    }
-
-    fn roots(&self) -> anyhow::Result<RootCertStore> {
-        let mut roots = RootCertStore::empty();
-        for file in &self.tls_ca_cert_files {
-            for certificate in certificates("--tls-ca-cert-files", file)? {
-                roots.add(certificate).map_err(|error| {
-                    usage(format!(
-                        "--tls-ca-cert-files: {} has no authority's certificate: {error}",
-                        file.display()
-                    ))
-                })?;
-            }
+        if ServerName::try_from(name).is_err() {
+            return Err(usage(format!("{name:?} is no name of a server: write one with --tls-server-name")));
         }
-        if self.tls_ca_cert_files.is_empty() {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-        anyhow::ensure!(
-            !roots.is_empty(),
-            "this machine has no certificates of authorities: name the server's with --tls-ca-cert-files"
-        );
-        Ok(roots)
-    }
-}
-
-fn certificates(flag: &str, file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let wrong = |error: rustls::pki_types::pem::Error| usage(format!("{flag}: {}: {error}", file.display()));
-    let list =
-        CertificateDer::pem_file_iter(file).map_err(wrong)?.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
-    match list.is_empty() {
-        true => Err(usage(format!("{flag}: {} has no certificate in PEM", file.display()))),
-        false => Ok(list),
-    }
-}
-
-/// Believes that a certificate is right, though not that a server has a key that it has not.
-#[derive(Debug)]
-struct Everybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Everybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
+        Ok((Arc::new(tls), name.to_owned()))
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+    /// Points at the flag that named the file.
+    fn wrong(&self, error: &CertificateError) -> anyhow::Error {
+        let file = error.file();
+        let flag = if file.is_some() && file == self.tls_client_cert_file.as_deref() {
+            "--tls-client-cert-file"
+        } else if file.is_some() && file == self.tls_client_key_file.as_deref() {
+            "--tls-client-key-file"
+        } else {
+            "--tls-ca-cert-files"
+        };
+        usage(format!("{flag}: {error}"))
     }
 }

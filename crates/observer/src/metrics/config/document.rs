@@ -4,7 +4,7 @@ use super::{ConfigError, Raw};
 use ciliate_hubble::flow::FlowFilter;
 use serde::Deserialize;
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Document {
     #[serde(default)]
@@ -32,8 +32,7 @@ struct ContextOption {
 }
 
 pub(super) fn read(text: &str) -> Result<Vec<Raw>, ConfigError> {
-    let document: Document =
-        serde_saphyr::from_str(text).map_err(|error| ConfigError::Document(error.to_string()))?;
+    let document: Document = ciliate_config_file::parse(text)?.unwrap_or_default();
     Ok(document.metrics.into_iter().map(raw).collect())
 }
 

@@ -1,5 +1,6 @@
 //! What can be wrong with a configuration of metrics.
 
+use ciliate_config_file::YamlError;
 use ciliate_flow::FilterError;
 
 /// Why metrics cannot be as they are configured.
@@ -22,7 +23,7 @@ pub enum ConfigError {
     #[error("metric {metric}: {}", renamed(filter))]
     Filter { metric: &'static str, filter: FilterError },
     #[error("this is no list of metrics: {0}")]
-    Document(String),
+    Document(#[from] YamlError),
 }
 
 /// With the names that the lists have in a document.
