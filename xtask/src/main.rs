@@ -1,5 +1,7 @@
 //! Project chores: documents from the code. Manual pages and completion scripts come from `ciliate` itself.
 
+#[cfg(test)]
+mod architecture;
 mod reference;
 
 use anyhow::Context as _;
