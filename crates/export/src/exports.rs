@@ -47,6 +47,7 @@ struct Running {
 
 impl Exports {
     #[must_use]
+    /// None at first. `node` is who says it where a gap in the flows is told of.
     pub fn new(node: Arc<Node>, log: Log<Flow>) -> Self {
         Self { node, log, running: BTreeMap::new(), leaving: Vec::new() }
     }

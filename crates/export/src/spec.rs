@@ -87,6 +87,7 @@ pub enum Answers {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FluentdKeys {
+    /// Holds nothing but the key, with or without an end of line; so does the file with the password.
     pub shared_key_file: PathBuf,
     /// Name of a user, and the file with the password.
     pub login: Option<(String, PathBuf)>,
@@ -146,6 +147,8 @@ impl Default for Bounds {
 }
 
 impl Spec {
+    /// Its filters and its mask, made ready.
+    ///
     /// # Errors
     /// Says what is wrong with which filter or field.
     pub fn selection(&self) -> Result<Selection, SelectionError> {

@@ -83,11 +83,14 @@ const WAITING: usize = 16;
 
 impl Recorder {
     #[must_use]
+    /// Both ends: for whoever asks, and for whoever records.
     pub fn channel() -> (Self, mpsc::Receiver<Command>) {
         let (sender, commands) = mpsc::channel(WAITING);
         (Self(sender), commands)
     }
 
+    /// Begins a recording.
+    ///
     /// # Errors
     /// See [`Refusal`].
     pub async fn start(&self, request: Request) -> Result<Started, Refusal> {
@@ -97,6 +100,8 @@ impl Recorder {
         answer.await.map_err(|_| Refusal::Ended)?
     }
 
+    /// Ends a recording, for the reason that is given; its file is complete when this answers. None where it does not go on.
+    ///
     /// # Errors
     /// [`Refusal::Ended`] only.
     pub async fn stop(&self, id: RecordingId, end: End) -> Result<Option<View>, Refusal> {

@@ -84,6 +84,9 @@ pub struct Statistics<'a> {
     pub comment: &'a str,
 }
 
+/// Writes blocks one after the other, in this machine's byte order (draft-ietf-opsawg-pcapng).
+///
+/// All its functions fail only as what it writes to does.
 pub struct Writer<W> {
     out: W,
     block: Block,
@@ -108,6 +111,7 @@ impl<W: Write> Writer<W> {
         Ok(writer)
     }
 
+    /// Tells of a device, before the packets that are seen there.
     pub fn interface(&mut self, interface: &Interface<'_>) -> io::Result<InterfaceId> {
         let block = self.block.begin(INTERFACE_DESCRIPTION);
         block.put(&ETHERNET.to_le_bytes());
@@ -125,6 +129,7 @@ impl<W: Write> Writer<W> {
         Ok(id)
     }
 
+    /// Adds a packet with its comment.
     pub fn packet(&mut self, packet: &Packet<'_>) -> io::Result<()> {
         let block = self.block.begin(ENHANCED_PACKET);
         block.put(&packet.interface.0.to_le_bytes());
@@ -136,6 +141,7 @@ impl<W: Write> Writer<W> {
         self.write()
     }
 
+    /// Adds what was counted at a device, mostly once and at the end.
     pub fn statistics(&mut self, interface: InterfaceId, seen: &Statistics<'_>) -> io::Result<()> {
         let block = self.block.begin(INTERFACE_STATISTICS);
         block.put(&interface.0.to_le_bytes());
@@ -160,6 +166,7 @@ impl<W: Write> Writer<W> {
         self.size
     }
 
+    /// Hands on what is still held back.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }

@@ -38,13 +38,16 @@ pub struct Device {
 pub struct Counted {
     /// Packets that match, also those that sampling left out.
     pub matched: u64,
+    /// Packets that match and that there was no room for in the ring.
     pub lost: u64,
+    /// Bytes of those, as long as they were seen.
     pub lost_bytes: u64,
 }
 
 /// How far a recording is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
+    /// Packets in the file.
     pub packets: u64,
     /// Of packets, as many as were kept.
     pub bytes: u64,
@@ -52,6 +55,7 @@ pub struct Statistics {
     pub counted: Counted,
 }
 
+/// A file that packets are being put into, and how much of its limits they have used.
 pub struct Recording {
     writer: Writer<BufWriter<File>>,
     path: PathBuf,
@@ -77,7 +81,10 @@ struct Written {
 const MARGIN: u64 = 4096;
 
 impl Recording {
-    /// Makes the file; what begins now ends by its limits.
+    /// Makes the file; what begins now, `begun` nanoseconds after 1970, ends by its limits.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the file cannot be made.
     pub fn begin(storage: &Storage, request: &Request, begun: u64) -> Result<Self, Refusal> {
         let seconds = Duration::from_nanos(begun).as_secs();
         let (path, file) = storage.create(&request.prefix, seconds)?;

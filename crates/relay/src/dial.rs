@@ -33,6 +33,7 @@ pub enum Encryption {
     Off,
 }
 
+/// How nodes are connected to.
 #[derive(Clone)]
 pub struct Dialer {
     pub encryption: Encryption,
