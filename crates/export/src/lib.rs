@@ -23,6 +23,8 @@ pub use counts::{ExporterReport, Report};
 pub use exports::{Changes, Exports};
 pub use selection::{Selection, SelectionError};
 pub use service::{Reports, Service, ServiceError, Sources};
+#[doc(hidden)]
+pub use sink::acks_in;
 pub use spec::{
     Answers, Compression, FileTarget, FluentdKeys, FluentdTarget, OtlpProtocol, OtlpTarget, Spec,
     SyslogRoute, SyslogTarget, Target,

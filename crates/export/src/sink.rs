@@ -6,6 +6,8 @@ mod otlp;
 mod stdout;
 pub mod syslog;
 
+pub use fluentd::acks_in;
+
 use crate::{buffer::Entry, fault::Fault, selection::Selection, spec::Target};
 use ciliate_flow::Node;
 use std::sync::Arc;

@@ -46,6 +46,7 @@ impl Moment {
         }
     }
 
+    #[must_use]
     pub fn timestamp(self) -> Timestamp {
         Timestamp { seconds: self.seconds, nanos: self.nanos }
     }
@@ -71,6 +72,7 @@ impl Answer {
         Ok(Self { bytes, time })
     }
 
+    #[must_use]
     pub fn of(message: &GetFlowsResponse) -> Self {
         let time = message.time.map(Moment::from).unwrap_or_default();
         Self { bytes: message.encode_to_vec().into(), time }

@@ -16,10 +16,15 @@ mod roster;
 mod service;
 mod sources;
 
+/// For the fuzzer.
+#[doc(hidden)]
+pub use answer::{Answer, Moment};
 pub use dial::{Dialer, Encryption};
 pub use flows::Collecting;
 pub use merge::Sorting;
 pub use peer::{NODE_PORT, Peer, PeerError, listed};
+#[doc(hidden)]
+pub use question::Question;
 pub use sources::Source;
 
 use ciliate_hubble::DESCRIPTORS;

@@ -47,11 +47,13 @@ impl Question {
         Ok(Self { bytes, pace, end })
     }
 
+    #[must_use]
     pub fn bytes(&self) -> Bytes {
         self.bytes.clone()
     }
 
     /// The same about what came since a moment, for a node that has answered until then.
+    #[must_use]
     pub fn since(&self, moment: Moment) -> Bytes {
         // Of a field that comes twice the last one counts; messages are merged field by field.
         let mut time = BytesMut::new();

@@ -15,6 +15,7 @@ use std::{
     hash::{BuildHasher as _, Hasher as _},
     time::Duration,
 };
+pub use wire::acks_in;
 use wire::{Ack, Inbox};
 
 /// Bytes of one batch, about.

@@ -147,3 +147,16 @@ impl Inbox {
         self.take()
     }
 }
+
+/// How many batches these answers are about, for the fuzzer.
+///
+/// # Errors
+/// What is no answer.
+pub fn acks_in(bytes: &[u8]) -> Result<usize, String> {
+    let mut inbox = Inbox(bytes.to_vec());
+    let mut count = 0_usize;
+    while inbox.take::<Ack>()?.is_some() {
+        count = count.saturating_add(1);
+    }
+    Ok(count)
+}
