@@ -4,12 +4,15 @@
 mod access;
 mod names;
 mod packed;
+mod trace;
 
 pub use access::{Access, DnsAnswer, HttpVersion, Message, Side, Verdict, What};
 pub use names::{
     Around, CachedAddress, CachedName, Lesson, NameIdentity, NameRules, NameSet, NameStatus, WireName,
 };
 pub(crate) use packed::{Frame, read_frame};
+pub(crate) use trace::HEADER as TRACE_HEADER;
+pub use trace::TraceId;
 
 use ciliate_types::{Concealed, EndpointId, Identity, L7Rules, NamePattern};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! What is told of requests, and what the proxy keeps to itself: a secret never leaves the process that read it.
 
-use crate::message::{HttpVersion, What};
+use crate::message::{HttpVersion, TRACE_HEADER, TraceId, What};
 use ciliate_http::{Request, Version};
 use ciliate_kafka::{Judged, api_name};
 use std::borrow::Cow;
@@ -62,6 +62,7 @@ impl Redaction {
             status: None,
             grpc_status: None,
             headers: self.headers(request),
+            trace: trace(request),
         }
     }
 
@@ -110,6 +111,15 @@ impl Redaction {
             (text(name).into_owned(), value)
         };
         request.headers.iter().map(shown).collect()
+    }
+}
+
+/// Said once; two of them say nothing.
+fn trace(request: &Request<'_>) -> Option<TraceId> {
+    let mut said = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(TRACE_HEADER));
+    match (said.next(), said.next()) {
+        (Some((_, value)), None) => TraceId::of_header(value),
+        (Some(_), Some(_)) | (None, _) => None,
     }
 }
 

@@ -84,6 +84,7 @@ fn only_the_allowed_call_reaches_the_server() {
             status,
             grpc_status: None,
             headers: Vec::new(),
+            trace: None,
         };
         assert_eq!(
             told_of,

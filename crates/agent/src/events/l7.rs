@@ -154,15 +154,17 @@ pub fn event(state: &State, access: Access, rules: &Rules) -> RequestEvent {
         denied_by,
         latency: access.latency,
         content: match access.what {
-            What::Http { version, method, path, authority, status, grpc_status, headers } => Content::Http {
-                version: version.to_string(),
-                method,
-                path,
-                host: authority,
-                status,
-                grpc_status,
-                headers,
-            },
+            What::Http { version, method, path, authority, status, grpc_status, headers, trace: _ } => {
+                Content::Http {
+                    version: version.to_string(),
+                    method,
+                    path,
+                    host: authority,
+                    status,
+                    grpc_status,
+                    headers,
+                }
+            }
             What::Malformed { reason } => Content::Malformed { reason },
             What::Kafka { api, version, correlation_id, client_id, topics, error } => {
                 Content::Kafka { api, version, correlation_id, client_id, topics, error }

@@ -8,7 +8,7 @@ use crate::{
 use ciliate_abi::Direction;
 use ciliate_flow::{
     Answer, Content, Dns, End, Event, Flow, FlowId, Header, Http, Judgement, Kafka, MatchType, Outcome,
-    PolicyRef, Request, Stage, TcpFlags, Time, TrafficDirection, Transport, Verdict,
+    PolicyRef, Rare, Request, Stage, TcpFlags, Time, TrafficDirection, Transport, Verdict,
 };
 use ciliate_proxy::message::{self, Access, Message, Side, What};
 use ciliate_types::{EndpointId, Identity, Protocol};
@@ -41,6 +41,10 @@ impl Flows {
             Side::Ingress => (TrafficDirection::Ingress, None, judgement),
         };
         let transport = transport(access.transport, source.0.port(), destination.0.port());
+        let trace = match &access.what {
+            What::Http { trace, .. } => *trace,
+            What::Malformed { .. } | What::Kafka { .. } | What::Tls { .. } | What::Dns { .. } => None,
+        };
         let (first, others) = contents(access.what);
         for content in iter::once(first).chain(others) {
             put(Flow {
@@ -68,7 +72,7 @@ impl Flows {
                     latency: access.latency.unwrap_or_default(),
                     content,
                 })),
-                rare: None,
+                rare: trace.map(|trace| Box::new(Rare { trace_id: trace.to_string(), ..Rare::default() })),
             });
         }
     }
@@ -132,7 +136,7 @@ fn transport(protocol: u8, source: u16, destination: u16) -> Transport {
 fn contents(what: What) -> (Content, Vec<Content>) {
     let one = |content| (content, Vec::new());
     match what {
-        What::Http { version, method, path, authority, status, grpc_status, headers } => {
+        What::Http { version, method, path, authority, status, grpc_status, headers, trace: _ } => {
             one(Content::Http(Http {
                 code: status.unwrap_or_default().into(),
                 method,

@@ -1,5 +1,6 @@
 //! What watchers are told of requests.
 
+use super::TraceId;
 use ciliate_types::{EndpointId, Identity};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -71,6 +72,8 @@ pub enum What {
         grpc_status: Option<u16>,
         /// Names and values; of all headers if a setting about headers is given, else none.
         headers: Vec<(String, String)>,
+        /// That the request belongs to, also of its response.
+        trace: Option<TraceId>,
     },
     /// Malformed, for the named reason.
     Malformed {

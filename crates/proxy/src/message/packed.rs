@@ -8,7 +8,7 @@ use std::io::{self, Read};
 /// What no JSON begins with.
 const MARK: u8 = 0;
 /// Of [`Access`] and what it consists of.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const HEAD: usize = 6;
 /// Room that is kept after a rush.
 const KEPT: usize = 1 << 20;
@@ -85,7 +85,7 @@ pub fn read_frame(first: u8, from: &mut impl Read) -> io::Result<Option<Vec<Acce
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{DnsAnswer, HttpVersion, Message, Side, Verdict, What};
+    use crate::message::{DnsAnswer, HttpVersion, Message, Side, TraceId, Verdict, What};
     use ciliate_types::{EndpointId, Identity};
 
     fn access(what: What) -> Access {
@@ -119,6 +119,7 @@ mod tests {
                 status: Some(403),
                 grpc_status: None,
                 headers: vec![(text("a"), text("b"))],
+                trace: TraceId::of_header(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
             },
             What::Malformed { reason: text("bare-lf") },
             What::Kafka {

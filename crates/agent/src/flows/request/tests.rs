@@ -1,5 +1,5 @@
 use super::*;
-use ciliate_proxy::message::{DnsAnswer, HttpVersion};
+use ciliate_proxy::message::{DnsAnswer, HttpVersion, TraceId};
 
 fn access(what: What) -> Access {
     Access {
@@ -55,6 +55,7 @@ fn http(status: Option<u16>) -> What {
         status,
         grpc_status: None,
         headers: vec![("a".to_owned(), "b".to_owned())],
+        trace: TraceId::of_header(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
     }
 }
 
@@ -80,6 +81,10 @@ fn a_request_and_its_response_go_opposite_ways() {
             ((1002, 1001, Some((80, 4000))), Answer::Yes, Stage::Response, 7, 200),
         ]
     );
+    for flow in &flows {
+        let trace = flow.rare.as_deref().map(|rare| rare.trace_id.as_str());
+        assert_eq!(trace, Some("4bf92f3577b34da6a3ce929d0e0e4736"));
+    }
     let flow = &flows[0];
     let Content::Http(http) = content(flow) else { panic!("{flow:?}") };
     assert_eq!(
