@@ -70,8 +70,7 @@ pub enum Verb {
     #[command(subcommand)]
     Recorder(recorder::Command),
     /// The verbs of Hubble's command line
-    #[command(subcommand)]
-    Hubble(hubble::Command),
+    Hubble(Box<hubble::Args>),
     /// One server for the flows of many nodes
     #[command(subcommand)]
     Relay(relay::Command),

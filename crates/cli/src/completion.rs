@@ -1,6 +1,8 @@
 //! `ciliate completion`: scripts that complete words in a shell.
 
-use crate::output::emit;
+use crate::{context::Globals, output::emit};
+use anyhow::Context as _;
+use clap::Args as _;
 use clap_complete::{Generator, Shell};
 
 #[derive(Debug, clap::Args)]
@@ -16,11 +18,23 @@ impl Args {
         emit(&script(self.shell)?)?;
         Ok(())
     }
+
+    /// The same for a link of that name.
+    pub fn run_for_hubble(&self) -> anyhow::Result<()> {
+        let command = crate::command();
+        let hubble = command.find_subcommand("hubble").cloned().context("there are no verbs of Hubble")?;
+        emit(&generate(self.shell, Globals::augment_args(hubble), "hubble")?)?;
+        Ok(())
+    }
 }
 
 /// The script for one shell.
 pub fn script(shell: Shell) -> anyhow::Result<String> {
-    let mut command = crate::command().bin_name("ciliate");
+    generate(shell, crate::command(), "ciliate")
+}
+
+fn generate(shell: Shell, command: clap::Command, name: &'static str) -> anyhow::Result<String> {
+    let mut command = command.bin_name(name);
     command.build();
     let mut script = Vec::new();
     shell.try_generate(&command, &mut script)?;

@@ -10,12 +10,16 @@ use ciliate_api::{
     Client, ClientError, SOCKET_NAME,
     settings::{CONFIG_FILE_ENV, Config, ConfigFile, DEFAULT_CONFIG_FILE, Resolved, resolve},
 };
-use std::{cell::OnceCell, env, fs, io, path::PathBuf};
+use std::{
+    cell::OnceCell,
+    env, fs, io,
+    path::{Path, PathBuf},
+};
 
 /// Flags that every verb takes.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Globals {
-    /// Configuration file [default: /etc/ciliate/ciliate.yaml, if it exists] [env: CILIATE_CONFIG]
+    /// Configuration file [default: /etc/ciliate/ciliate.yaml, if it exists] [env: CILIATE_CONFIG]; below `hubble` Hubble's
     #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
     pub config: Option<PathBuf>,
     /// Folder of the agent's socket [default: /run/ciliate] [env: CILIATE_RUN_DIR]
@@ -37,6 +41,7 @@ pub struct Globals {
 
 pub struct Context {
     globals: Globals,
+    hubble_file: Option<PathBuf>,
     pub page: Page,
     socket: OnceCell<PathBuf>,
 }
@@ -44,7 +49,18 @@ pub struct Context {
 impl Context {
     pub fn new(globals: Globals) -> Self {
         let page = Page::of_stdout(globals.color);
-        Self { globals, page, socket: OnceCell::new() }
+        Self { globals, hubble_file: None, page, socket: OnceCell::new() }
+    }
+
+    /// For verbs whose `--config` names Hubble's file, not the agent's.
+    pub fn of_hubble(mut globals: Globals) -> Self {
+        let hubble_file = globals.config.take();
+        Self { hubble_file, ..Self::new(globals) }
+    }
+
+    /// Hubble's file as it was named, if it was.
+    pub fn hubble_file(&self) -> Option<&Path> {
+        self.hubble_file.as_deref()
     }
 
     /// All settings with their origin, under the flags that were given.

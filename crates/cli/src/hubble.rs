@@ -1,12 +1,22 @@
 //! `ciliate hubble`: the verbs of Hubble's command line; a link of the name `hubble` to this program has them without the word.
 
 pub mod record;
+pub mod settings;
 mod status;
 
 use crate::{completion, context::Context, observe, output::emit};
+use settings::{Merged, Verb};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    merged: Merged,
+    #[command(subcommand)]
+    command: Command,
+}
 
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+enum Command {
     /// Flows and events, as they happen or as they were
     Observe(Box<observe::Args>),
     /// Record packets with their verdicts into a pcapng file on the server's node
@@ -16,7 +26,7 @@ pub enum Command {
     /// What a server knows
     #[command(subcommand)]
     List(observe::list::Command),
-    /// What the flags and the environment come to
+    /// Settings of these verbs: flags, then the environment (HUBBLE_SERVER and so on), then Hubble's file
     Config(Config),
     /// Print a script that completes words in a shell
     Completion(completion::Args),
@@ -25,48 +35,23 @@ pub enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct Config {
-    /// Only this one
-    #[arg(value_name = "NAME")]
-    name: Option<String>,
-    #[command(flatten)]
-    server: observe::server::ServerFlags,
+struct Config {
+    #[command(subcommand)]
+    verb: Option<Verb>,
 }
 
-impl Command {
+impl Args {
     pub fn run(self, context: &Context) -> anyhow::Result<()> {
-        match self {
-            Self::Observe(args) => args.run(context),
-            Self::Record(args) => args.run(context),
-            Self::Status(args) => args.run(context),
-            Self::List(command) => command.run(context),
-            Self::Config(config) => config.run(context),
-            Self::Completion(args) => args.run(),
-            Self::Version => {
+        match self.command {
+            Command::Observe(args) => args.run(context),
+            Command::Record(args) => args.run(context),
+            Command::Status(args) => args.run(context),
+            Command::List(command) => command.run(context),
+            Command::Config(Config { verb }) => verb.unwrap_or(Verb::View).run(self.merged, context),
+            Command::Completion(args) => args.run_for_hubble(),
+            Command::Version => {
                 emit(&format!("hubble (ciliate) {}\n", crate::version::CLIENT)).map_err(Into::into)
             }
         }
-    }
-}
-
-impl Config {
-    fn run(self, context: &Context) -> anyhow::Result<()> {
-        let mut text = String::new();
-        for (name, value) in self.server.values(context)? {
-            match &self.name {
-                Some(wanted) if wanted == name => text.push_str(&format!("{value}\n")),
-                Some(_) => {}
-                None => text.push_str(&format!("{name}: {value}\n")),
-            }
-        }
-        if let (Some(name), true) = (&self.name, text.is_empty()) {
-            return Err(crate::exit::Failure::new(
-                crate::exit::Code::NotFound,
-                format!("{name:?} is no setting here: `ciliate hubble config` lists them"),
-            )
-            .into());
-        }
-        emit(&text)?;
-        Ok(())
     }
 }

@@ -59,24 +59,45 @@ pub fn exit_codes() -> String {
 /// Does what the arguments say; the first is the program's own name.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
     let arguments = as_hubble(arguments);
-    let matches = match named(arguments.first()).try_get_matches_from(arguments) {
-        Ok(matches) => matches,
-        Err(error) => return usage(&error),
-    };
-    let app = match App::from_arg_matches(&matches) {
+    let app = match parse(&arguments) {
         Ok(app) => app,
-        Err(error) => return usage(&error),
+        Err(error) => match error.downcast_ref() {
+            Some(error) => return usage(error),
+            None => return failed(error, |_, code| code as u8),
+        },
     };
     let launches = matches!(app.verb, Verb::Run(_) | Verb::Exec(_));
-    match dispatch(app.verb, &Context::new(app.globals)) {
+    let context = match app.verb {
+        Verb::Hubble(_) => Context::of_hubble(app.globals),
+        _ => Context::new(app.globals),
+    };
+    match dispatch(app.verb, &context) {
         Ok(code) => code.into(),
-        Err(error) => {
-            let error = context::explain(error);
-            let Some(code) = exit::code_of(&error) else { return ExitCode::SUCCESS };
-            eprintln!("error: {}", exit::message(&error));
-            if launches { launch_code(&error).into() } else { (code as u8).into() }
-        }
+        Err(error) => failed(error, |error, code| if launches { launch_code(error) } else { code as u8 }),
     }
+}
+
+/// Flags first, then what Hubble's file says for those that were not given.
+fn parse(arguments: &[OsString]) -> anyhow::Result<App> {
+    let command = named(arguments.first());
+    let matches = command.clone().try_get_matches_from(arguments)?;
+    let matches = match hubble::settings::with_file(&command, &matches)? {
+        Some((command, file)) => command.try_get_matches_from(arguments).map_err(|error| {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            observe::raw_filter::usage(format!("{}: {first}", file.display()))
+        })?,
+        None => matches,
+    };
+    Ok(App::from_arg_matches(&matches)?)
+}
+
+/// Says what went wrong, if anything did.
+fn failed(error: anyhow::Error, code: impl FnOnce(&anyhow::Error, Code) -> u8) -> ExitCode {
+    let error = context::explain(error);
+    let Some(kind) = exit::code_of(&error) else { return ExitCode::SUCCESS };
+    eprintln!("error: {}", exit::message(&error));
+    code(&error, kind).into()
 }
 
 /// Called as `cilium` or `cilium-dbg` it has the same verbs and says that name.
@@ -136,7 +157,7 @@ fn dispatch(verb: Verb, context: &Context) -> anyhow::Result<u8> {
         Verb::Observe(args) => args.run(context),
         Verb::Top(args) => args.run(context),
         Verb::Recorder(command) => command.run(context),
-        Verb::Hubble(command) => command.run(context),
+        Verb::Hubble(args) => args.run(context),
         Verb::Relay(command) => command.run(context),
         Verb::Bpf(command) => command.run(context),
         Verb::Map(command) => command.run(context),

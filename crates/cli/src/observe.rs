@@ -83,15 +83,21 @@ pub struct FlowArgs {
     /// Print the filters as messages, and ask nobody
     #[arg(long, help_heading = "Other")]
     print_raw_filters: bool,
-    /// Say nothing of nodes that do not answer
+    /// Say nothing of nodes that do not answer and lines that are no flows
     #[arg(short, long, help_heading = "Other")]
     silent_errors: bool,
     /// Fields that are wanted, as in time,source.pod_name; for JSON
-    #[arg(long, alias = "field-mask", value_name = "FIELD", value_delimiter = ',', help_heading = "Other")]
-    experimental_field_mask: Vec<String>,
+    #[arg(
+        long,
+        alias = "experimental-field-mask",
+        value_name = "FIELD",
+        value_delimiter = ',',
+        help_heading = "Other"
+    )]
+    field_mask: Vec<String>,
     /// Ask only for fields that are printed
-    #[arg(long, alias = "use-default-field-masks", help_heading = "Other")]
-    experimental_use_default_field_masks: bool,
+    #[arg(long, alias = "experimental-use-default-field-masks", value_name = "true|false", num_args(0..=1), require_equals = true, default_value = "true", default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Other")]
+    use_default_field_masks: bool,
 }
 
 /// Fields that lines, dictionaries and tables are made from.
@@ -162,12 +168,17 @@ impl FlowArgs {
         let mut out = Sink::new(self.printer(&context.page), self.silent_errors);
         if let Some(path) = &self.input_file {
             let filter = filters.compile()?;
-            input::read(&mut *input::open(path)?, &filter, &selection, |answer| {
-                out.flows(&input::masked(answer, &mask)?)
+            input::read(&mut *input::open(path)?, &filter, &selection, |line| match line {
+                input::Line::Answer(answer) => out.flows(&input::masked(*answer, &mask)?),
+                input::Line::Mistake(mistake) => {
+                    out.warn(&mistake);
+                    Ok(())
+                }
             })?;
             return out.finish();
         }
         let request = request(selection, filters, mask);
+        self.server.note(|| serde_json::to_string(&request).unwrap_or_default());
         server::run(async {
             let server = self.server.connect(context).await?;
             let stream = server.observer().get_flows(request).await;
@@ -182,20 +193,20 @@ impl FlowArgs {
 
     fn printer(&self, page: &Page) -> Printer {
         let hosts = if self.numeric || !self.ip_translation { Hosts::Numeric } else { Hosts::Named };
-        Printer::new(self.format.clone(), hosts, page)
+        let printer = Printer::new(self.format.clone(), hosts, page);
+        if self.server.debug { printer.with_all_notices() } else { printer }
     }
 
     fn mask(&self) -> anyhow::Result<Vec<String>> {
-        let wanted = &self.experimental_field_mask;
+        let wanted = &self.field_mask;
         let json = self.format.output == Format::Json;
         if !json && !wanted.is_empty() {
-            return Err(usage("--experimental-field-mask goes with -o json only".to_owned()));
+            return Err(usage("--field-mask goes with -o json only".to_owned()));
         }
         for path in wanted {
-            ciliate_flow::check_path(path)
-                .map_err(|what| usage(format!("--experimental-field-mask: {what}")))?;
+            ciliate_flow::check_path(path).map_err(|what| usage(format!("--field-mask: {what}")))?;
         }
-        if json || !self.experimental_use_default_field_masks {
+        if json || !self.use_default_field_masks {
             return Ok(wanted.clone());
         }
         let policies = PRINTED_POLICIES.iter().filter(|_| self.format.print_policy_names);
@@ -237,6 +248,12 @@ impl Sink {
             Output::Flows(_) | Output::Notice(_) => {}
         }
         Ok(())
+    }
+
+    fn warn(&self, mistake: &str) {
+        if !self.silent {
+            eprintln!("warning: {mistake}");
+        }
     }
 
     fn finish(mut self) -> anyhow::Result<()> {

@@ -2,6 +2,13 @@
 
 #![expect(clippy::expect_used, reason = "tests state plainly what they expect")]
 
+#[path = "observe/config.rs"]
+mod config;
+#[cfg(test)]
+#[path = "observe/filters.rs"]
+mod filters;
+#[path = "observe/outputs.rs"]
+mod outputs;
 #[path = "observe/server.rs"]
 mod server;
 #[path = "observe/top.rs"]
@@ -18,7 +25,11 @@ const FLOWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/observe/flows.js
 
 fn ciliate() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ciliate"));
-    command.env_remove("HUBBLE_SERVER").env("CILIATE_RUN_DIR", "/nonexistent");
+    let inherited = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("HUBBLE_"));
+    inherited.for_each(|name| {
+        command.env_remove(name);
+    });
+    command.env("XDG_CONFIG_HOME", "/nonexistent").env("CILIATE_RUN_DIR", "/nonexistent");
     command
 }
 
@@ -61,9 +72,14 @@ fn flows_come_from_a_server_as_they_were_asked_for() {
             assert!(line.contains(part), "{arguments:?}: {line}");
         }
     }
-    let masked =
-        observe(&server, &["--all", "-o", "json", "--experimental-field-mask", "uuid,source.pod_name"]);
+    assert!(server.last_mask().contains(&"IP.source".to_owned()), "only what is printed is asked for");
+    let masked = observe(&server, &["--all", "-o", "json", "--field-mask", "uuid,source.pod_name"]);
     assert!(lines(&masked).len() == 6 && server.last_mask() == ["uuid", "source.pod_name"]);
+    observe(&server, &["--all", "--use-default-field-masks=false"]);
+    assert!(server.last_mask().is_empty());
+    let debug = observe(&server, &["-D", "--to-port", "80"]);
+    let said = text(&debug.stderr);
+    assert!(said.contains("\"destination_port\":[\"80\"]") && said.contains(&server.address()), "{said}");
 }
 
 #[test]
@@ -81,7 +97,9 @@ fn a_link_called_hubble_has_its_verbs() {
     assert_eq!(text(&status.stdout), expected, "{}", text(&status.stderr));
     let nodes = hubble(&["list", "nodes"]);
     assert_eq!(lines(&nodes)[1], "n1     Connected   1m40s   12.34     512/4095 ( 12.50%)");
-    assert_eq!(lines(&hubble(&["list", "namespaces"])), ["NAMESPACE   CLUSTER", "demo        default"]);
+    assert_eq!(lines(&hubble(&["list", "namespaces"])), ["NAMESPACE", "demo"]);
+    let wide = hubble(&["list", "namespaces", "-o", "wide"]);
+    assert_eq!(lines(&wide), ["NAMESPACE   CLUSTER", "demo        default"]);
     assert_eq!(
         lines(&hubble(&["observe", "--last", "5", "--uuid", "00000000-0000-8000-8000-000000000002"])).len(),
         2
@@ -92,7 +110,13 @@ fn a_link_called_hubble_has_its_verbs() {
         ["Jan  1 00:00:01.000: ENDPOINT_CREATED (id: 12, namespace: demo, pod name: web)"]
     );
     assert!(lines(&hubble(&["observe", "debug-events"]))[0].contains("DBG_CT_LOOKUP"));
-    assert!(lines(&hubble(&["config"])).contains(&format!("server: {}", server.address()).as_str()));
+    let before = ["--server", "unix:///nonexistent", "list", "nodes"];
+    assert_eq!(hubble(&before).status.code(), Some(3), "a flag in front of the verb");
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let script = hubble(&["completion", shell]);
+        assert!(text(&script.stdout).contains("http-header"), "{shell}: {}", text(&script.stderr));
+        assert!(!text(&script.stdout).contains("ciliate__hubble"), "{shell}");
+    }
     assert!(text(&hubble(&["version"]).stdout).starts_with("hubble (ciliate) "));
 }
 
@@ -130,7 +154,7 @@ Policies now: cannot be asked (";
 #[test]
 fn files_and_pipes_are_filtered_here() {
     let from_file = done(ciliate().args(["observe", "--input-file", FLOWS, "--http-header", "x-team:blue"]));
-    assert_eq!(lines(&from_file).len(), 2, "{}", text(&from_file.stdout));
+    assert_eq!(lines(&from_file).len(), 1, "{}", text(&from_file.stdout));
     let first = done(ciliate().args([
         "observe",
         "--input-file",
@@ -143,16 +167,6 @@ fn files_and_pipes_are_filtered_here() {
     assert!(lines(&first)[0].contains("http-request"));
     let last = done(ciliate().args(["observe", "--input-file", FLOWS, "--last", "2"]));
     assert!(lines(&last)[0].contains("dns-response"), "{}", text(&last.stdout));
-    let masked = done(
-        ciliate()
-            .args(["observe", "--input-file", FLOWS, "--first", "1", "-o", "json"])
-            .args(["--experimental-field-mask", "source.pod_name,l4.TCP.destination_port,l7,verdict"]),
-    );
-    let flow: serde_json::Value = serde_json::from_str(lines(&masked)[0]).expect("JSON");
-    let expected = serde_json::json!({
-        "verdict": "DROPPED", "source": {"pod_name": "curl"}, "l4": {"TCP": {"destination_port": 443}},
-    });
-    assert_eq!(flow["flow"], expected);
     // A flow alone, as older tools print it, and a line that is none.
     let pipe = |input: &str| {
         let mut command = ciliate();
@@ -173,8 +187,13 @@ fn files_and_pipes_are_filtered_here() {
         "{}",
         text(&alone.stdout)
     );
-    let wrong = pipe("\n{\"verdict\":\"X\"}\n");
-    assert!(text(&wrong.stderr).contains("line 2 is no flow in JSON"), "{}", text(&wrong.stderr));
+    let torn = pipe("{\"verdict\":\"AUDIT\"}\n\n{\"verdict\":\"X\"}\n{\"flow\":{\"verd");
+    assert_eq!(lines(&torn).len(), 1);
+    let warnings: Vec<&str> = text(&torn.stderr).lines().collect();
+    assert!(warnings[0].starts_with("warning: line 3 is no flow in JSON: "), "{warnings:?}");
+    assert!(warnings[1].starts_with("warning: line 4 is no flow in JSON: "), "{warnings:?}");
+    let wrong = pipe("flows\n");
+    assert!(!wrong.status.success() && text(&wrong.stderr).contains("no line of the input is a flow"));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What a proxy read in a connection.
 
+use std::borrow::Cow;
+
 /// One request, or the answer to one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
@@ -43,15 +45,42 @@ pub struct Http {
 }
 
 impl Http {
-    /// Path of the URL, without query and fragment.
+    /// Path of the URL without its query, `%2F` and the like decoded; none where the URL is none that a request may have
+    /// (RFC 9112, section 3.2).
     #[must_use]
-    pub fn path(&self) -> &str {
-        let rest = match self.url.split_once("://") {
+    pub fn path(&self) -> Option<Cow<'_, str>> {
+        let whole = self.url.split('?').next().unwrap_or_default();
+        let path = match whole.split_once("://") {
             Some((_, rest)) => rest.find('/').map_or("", |at| rest.get(at..).unwrap_or_default()),
-            None => &self.url,
+            None if whole.starts_with('/') || whole == "*" => whole,
+            // Host and port, as CONNECT has them.
+            None if whole.contains(':') => "",
+            None => return None,
         };
-        rest.split(['?', '#']).next().unwrap_or_default()
+        if path.bytes().any(|byte| byte.is_ascii_control()) {
+            return None;
+        }
+        decoded(path)
     }
+}
+
+/// What is no text once it is decoded has replacement characters.
+fn decoded(path: &str) -> Option<Cow<'_, str>> {
+    if !path.contains('%') {
+        return Some(Cow::Borrowed(path));
+    }
+    let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+    let (mut bytes, mut rest) = (Vec::with_capacity(path.len()), path.bytes());
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let (high, low) = (digit(rest.next())?, digit(rest.next())?);
+                u8::try_from(high << 4 | low).ok()?
+            }
+            byte => byte,
+        });
+    }
+    Some(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,12 +123,22 @@ mod tests {
     #[test]
     fn the_path_of_a_url() {
         for (url, path) in [
-            ("http://deathstar/v1/landing?x=/y#z", "/v1/landing"),
-            ("http://deathstar", ""),
-            ("/v1?x", "/v1"),
-            ("https://a:8080/", "/"),
+            ("http://deathstar/v1/landing?x=/y", Some("/v1/landing")),
+            ("http://deathstar", Some("")),
+            ("http://deathstar?x=/y", Some("")),
+            ("/v1?x", Some("/v1")),
+            ("https://a:8080/", Some("/")),
+            ("http://a/page%2F12/%C3%A4%20b", Some("/page/12/ä b")),
+            ("/%ff", Some("/\u{fffd}")),
+            ("*", Some("*")),
+            ("deathstar:443", Some("")),
+            ("/100%", None),
+            ("/%zz", None),
+            ("/a\nb", None),
+            ("page", None),
+            ("", None),
         ] {
-            assert_eq!(Http { url: url.to_owned(), ..Http::default() }.path(), path, "{url}");
+            assert_eq!(Http { url: url.to_owned(), ..Http::default() }.path().as_deref(), path, "{url}");
         }
     }
 }

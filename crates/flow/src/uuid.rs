@@ -64,6 +64,21 @@ pub enum FlowIdError {
     Foreign,
 }
 
+impl FlowId {
+    /// Of a UUID that any system made; its version and variant are not kept, so it tells flows apart and no more.
+    ///
+    /// # Errors
+    /// Where it is no UUID.
+    pub(crate) fn of_any_system(text: &str) -> Result<Self, FlowIdError> {
+        let bits = Uuid::try_parse(text).map_err(|_| FlowIdError::NotUuid)?.as_u128();
+        let run = (bits >> 80) << 12 | (bits >> 64) & 0xfff;
+        let sequence = bits & (1_u128 << SEQUENCE_BITS).wrapping_sub(1);
+        // Both are cut to fewer bits than 64.
+        let narrow = |bits: u128| u64::try_from(bits).unwrap_or(u64::MAX);
+        Ok(Self { run: Run::new(narrow(run)), sequence: narrow(sequence) })
+    }
+}
+
 impl FromStr for FlowId {
     type Err = FlowIdError;
 
@@ -72,11 +87,7 @@ impl FromStr for FlowId {
         if bits & (0xf << 76) != VERSION || bits & (0b11 << 62) != VARIANT {
             return Err(FlowIdError::Foreign);
         }
-        let run = (bits >> 80) << 12 | (bits >> 64) & 0xfff;
-        let sequence = bits & (1_u128 << SEQUENCE_BITS).wrapping_sub(1);
-        // Both are cut to fewer bits than 64.
-        let narrow = |bits: u128| u64::try_from(bits).unwrap_or(u64::MAX);
-        Ok(Self { run: Run::new(narrow(run)), sequence: narrow(sequence) })
+        Self::of_any_system(text)
     }
 }
 
@@ -107,6 +118,9 @@ mod tests {
         let runs = [Run::begun("a", 1), Run::begun("b", 1), Run::begun("a", 2)];
         assert!(runs[0] != runs[1] && runs[0] != runs[2] && runs[1] != runs[2]);
         assert_eq!("x".parse::<FlowId>(), Err(FlowIdError::NotUuid));
-        assert_eq!("1cd2f5a4-1a7b-4f58-9d0b-2f8f7a1f9c11".parse::<FlowId>(), Err(FlowIdError::Foreign));
+        let [foreign, other] =
+            ["1cd2f5a4-1a7b-4f58-9d0b-2f8f7a1f9c11", "1cd2f5a4-1a7b-4f58-9d0b-2f8f7a1f9c12"];
+        assert_eq!(foreign.parse::<FlowId>(), Err(FlowIdError::Foreign));
+        assert!(FlowId::of_any_system(foreign).is_ok_and(|id| Ok(id) != FlowId::of_any_system(other)));
     }
 }

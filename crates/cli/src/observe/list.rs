@@ -37,7 +37,7 @@ pub struct Args {
 pub enum Format {
     #[default]
     Table,
-    /// With version, address and TLS
+    /// With version, address and TLS, or with clusters
     Wide,
     Json,
 }
@@ -62,7 +62,7 @@ impl Command {
                     let mut client = server.observer();
                     let found =
                         server.answer(client.get_namespaces(GetNamespacesRequest {})).await?.namespaces;
-                    emit(&if output == Format::Json { json(&found)? } else { of_namespaces(found) })?;
+                    emit(&if output == Format::Json { json(&found)? } else { of_namespaces(found, output) })?;
                 }
             }
             Ok(())
@@ -115,11 +115,14 @@ fn of_node(node: &Node, format: Format) -> Vec<String> {
     row
 }
 
-/// Clusters are named where one of them has a name of its own.
-fn of_namespaces(mut found: Vec<Namespace>) -> String {
+fn of_namespaces(mut found: Vec<Namespace>, format: Format) -> String {
     found.sort_by(|a, b| (&a.cluster, &a.namespace).cmp(&(&b.cluster, &b.namespace)));
-    let mut rows = vec![vec!["NAMESPACE".to_owned(), "CLUSTER".to_owned()]];
-    rows.extend(found.into_iter().map(|one| vec![one.namespace, one.cluster]));
+    let row = |namespace: String, cluster: String| match format {
+        Format::Wide => vec![namespace, cluster],
+        Format::Table | Format::Json => vec![namespace],
+    };
+    let mut rows = vec![row("NAMESPACE".to_owned(), "CLUSTER".to_owned())];
+    rows.extend(found.into_iter().map(|one| row(one.namespace, one.cluster)));
     table(&rows)
 }
 

@@ -32,15 +32,29 @@ impl TimeFormat {
             Self::YearMonthDayHour => "%Y-%m-%dT%HZ",
             Self::YearMonthDayHourMinute => "%Y-%m-%dT%H:%MZ",
             Self::Rfc3339 => "%Y-%m-%dT%H:%M:%SZ",
-            Self::Rfc3339Milli => "%Y-%m-%dT%H:%M:%S.%3fZ",
-            Self::Rfc3339Micro => "%Y-%m-%dT%H:%M:%S.%6fZ",
-            Self::Rfc3339Nano => "%Y-%m-%dT%H:%M:%S%.fZ",
+            Self::Rfc3339Milli | Self::Rfc3339Micro | Self::Rfc3339Nano => "%Y-%m-%dT%H:%M:%S%.fZ",
             Self::Rfc1123Z => "%a, %d %b %Y %H:%M:%S +0000",
         }
     }
 
+    /// Nanoseconds that its last digit stands for; zeros at the end are not printed.
+    const fn step(self) -> i32 {
+        match self {
+            Self::Rfc3339Milli => 1_000_000,
+            Self::Rfc3339Micro => 1_000,
+            Self::StampMilli
+            | Self::YearMonthDay
+            | Self::YearMonthDayHour
+            | Self::YearMonthDayHourMinute
+            | Self::Rfc3339
+            | Self::Rfc3339Nano
+            | Self::Rfc1123Z => 1,
+        }
+    }
+
     pub fn print(self, at: Option<&Timestamp>) -> String {
-        at.and_then(|at| Moment::new(at.seconds, at.nanos).ok())
+        let below = |nanos: i32| nanos.checked_rem(self.step()).unwrap_or_default();
+        at.and_then(|at| Moment::new(at.seconds, at.nanos.saturating_sub(below(at.nanos))).ok())
             .and_then(|at| strtime::format(self.layout(), &at.to_zoned(TimeZone::UTC)).ok())
             .unwrap_or_else(|| "N/A".to_owned())
     }
@@ -158,7 +172,7 @@ mod tests {
 
     #[test]
     fn times_are_printed_in_every_layout() {
-        let at = Timestamp { seconds: 1_672_574_645, nanos: 120_000_000 };
+        let at = Timestamp { seconds: 1_672_574_645, nanos: 120_001_002 };
         use TimeFormat::*;
         for (format, text) in [
             (StampMilli, "Jan  1 12:04:05.120"),
@@ -166,9 +180,9 @@ mod tests {
             (YearMonthDayHour, "2023-01-01T12Z"),
             (YearMonthDayHourMinute, "2023-01-01T12:04Z"),
             (Rfc3339, "2023-01-01T12:04:05Z"),
-            (Rfc3339Milli, "2023-01-01T12:04:05.120Z"),
-            (Rfc3339Micro, "2023-01-01T12:04:05.120000Z"),
-            (Rfc3339Nano, "2023-01-01T12:04:05.12Z"),
+            (Rfc3339Milli, "2023-01-01T12:04:05.12Z"),
+            (Rfc3339Micro, "2023-01-01T12:04:05.120001Z"),
+            (Rfc3339Nano, "2023-01-01T12:04:05.120001002Z"),
             (Rfc1123Z, "Sun, 01 Jan 2023 12:04:05 +0000"),
         ] {
             assert_eq!(format.print(Some(&at)), text);

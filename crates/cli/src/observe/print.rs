@@ -2,20 +2,18 @@
 
 mod event;
 mod flow;
+mod notice;
 mod status;
 
 pub use flow::named;
+use notice::Notices;
 pub use status::{duration, grouped};
 
 use super::moment::TimeFormat;
 use crate::output::Page;
-use ciliate_hubble::{
-    flow::LostEvent,
-    observer::{
-        GetAgentEventsResponse, GetDebugEventsResponse, GetFlowsResponse, ServerStatusResponse,
-        get_flows_response::ResponseTypes,
-    },
-    relay::{NodeState, NodeStatusEvent},
+use ciliate_hubble::observer::{
+    GetAgentEventsResponse, GetDebugEventsResponse, GetFlowsResponse, ServerStatusResponse,
+    get_flows_response::ResponseTypes,
 };
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -59,6 +57,7 @@ pub struct FormatFlags {
     #[arg(
         long,
         value_enum,
+        ignore_case = true,
         default_value = "StampMilli",
         hide_default_value = true,
         help_heading = "Format"
@@ -80,6 +79,7 @@ pub struct Printer {
     pub flags: FormatFlags,
     pub hosts: Hosts,
     pub colour: bool,
+    notices: Notices,
     printed: usize,
     rows: Vec<Vec<String>>,
 }
@@ -113,7 +113,12 @@ struct Field {
 impl Printer {
     pub fn new(flags: FormatFlags, hosts: Hosts, page: &Page) -> Self {
         let colour = page.colour && flags.output != Format::Table;
-        Self { flags, hosts, colour, printed: 0, rows: Vec::new() }
+        Self { flags, hosts, colour, notices: Notices::Mistakes, printed: 0, rows: Vec::new() }
+    }
+
+    /// Says also which nodes come and go.
+    pub fn with_all_notices(self) -> Self {
+        Self { notices: Notices::All, ..self }
     }
 
     pub fn flows(&mut self, answer: &GetFlowsResponse) -> anyhow::Result<Output> {
@@ -127,7 +132,7 @@ impl Printer {
                     self.fielded(&flow.node_name, flow.time.as_ref(), fields)
                 }
             },
-            Some(ResponseTypes::LostEvents(lost)) => self.lost(lost),
+            Some(ResponseTypes::LostEvents(lost)) => self.lost(answer, lost),
             None => String::new(),
         }))
     }
@@ -160,12 +165,22 @@ impl Printer {
                 format!("{when}: {from} {kind} MARK: {mark} CPU: {cpu} ({message})\n")
             }
             Format::Dict | Format::Table => {
-                let fields = vec![
-                    field("FROM", from),
-                    field("TYPE", kind),
-                    field("CPU/MARK", format!("{cpu} {mark}")),
-                    field("MESSAGE", message),
-                ];
+                let fields = match self.flags.output {
+                    Format::Table => vec![
+                        field("FROM", from),
+                        field("", ""),
+                        field("TYPE", kind),
+                        field("CPU/MARK", format!("{cpu} {mark}")),
+                        field("MESSAGE", message),
+                    ],
+                    Format::Dict | Format::Compact | Format::Json => vec![
+                        field("TYPE", kind),
+                        field("FROM", from),
+                        field("MARK", mark),
+                        field("CPU", cpu),
+                        field("MESSAGE", message),
+                    ],
+                };
                 self.fielded(&answer.node_name, answer.time.as_ref(), fields)
             }
         })
@@ -201,10 +216,7 @@ impl Printer {
         time: Option<&ciliate_hubble::Timestamp>,
         fields: Vec<Field>,
     ) -> String {
-        let mut all = vec![field(
-            "TIMESTAMP",
-            time.map_or_else(String::new, |at| self.flags.time_format.print(Some(at))),
-        )];
+        let mut all = vec![field("TIMESTAMP", self.flags.time_format.print(time))];
         if self.flags.print_node_name {
             all.push(field("NODE", escaped(node)));
         }
@@ -216,53 +228,18 @@ impl Printer {
             self.rows.push(all.into_iter().map(|field| field.text).collect());
             return String::new();
         }
+        self.lines(all)
+    }
+
+    /// A line for each, apart from what was printed before.
+    fn lines(&mut self, fields: Vec<Field>) -> String {
         let mut text = if self.printed > 0 { SEPARATOR.to_owned() } else { String::new() };
         self.printed = self.printed.saturating_add(1);
-        for Field { name, text: content } in all {
+        for Field { name, text: content } in fields {
             // Writing to a string does not fail.
             let _ = writeln!(text, "{name:>11}: {content}");
         }
         text
-    }
-
-    fn lost(&mut self, lost: &LostEvent) -> String {
-        let (source, count) = (lost.source().as_str_name(), lost.num_events_lost);
-        let cpu = lost.cpu.map_or(0, |cpu| cpu.value);
-        match self.flags.output {
-            Format::Compact | Format::Json => format!("EVENTS LOST: {source} CPU({cpu}) {count}\n"),
-            Format::Dict | Format::Table => {
-                let mut fields = vec![field("SOURCE", source)];
-                if self.flags.output == Format::Table {
-                    fields.push(field("DESTINATION", ""));
-                }
-                fields.extend([
-                    field("TYPE", "EVENTS LOST"),
-                    field("VERDICT", ""),
-                    field("SUMMARY", format!("CPU({cpu}) - {count}")),
-                ]);
-                self.fielded("", None, fields)
-            }
-        }
-    }
-
-    /// Only what is wrong: that nodes came is no news.
-    fn node_status(&self, answer: &GetFlowsResponse, event: &NodeStatusEvent) -> anyhow::Result<Output> {
-        let nodes = event.node_names.len();
-        let names = escaped(&cut(&event.node_names, 50));
-        let what = match event.state_change() {
-            NodeState::NodeUnavailable => format!("{nodes} nodes are unavailable: {names}"),
-            NodeState::NodeError => format!("Error {:?} on {nodes} nodes: {names}", event.message),
-            NodeState::NodeConnected | NodeState::NodeGone | NodeState::UnknownNodeState => {
-                return Ok(Output::Notice(String::new()));
-            }
-        };
-        Ok(Output::Notice(match self.flags.output {
-            Format::Json => line(answer)?,
-            Format::Compact | Format::Dict | Format::Table => {
-                let time = self.flags.time_format.print(answer.time.as_ref());
-                format!("{time} [{}]: {what}\n", escaped(&answer.node_name))
-            }
-        }))
     }
 
     fn paint(&self, text: &str, tint: Tint) -> String {
@@ -289,20 +266,6 @@ pub fn escaped(text: &str) -> String {
             .chars()
             .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
             .collect(),
-    }
-}
-
-/// Joined with commas, at least one and then as many as fit.
-fn cut(names: &[String], most: usize) -> String {
-    let mut length = 0_usize;
-    let shown = names.iter().enumerate().take_while(|(at, name)| {
-        length = length.saturating_add(name.len()).saturating_add(2);
-        *at == 0 || length <= most
-    });
-    let shown: Vec<&str> = shown.map(|(_, name)| name.as_str()).collect();
-    match names.len().saturating_sub(shown.len()) {
-        0 => shown.join(", "),
-        more => format!("{} (and {more} more)", shown.join(", ")),
     }
 }
 

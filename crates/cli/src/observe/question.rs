@@ -88,7 +88,7 @@ questions! {
         Ends { source: text!(source_service), destination: text!(destination_service) };
     "port" "PORT" "A port, or a range such as 8000-8999"
         Ends { source: text!(source_port), destination: text!(destination_port) };
-    "workload" "[KIND/]NAME" "A workload, as in Deployment/web, or all of a kind, as in Deployment"
+    "workload" "[KIND/]NAME" "A workload, as in web or Deployment/web, or all of a kind, as in Deployment/"
         Ends { source: read!(source_workload, workload), destination: read!(destination_workload, workload) };
     "identity" "IDENTITY" "A security identity by number, or by name if it is reserved, as in world"
         Ends { source: read!(source_identity, identity), destination: read!(destination_identity, identity) };
@@ -188,12 +188,9 @@ fn workload(value: &str) -> Result<Workload, String> {
         named.map_or_else(|| text.to_owned(), ToString::to_string)
     };
     match value.split_once('/') {
-        Some(("", "")) => Err(format!("{value:?} is no workload: write [KIND/]NAME")),
+        Some(("", "")) => Err(format!("{value:?} is no workload: write [KIND/]NAME or KIND/")),
         Some((before, name)) => Ok(Workload { kind: kind(before), name: name.to_owned() }),
-        None if KINDS.iter().any(|kind| kind.eq_ignore_ascii_case(value)) => {
-            Ok(Workload { kind: kind(value), name: String::new() })
-        }
-        None if value.is_empty() => Err("it is empty: write [KIND/]NAME".to_owned()),
+        None if value.is_empty() => Err("it is empty: write [KIND/]NAME or KIND/".to_owned()),
         None => Ok(Workload { kind: String::new(), name: value.to_owned() }),
     }
 }

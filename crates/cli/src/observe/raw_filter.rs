@@ -27,7 +27,7 @@ struct Pair {
 }
 
 /// Flags of a row cannot be combined; of the names in brackets each with those outside.
-const CONFLICTS: [&[&str]; 18] = [
+const CONFLICTS: [&[&str]; 19] = [
     &[
         "from-fqdn",
         "from-ip",
@@ -55,6 +55,7 @@ const CONFLICTS: [&[&str]; 18] = [
     &["identity", "to-identity"],
     &["workload", "from-workload"],
     &["workload", "to-workload"],
+    &["encrypted", "unencrypted"],
 ];
 
 impl RawFilters {
@@ -68,6 +69,7 @@ impl RawFilters {
                 return Ok(Vec::new());
             }
             given.try_for_each(|flag| pair.add(flag))?;
+            pair.check_namespaces()?;
             Ok(pair.finish())
         };
         let mut filters = Self { allow: list(Polarity::Wanted)?, deny: list(Polarity::Unwanted)? };
@@ -150,6 +152,45 @@ impl Pair {
         })?;
         left(&mut self.left, &given.value).map_err(wrong)?;
         right(&mut self.right, &given.value).map_err(wrong)
+    }
+
+    /// Names that say another namespace than the flags do, or pods and services of different ones, match nothing.
+    fn check_namespaces(&self) -> anyhow::Result<()> {
+        let said = |name: &String| name.split_once('/').map(|(namespace, _)| namespace.to_owned());
+        let agree = |flag: &str, namespaces: &[String], names: &[String]| {
+            for (name, own) in names.iter().filter_map(|name| Some((name, said(name)?))) {
+                let other = namespaces.iter().find(|one| !own.is_empty() && **one != own);
+                if let Some(other) = other {
+                    return Err(usage(format!(
+                        "--{flag} {other} and {name:?} are about different namespaces"
+                    )));
+                }
+            }
+            Ok(())
+        };
+        for FlowFilter { source_pod, source_service, destination_pod, destination_service, .. } in
+            [&self.left, &self.right]
+        {
+            for names in [source_pod, source_service, destination_pod, destination_service] {
+                agree("namespace", &self.either, names)?;
+            }
+            for (flag, namespaces, pods, services) in [
+                ("from-namespace", &self.source, source_pod, source_service),
+                ("to-namespace", &self.destination, destination_pod, destination_service),
+            ] {
+                agree(flag, namespaces, pods)?;
+                agree(flag, namespaces, services)?;
+                for pod in pods.iter().filter_map(said).filter(|namespace| !namespace.is_empty()) {
+                    if let Some(service) = services.iter().find(|one| said(one).is_none_or(|own| own != pod))
+                    {
+                        return Err(usage(format!(
+                            "pods of {pod:?} and the service {service:?} are about different namespaces"
+                        )));
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     fn finish(mut self) -> Vec<FlowFilter> {

@@ -18,7 +18,7 @@ use tonic::{
 };
 
 /// The agent's socket for flows, in its folder.
-const SOCKET: &str = "hubble.sock";
+pub const SOCKET: &str = "hubble.sock";
 /// Where a relay listens.
 const RELAY_PORT: u16 = 4245;
 
@@ -41,6 +41,9 @@ pub struct ServerFlags {
     pub request_timeout: Duration,
     #[command(flatten)]
     pub tls: tls::TlsFlags,
+    /// Say on standard error what is asked of whom, and which nodes come and go
+    #[arg(short = 'D', long, env = "HUBBLE_DEBUG", value_name = "true|false", num_args(0..=1), require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, action = clap::ArgAction::Set, help_heading = "Server")]
+    pub debug: bool,
 }
 
 /// Whether what is said can be read on the way.
@@ -72,19 +75,16 @@ impl ServerFlags {
         }
     }
 
-    /// Names of flags with what they come to.
-    pub fn values(&self, context: &Context) -> anyhow::Result<Vec<(&'static str, String)>> {
-        let mut values = vec![
-            ("server", self.address(context)?.0.to_string()),
-            ("timeout", format!("{}s", self.timeout.as_secs())),
-            ("request-timeout", format!("{}s", self.request_timeout.as_secs())),
-        ];
-        values.extend(self.tls.values());
-        Ok(values)
+    /// Tells whoever looks for a mistake.
+    pub fn note(&self, what: impl FnOnce() -> String) {
+        if self.debug {
+            eprintln!("debug: {}", what());
+        }
     }
 
     pub async fn connect(&self, context: &Context) -> anyhow::Result<Server> {
         let (address, secrecy) = self.address(context)?;
+        self.note(|| format!("connecting to {address}"));
         let connecting = async {
             let tls = match (&address, secrecy) {
                 (Address::Tcp { host, .. }, Secrecy::Tls) => Some(self.tls.client(host)?),

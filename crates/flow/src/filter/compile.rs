@@ -95,8 +95,7 @@ impl Compiler {
             experimental,
         } = filter;
         use Side::{Destination, Source};
-        // Another system's flows are not here, so their UUIDs are right and match nothing.
-        self.add("uuid", uuid, id, |ids| Test::Id(ids.into_iter().flatten().collect()))?;
+        self.add("uuid", uuid, id, Test::Id)?;
         self.add("source_ip", source_ip, prefix, |v| Test::Address(Source, v))?;
         self.add("source_ip_xlated", source_ip_xlated, prefix, Test::Translated)?;
         self.add("destination_ip", destination_ip, prefix, |v| Test::Address(Destination, v))?;
@@ -227,13 +226,8 @@ fn filled(text: &String) -> Result<String, String> {
     }
 }
 
-fn id(text: &String) -> Result<Option<FlowId>, String> {
-    use crate::uuid::FlowIdError;
-    match text.parse() {
-        Ok(id) => Ok(Some(id)),
-        Err(FlowIdError::Foreign) => Ok(None),
-        Err(FlowIdError::NotUuid) => Err(format!("{text:?} is no UUID")),
-    }
+fn id(text: &String) -> Result<FlowId, String> {
+    FlowId::of_any_system(text).map_err(|_| format!("{text:?} is no UUID"))
 }
 
 fn prefix(text: &String) -> Result<IpNet, String> {

@@ -7,7 +7,7 @@ use super::{
     label::Selector,
     name::{NameGlob, Namespaced, NodeGlob},
 };
-use crate::{Answer, Content, End, Flow, FlowId, Http, Service, TcpFlags, Transport};
+use crate::{Answer, Content, End, Flow, FlowId, Http, Service, TcpFlags, Transport, Verdict};
 use ipnet::IpNet;
 use regex::Regex;
 use std::net::IpAddr;
@@ -183,8 +183,9 @@ impl Test {
         match self {
             Self::Verdict(verdicts) => verdicts.has(flow.verdict as i32),
             Self::Direction(directions) => directions.has(flow.direction as i32),
+            // Of what was dropped it is seldom known; Hubble's clients rely on it being no answer.
             Self::Reply(wanted) => match flow.answer {
-                Answer::Unknown => false,
+                Answer::Unknown => flow.verdict == Verdict::Dropped && wanted.contains(&false),
                 answer => wanted.contains(&(answer == Answer::Yes)),
             },
             Self::Encrypted(wanted) => {
@@ -197,7 +198,9 @@ impl Test {
                     Some(IpAddr::V6(_)) => 2,
                 })
             }
-            Self::DropReason(reasons) => reasons.has(flow.drop_reason().unwrap_or_default() as i32),
+            Self::DropReason(reasons) => {
+                flow.verdict == Verdict::Dropped && reasons.has(flow.drop_reason().unwrap_or_default() as i32)
+            }
             Self::Event(patterns) => {
                 let event = flow.event_type();
                 patterns.iter().any(|pattern| {
@@ -243,12 +246,9 @@ impl Test {
                 !http.method.is_empty()
                     && methods.iter().any(|method| method.eq_ignore_ascii_case(&http.method))
             }),
-            Self::Header(patterns) => http(flow).is_some_and(|http| {
-                let fits = |wanted: &str, have: &str| wanted.is_empty() || wanted == have;
-                http.headers.iter().any(|header| {
-                    patterns.iter().any(|p| fits(&p.name, &header.name) && fits(&p.value, &header.value))
-                })
-            }),
+            Self::Header(patterns) => {
+                http(flow).is_some_and(|http| http.headers.iter().any(|header| patterns.contains(header)))
+            }
             Self::NodeLabel(selectors) => {
                 selectors.iter().any(|selector| selector.selects(&flow.node.labels))
             }
@@ -257,9 +257,9 @@ impl Test {
                 .names
                 .as_deref()
                 .is_some_and(|names| names.iter().any(|name| patterns.iter().any(|p| p.fits(name)))),
-            Self::Path(expressions) => http(flow).is_some_and(|http| {
-                !http.url.is_empty() && expressions.iter().any(|expression| expression.is_match(http.path()))
-            }),
+            Self::Path(expressions) => http(flow)
+                .and_then(Http::path)
+                .is_some_and(|path| expressions.iter().any(|expression| expression.is_match(&path))),
             Self::Url(expressions) => http(flow).is_some_and(|http| {
                 !http.url.is_empty() && expressions.iter().any(|expression| expression.is_match(&http.url))
             }),

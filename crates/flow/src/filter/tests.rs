@@ -27,8 +27,8 @@ fn dns() -> Flow {
 
 fn http() -> Flow {
     flow(json!({
-        "verdict": "FORWARDED", "event_type": {"type": 129}, "is_reply": true,
-        "l7": {"type": "RESPONSE", "http": {"code": 404, "method": "GET", "url": "http://web:8080/page/12?q=1",
+        "uuid": "1cd2f5a4-1a7b-4f58-9d0b-2f8f7a1f9c11", "verdict": "FORWARDED", "event_type": {"type": 129}, "is_reply": true,
+        "l7": {"type": "RESPONSE", "http": {"code": 404, "method": "GET", "url": "http://web:8080/page%2F12?q=1",
                "headers": [{"key": "X-Team", "value": "blue"}]}},
     }))
 }
@@ -120,14 +120,19 @@ fn every_field_asks_its_question() {
         ("http_status_code", json!(["404"]), json!(["403", "5+"])),
         ("http_status_code", json!(["4+"]), json!(["41+"])),
         ("http_method", json!(["put", "get"]), json!(["GE"])),
-        ("http_path", json!(["^/page/\\d+$"]), json!(["^page", "web"])),
+        (
+            "uuid",
+            json!(["1cd2f5a4-1a7b-4f58-9d0b-2f8f7a1f9c11"]),
+            json!(["1cd2f5a4-1a7b-4f58-9d0b-2f8f7a1f9c12"]),
+        ),
+        ("http_path", json!(["^/page/\\d+$"]), json!(["^page", "web", "%2F"])),
         ("http_url", json!(["web:8080/.*q=1"]), json!(["^web"])),
         (
             "http_header",
             json!([{"key": "X-Team", "value": "blue"}]),
             json!([{"key": "X-Team", "value": "red"}]),
         ),
-        ("http_header", json!([{"key": "X-Team"}]), json!([{"key": "x-team"}])),
+        ("http_header", json!([{"key": "X-Team", "value": "blue"}]), json!([{"key": "X-Team"}])),
         ("protocol", json!(["http"]), json!(["dns", "tcp"])),
         ("ip_version", json!(["IP_NOT_USED"]), json!(["IPv4"])),
         ("reply", json!([true]), json!([false])),

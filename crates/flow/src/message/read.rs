@@ -2,16 +2,16 @@
 
 use super::MessageError;
 use crate::{
-    Answer, Content, Dns, DropReason, End, Event, EventType, Flow, Header, Http, Judgement, Kafka, MatchType,
-    Node, Outcome, Party, PolicyRef, Rare, Request, Service, Stage, TcpFlags, Time, TraceObservationPoint,
-    TraceReason, Transport, Workload,
+    Answer, Content, Dns, DropReason, End, Event, EventType, Flow, FlowId, Header, Http, Judgement, Kafka,
+    MatchType, Node, Outcome, Party, PolicyRef, Rare, Request, Service, Stage, TcpFlags, Time,
+    TraceObservationPoint, TraceReason, Transport, Workload,
 };
 use ciliate_hubble::flow::{self as hubble, layer4::Protocol, layer7::Record};
 use ciliate_types::Protocol as Number;
 use std::{net::IpAddr, sync::Arc};
 
 impl Flow {
-    /// What filters and summaries look at; a message may say more. A UUID of another system is left out.
+    /// What filters and summaries look at; a message may say more. Of another system's UUID all is kept but its version.
     ///
     /// # Errors
     /// Where an address, a port or a number is none.
@@ -25,7 +25,7 @@ impl Flow {
             })
         };
         Ok(Self {
-            id: message.uuid.parse().unwrap_or_default(),
+            id: FlowId::of_any_system(&message.uuid).unwrap_or_default(),
             time: message.time.as_ref().map_or(Time(0), Time::from),
             node: Arc::new(Node { name: message.node_name.clone(), labels: message.node_labels.clone() }),
             source: end(&message.source, "IP.source", &ip.source, &message.source_names)?,

@@ -195,3 +195,19 @@ fn summaries_say_what_people_look_for() {
 fn bare() -> Flow {
     Flow::from_message(&hubble::Flow::default()).unwrap()
 }
+
+/// Users find every field in the description: what it holds, or why it is empty.
+#[test]
+fn every_field_is_described() {
+    const DOCUMENT: &str = include_str!("../../../../docs/observe.md");
+    let (_, schema) = DOCUMENT.split_once("## Flow schema").unwrap();
+    let pool = crate::mask::POOL.as_ref().unwrap();
+    let words: std::collections::BTreeSet<&str> =
+        schema.split(|letter: char| !letter.is_alphanumeric() && letter != '_').collect();
+    for message in ["Flow", "Layer4", "Layer7", "Endpoint", "Policy", "HTTP", "DNS", "Kafka", "IP"] {
+        for field in pool.get_message_by_name(&format!("flow.{message}")).unwrap().fields() {
+            let name = field.name();
+            assert!(words.contains(name), "docs/observe.md says nothing of {name} of {message}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use super::escaped;
 use crate::observe::moment::TimeFormat;
 use ciliate_hubble::{
     Int32Value, UInt32Value,
-    flow::{AgentEvent, Endpoint, agent_event::Notification},
+    flow::{AgentEvent, Endpoint, ServiceUpsertNotificationAddr, agent_event::Notification},
 };
 
 /// What an event is about, in parentheses or in a column of its own.
@@ -48,12 +48,34 @@ pub fn details(event: &AgentEvent, format: TimeFormat) -> String {
             )
         }
         Some(Notification::ServiceUpsert(one)) => {
-            format!("id: {}{}{}", one.id, named("namespace", &one.namespace), named("name", &one.name))
+            let frontend = one.frontend_address.as_ref().map(place).unwrap_or_default();
+            let backends: Vec<String> = one.backend_addresses.iter().map(place).collect();
+            let backends = match backends.as_slice() {
+                [] => String::new(),
+                backends => format!("[{}]", backends.join(",")),
+            };
+            let parts = [
+                ("frontend", &frontend),
+                ("backends", &backends),
+                ("type", &one.r#type),
+                ("traffic policy", &one.traffic_policy),
+                ("namespace", &one.namespace),
+                ("name", &one.name),
+            ];
+            format!("id: {}{}", one.id, parts.map(|(name, text)| named(name, text)).concat())
         }
         Some(Notification::ServiceDelete(one)) => format!("id: {}", one.id),
         None => "UNKNOWN".to_owned(),
     };
     escaped(&text)
+}
+
+/// `10.0.0.1:80`
+fn place(address: &ServiceUpsertNotificationAddr) -> String {
+    match address.ip.contains(':') {
+        true => format!("[{}]:{}", address.ip, address.port),
+        false => format!("{}:{}", address.ip, address.port),
+    }
 }
 
 /// `demo/web (ID: 12)`

@@ -4,8 +4,8 @@ use super::{Field, Hosts, Printer, Tint, escaped, field};
 use crate::observe::words;
 use ciliate_flow::{EventType, MatchType};
 use ciliate_hubble::flow::{
-    Endpoint, Flow, Policy, Service, SocketTranslationPoint, TrafficDirection, Verdict, layer4::Protocol,
-    layer7::Record,
+    AuthType, Endpoint, Flow, Policy, Service, SocketTranslationPoint, TrafficDirection, Verdict,
+    layer4::Protocol, layer7::Record,
 };
 
 impl Printer {
@@ -30,7 +30,7 @@ impl Printer {
             self.when(flow.time.as_ref(), &flow.node_name),
             escaped(&kind(flow)),
             self.verdict(flow),
-            summary(flow),
+            self.summary(flow),
         )
     }
 
@@ -41,7 +41,7 @@ impl Printer {
             field("DESTINATION", destination),
             field("TYPE", escaped(&kind(flow))),
             field("VERDICT", self.verdict(flow)),
-            field("SUMMARY", summary(flow)),
+            field("SUMMARY", self.summary(flow)),
         ]
     }
 
@@ -126,6 +126,24 @@ impl Printer {
             Verdict::Unknown => verdict.as_str_name().to_owned(),
         }
     }
+
+    /// What the server says of it, or else what its fields come to.
+    #[expect(deprecated, reason = "servers still fill the field, and clients still show it")]
+    fn summary(&self, flow: &Flow) -> String {
+        let summary = match flow.summary.is_empty() {
+            true => ciliate_flow::Flow::from_message(flow).map(|flow| flow.summary()).unwrap_or_default(),
+            false => flow.summary.clone(),
+        };
+        let trace = flow.ip_trace_id.as_ref().map_or(0, |traced| traced.trace_id);
+        let summary = escaped(&if trace > 0 { format!("IP Trace ID: {trace}; {summary}") } else { summary });
+        let auth = flow.auth_type();
+        let tint = match auth {
+            AuthType::Disabled => return summary,
+            AuthType::TestAlwaysFail => Tint::Red,
+            AuthType::Spire => Tint::Green,
+        };
+        format!("{summary}; Auth: {}", self.paint(auth.as_str_name(), tint))
+    }
 }
 
 /// What an end is called: pod, service, names that were resolved, or else its address.
@@ -144,18 +162,13 @@ pub fn named(ip: &str, endpoint: Option<&Endpoint>, service: Option<&Service>, n
     })
 }
 
-/// ` BY demo/web (CiliumNetworkPolicy)`, or nothing.
+/// ` BY web (CiliumNetworkPolicy)`, or nothing.
 fn policies(list: &[Policy]) -> String {
-    let name = |policy: &Policy| {
-        let name = match policy.namespace.as_str() {
-            "" => policy.name.clone(),
-            namespace => format!("{namespace}/{}", policy.name),
-        };
-        if policy.kind.is_empty() { name } else { format!("{name} ({})", policy.kind) }
-    };
-    match list {
+    let named = list.iter().filter(|policy| !policy.name.is_empty() && !policy.kind.is_empty());
+    let names: Vec<String> = named.map(|policy| format!("{} ({})", policy.name, policy.kind)).collect();
+    match names.as_slice() {
         [] => String::new(),
-        list => format!(" BY {}", escaped(&list.iter().map(name).collect::<Vec<_>>().join(", "))),
+        names => format!(" BY {}", escaped(&names.join(", "))),
     }
 }
 
@@ -191,15 +204,4 @@ pub fn kind(flow: &Flow) -> String {
         .to_owned(),
         _ => "UNKNOWN".to_owned(),
     }
-}
-
-/// What the server says of it, or else what its fields come to.
-#[expect(deprecated, reason = "servers still fill the field, and clients still show it")]
-fn summary(flow: &Flow) -> String {
-    let summary = match flow.summary.is_empty() {
-        true => ciliate_flow::Flow::from_message(flow).map(|flow| flow.summary()).unwrap_or_default(),
-        false => flow.summary.clone(),
-    };
-    let trace = flow.ip_trace_id.as_ref().map_or(0, |traced| traced.trace_id);
-    escaped(&if trace > 0 { format!("IP Trace ID: {trace}; {summary}") } else { summary })
 }

@@ -79,11 +79,7 @@ fn values(status: &Status) -> [(&'static str, &'static str, String); 8] {
         ("NUM FLOWS", "NUM FLOWS", grouped(status.num_flows)),
         ("MAX FLOWS", "MAX FLOWS", grouped(status.max_flows)),
         ("SEEN FLOWS", "SEEN FLOWS", grouped(status.seen_flows)),
-        (
-            "FLOWS PER SECOND",
-            "FLOWS PER SECOND",
-            rate(status.flows_rate, status.seen_flows, status.uptime_ns),
-        ),
+        ("FLOWS PER SECOND", "FLOWS PER SECOND", rate(status.flows_rate, 0, 0)),
         ("UPTIME", "UPTIME", duration(status.uptime_ns)),
         ("NUM CONNECTED NODES", "NUM CONNECTED NODES", nodes(status.num_connected_nodes)),
         ("NUM UNAVAIL. NODES", "NUM UNAVAILABLE NODES", nodes(status.num_unavailable_nodes)),

@@ -5,6 +5,7 @@ use ciliate_hubble::{
         AgentEvent, AgentEventType, DebugEvent, DebugEventType, Endpoint, EndpointUpdateNotification,
         agent_event::Notification,
     },
+    relay::{NodeState, NodeStatusEvent},
 };
 
 /// What was recorded, with an answer a line.
@@ -41,7 +42,7 @@ Dec 17 07:07:30.342: demo/curl:44310 (ID:15173) <> 142.250.207.110:443 (world) P
 Dec 17 07:07:31.000: 10.0.1.95:43256 (host) <- cilium-test/echo-same-node-965bbc7d4-pqgt7:8181 (ID:16334) to-stack FORWARDED (TCP Flags: SYN, ACK)
 Dec 17 07:07:32.000: demo/curl:5000 (ID:15173) -> demo/web:80 (ID:300) http-request FORWARDED (HTTP/1.1 GET http://web/v1)
 Dec 17 07:07:33.000: dns.example.com,b.example.com:53 (world-ipv4) <- demo/curl:5001 (ID:15173) dns-response proxy FORWARDED (DNS Answer \"10.0.0.9\" TTL: 30 (Proxy api.example.com. A))
-EVENTS LOST: HUBBLE_RING_BUFFER CPU(0) 3
+N/A EVENTS LOST: HUBBLE_RING_BUFFER CPU(0) 3
 ";
     let mut printer = Printer::new(flags(Format::Compact), Hosts::Named, &Page::plain());
     assert_eq!(print(&mut printer), expected);
@@ -61,7 +62,7 @@ fn flags_change_what_lines_say() {
     assert_eq!(
         lines[0],
         "2025-12-17T07:07:30Z [n1]: 10.0.0.5:44310 (ID:15173) <> 142.250.207.110:443 (world) policy-verdict:none EGRESS \
-         DENIED BY demo/deny-all (CiliumNetworkPolicy) (TCP Flags: SYN)"
+         DENIED BY deny-all (CiliumNetworkPolicy) (TCP Flags: SYN)"
     );
     assert!(lines[3].contains("[fd00::5]:5000 (ID:15173) -> [fd00::7]:80"), "{}", lines[3]);
     let coloured = print(&mut Printer::new(flags, Hosts::Named, &page));
@@ -83,7 +84,7 @@ DESTINATION: 142.250.207.110:443
   TIMESTAMP: Dec 17 07:07:30.342
 ";
     assert!(text.starts_with(expected), "{text}");
-    assert!(text.ends_with("       TYPE: EVENTS LOST\n    VERDICT: \n    SUMMARY: CPU(0) - 3\n"), "{text}");
+    assert!(text.ends_with("       TYPE: EVENTS LOST\n    VERDICT: -\n    SUMMARY: CPU(0) - 3\n"), "{text}");
     let text =
         print(&mut Printer::new(flags(Format::Table), Hosts::Named, &Page { colour: true, ..Page::plain() }));
     let lines: Vec<&str> = text.lines().collect();
@@ -128,6 +129,16 @@ fn nodes_that_fail_are_reported() {
     let expected = "Jan  1 00:00:00.000 [relay]: Error \"gone\" on 9 nodes: node-number-0, node-number-1, node-number-2 (and 6 more)\n";
     assert_eq!(printer.flows(&status(NodeState::NodeError)).unwrap(), Output::Notice(expected.to_owned()));
     assert_eq!(printer.flows(&status(NodeState::NodeConnected)).unwrap(), Output::Notice(String::new()));
+    let mut printer = printer.with_all_notices();
+    let expected = "Jan  1 00:00:00.000 [relay]: Receiving flows from 9 nodes: node-number-0, node-number-1, node-number-2 (and 6 more)\n";
+    assert_eq!(
+        printer.flows(&status(NodeState::NodeConnected)).unwrap(),
+        Output::Notice(expected.to_owned())
+    );
+    let mut printer = Printer::new(flags(Format::Dict), Hosts::Named, &Page::plain());
+    let expected = "  TIMESTAMP: Jan  1 00:00:00.000\n      STATE: NODE_ERROR\n      NODES: node-number-0, node-number-1, \
+                    node-number-2 (and 6 more)\n    MESSAGE: \"gone\"\n";
+    assert_eq!(printer.flows(&status(NodeState::NodeError)).unwrap(), Output::Notice(expected.to_owned()));
 }
 
 #[test]
@@ -170,6 +181,20 @@ fn events_of_agents_and_datapaths() {
     assert_eq!(
         printer.debug_event(&debug).unwrap(),
         "Jan  1 00:00:00.000: demo/web (ID: 12) DBG_CT_LOOKUP MARK: 0xff CPU: N/A (CT lookup)\n"
+    );
+    let in_form = |output| {
+        let mut printer = Printer::new(flags(output), Hosts::Named, &Page::plain());
+        printer.debug_event(&debug).unwrap() + &printer.finish()
+    };
+    assert_eq!(
+        in_form(Format::Dict),
+        "  TIMESTAMP: Jan  1 00:00:00.000\n       TYPE: DBG_CT_LOOKUP\n       FROM: demo/web (ID: 12)\n       MARK: 0xff\n\
+         \u{20}       CPU: N/A\n    MESSAGE: CT lookup\n"
+    );
+    assert_eq!(
+        in_form(Format::Table),
+        "TIMESTAMP             FROM                   TYPE            CPU/MARK   MESSAGE\n\
+         Jan  1 00:00:00.000   demo/web (ID: 12)      DBG_CT_LOOKUP   N/A 0xff   CT lookup\n"
     );
     let mut printer = Printer::new(flags(Format::Table), Hosts::Named, &Page::plain());
     assert_eq!(printer.agent_event(&agent).unwrap(), "");

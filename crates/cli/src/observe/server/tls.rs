@@ -7,7 +7,7 @@ use std::{path::PathBuf, sync::Arc};
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct TlsFlags {
     /// Use TLS; so do tls://ADDRESS and a client's certificate
-    #[arg(long, env = "HUBBLE_TLS", help_heading = "Server")]
+    #[arg(long, env = "HUBBLE_TLS", value_name = "true|false", num_args(0..=1), require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, action = clap::ArgAction::Set, help_heading = "Server")]
     tls: bool,
     /// Files with certificates of authorities to believe instead of the system's, in PEM
     #[arg(
@@ -19,28 +19,16 @@ pub struct TlsFlags {
     )]
     tls_ca_cert_files: Vec<PathBuf>,
     /// File with our own certificate, in PEM
-    #[arg(
-        long,
-        value_name = "FILE",
-        requires = "tls_client_key_file",
-        env = "HUBBLE_TLS_CLIENT_CERT_FILE",
-        help_heading = "Server"
-    )]
+    #[arg(long, value_name = "FILE", env = "HUBBLE_TLS_CLIENT_CERT_FILE", help_heading = "Server")]
     tls_client_cert_file: Option<PathBuf>,
     /// File with the key of our own certificate, in PEM
-    #[arg(
-        long,
-        value_name = "FILE",
-        requires = "tls_client_cert_file",
-        env = "HUBBLE_TLS_CLIENT_KEY_FILE",
-        help_heading = "Server"
-    )]
+    #[arg(long, value_name = "FILE", env = "HUBBLE_TLS_CLIENT_KEY_FILE", help_heading = "Server")]
     tls_client_key_file: Option<PathBuf>,
     /// Name that the server's certificate must have [default: the server's host]
     #[arg(long, value_name = "NAME", env = "HUBBLE_TLS_SERVER_NAME", help_heading = "Server")]
     tls_server_name: Option<String>,
     /// Believe every server: whoever is on the way can read and change everything
-    #[arg(long, env = "HUBBLE_TLS_ALLOW_INSECURE", help_heading = "Server")]
+    #[arg(long, env = "HUBBLE_TLS_ALLOW_INSECURE", value_name = "true|false", num_args(0..=1), require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, action = clap::ArgAction::Set, help_heading = "Server")]
     tls_allow_insecure: bool,
 }
 
@@ -49,25 +37,18 @@ impl TlsFlags {
         self.tls || self.tls_client_cert_file.is_some()
     }
 
-    pub fn values(&self) -> [(&'static str, String); 6] {
-        let path = |path: &Option<PathBuf>| {
-            path.as_ref().map_or_else(String::new, |path| path.display().to_string())
-        };
-        let files: Vec<String> =
-            self.tls_ca_cert_files.iter().map(|file| file.display().to_string()).collect();
-        [
-            ("tls", self.wanted().to_string()),
-            ("tls-allow-insecure", self.tls_allow_insecure.to_string()),
-            ("tls-ca-cert-files", files.join(",")),
-            ("tls-client-cert-file", path(&self.tls_client_cert_file)),
-            ("tls-client-key-file", path(&self.tls_client_key_file)),
-            ("tls-server-name", self.tls_server_name.clone().unwrap_or_default()),
-        ]
-    }
-
     /// What TLS to a host takes, and the name that its certificate must have.
     pub fn client(&self, host: &str) -> anyhow::Result<(Arc<ClientTls>, String)> {
-        let identity = self.tls_client_cert_file.clone().zip(self.tls_client_key_file.clone());
+        let identity = match (&self.tls_client_cert_file, &self.tls_client_key_file) {
+            (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
+            (None, None) => None,
+            (Some(_), None) => {
+                return Err(usage("--tls-client-cert-file needs --tls-client-key-file".to_owned()));
+            }
+            (None, Some(_)) => {
+                return Err(usage("--tls-client-key-file needs --tls-client-cert-file".to_owned()));
+            }
+        };
         let trust = match self.tls_allow_insecure {
             true => Trust::Anybody,
             false => Trust::from(self.tls_ca_cert_files.clone()),

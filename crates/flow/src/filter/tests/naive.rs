@@ -41,7 +41,9 @@ fn naive(filter: &FlowFilter, message: &Message) -> bool {
         _ => None,
     };
     one_of(&filter.verdict, |v| *v == message.verdict)
-        && one_of(&filter.drop_reason_desc, |v| *v == message.drop_reason_desc)
+        && one_of(&filter.drop_reason_desc, |v| {
+            message.verdict() == hubble::Verdict::Dropped && *v == message.drop_reason_desc
+        })
         && one_of(&filter.destination_port, |v| ports(message).is_some_and(|p| p.1.to_string() == *v))
         && one_of(&filter.source_port, |v| {
             let (first, last) = v.split_once('-').unwrap();
@@ -60,7 +62,10 @@ fn naive(filter: &FlowFilter, message: &Message) -> bool {
             Some(key) => !source.labels.iter().any(|label| label.starts_with(&format!("k8s:{key}="))),
             None => source.labels.contains(&format!("k8s:{v}")),
         })
-        && one_of(&filter.reply, |v| message.is_reply.is_some_and(|reply| reply.value == *v))
+        && one_of(&filter.reply, |v| match message.is_reply {
+            Some(reply) => reply.value == *v,
+            None => message.verdict() == hubble::Verdict::Dropped && !v,
+        })
         && one_of(&filter.http_method, |v| {
             http.as_ref().is_some_and(|http| http.method.to_lowercase() == v.to_lowercase())
         })
