@@ -1,6 +1,9 @@
 //! The binary with a real agent, real namespaces and real packets. Needs root.
 
 #[cfg(test)]
+#[path = "end_to_end/explained.rs"]
+mod explained;
+#[cfg(test)]
 #[path = "end_to_end/stage.rs"]
 mod stage;
 #[cfg(test)]

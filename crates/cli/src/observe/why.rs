@@ -16,7 +16,7 @@ use crate::{
     policy::trace::answer::Answers,
 };
 use ciliate_api::{EndpointRef, TracePeer, TraceRequest};
-use ciliate_flow::{Content, DropReason, End, Flow, Judgement, Outcome, Party, Transport};
+use ciliate_flow::{Content, DropReason, End, Flow, Judgement, Outcome, Party, Time, Transport};
 use ciliate_hubble::{
     Timestamp,
     flow::FlowFilter,
@@ -95,8 +95,8 @@ fn report(flow: &Flow, rules: &Rulebook) -> String {
     if let Some(reason) = flow.drop_reason().filter(|reason| *reason != DropReason::Unknown) {
         text.push_str(&format!("\nReason: {}\n", super::words::of_reason(reason.into())));
     }
-    text.push_str(&judgement("Leaving the source", flow.egress.as_deref(), rules));
-    text.push_str(&judgement("Entering the destination", flow.ingress.as_deref(), rules));
+    text.push_str(&judgement("Leaving the source", flow.egress.as_deref(), (rules, flow.time)));
+    text.push_str(&judgement("Entering the destination", flow.ingress.as_deref(), (rules, flow.time)));
     if flow.egress.is_none() && flow.ingress.is_none() {
         text.push_str("\nNo policy was asked about this packet: it belongs to a known connection, or it never came so far.\n");
     }
@@ -124,7 +124,7 @@ fn end(name: &str, end: &End) -> String {
     text
 }
 
-fn judgement(what: &str, judgement: Option<&Judgement>, rules: &Rulebook) -> String {
+fn judgement(what: &str, judgement: Option<&Judgement>, (rules, seen): (&Rulebook, Time)) -> String {
     let Some(Judgement { outcome, by }) = judgement else { return String::new() };
     let outcome = match outcome {
         Outcome::Allowed => "allowed",
@@ -137,7 +137,7 @@ fn judgement(what: &str, judgement: Option<&Judgement>, rules: &Rulebook) -> Str
             namespace => format!("{namespace}/{}", policy.name),
         };
         text.push_str(&format!("  * {} {name}, revision {}\n", policy.kind, policy.revision));
-        text.push_str(&rules.about(policy));
+        text.push_str(&rules.about(policy, seen));
         if !policy.labels.is_empty() {
             text.push_str(&format!("      labels {}\n", policy.labels.join(", ")));
         }

@@ -5,30 +5,45 @@ use crate::{
     output::{count, yaml},
 };
 use ciliate_api::ObjectView;
-use ciliate_flow::PolicyRef;
+use ciliate_flow::{PolicyRef, Time};
 use serde_json::Value;
 
 /// Lines of a rule that are shown.
 const LINES: usize = 24;
 
 /// The policies that an agent has now.
-pub struct Rulebook(Option<Vec<ObjectView>>);
+pub struct Rulebook {
+    /// None where the agent cannot be asked.
+    objects: Option<Vec<ObjectView>>,
+    /// When the agent was started; revisions count from there.
+    begun: Time,
+}
 
 impl Rulebook {
     /// Knows nothing where the agent cannot be asked.
     pub fn ask(context: &Context) -> Self {
-        Self(context.client().ok().and_then(|client| client.objects(None).ok()))
+        let client = context.client().ok();
+        let status = client.as_ref().and_then(|client| client.status().ok());
+        let begun = |uptime: u64| {
+            let now = u64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or_default();
+            Time(now.saturating_sub(uptime.saturating_mul(1_000_000_000)))
+        };
+        Self {
+            begun: status.map_or(Time(0), |status| begun(status.uptime_seconds)),
+            objects: client.and_then(|client| client.objects(None).ok()),
+        }
     }
 
-    /// What there is to say below the name of a policy: the rule's text, and whether it is still the one that decided.
-    pub fn about(&self, policy: &PolicyRef) -> String {
+    /// What there is to say below the name of a policy that decided at a time: the rule's text, and whether it is still the one
+    /// that decided.
+    pub fn about(&self, policy: &PolicyRef, seen: Time) -> String {
         let mut text = match policy.section.as_str() {
             // A setting.
             "" if policy.kind.is_empty() => String::new(),
             "" => "      selects this end, and none of its rules lets this pass\n".to_owned(),
             section => format!("      {section}\n"),
         };
-        let Self(Some(objects)) = self else { return text };
+        let Some(objects) = &self.objects else { return text };
         let is_it = |view: &&ObjectView| {
             view.object.kind == policy.kind
                 && view.object.name == policy.name
@@ -40,9 +55,17 @@ impl Rulebook {
             }
             return text;
         };
-        if view.revision != policy.revision {
-            text.push_str(&format!("      It was changed since, in revision {}; now:\n", view.revision));
-        }
+        let has_rule = !policy.section.is_empty();
+        text.push_str(&match (seen < self.begun, view.revision == policy.revision) {
+            (true, _) if has_rule => {
+                "      The agent was started anew since; this is the policy as it is now:\n".to_owned()
+            }
+            (false, false) if has_rule => {
+                format!("      It was changed since, in revision {}; now:\n", view.revision)
+            }
+            (false, false) => format!("      It was changed since, in revision {}.\n", view.revision),
+            (true, _) | (false, true) => String::new(),
+        });
         let (place, rule) = match rule(&view.raw, &policy.section) {
             Some(found) => found,
             None if policy.section.is_empty() => return text,
@@ -113,16 +136,17 @@ mod tests {
         let ingress = json!([{"fromEntities": ["host"]}, {"toPorts": [{"ports": [{"port": "80"}]}]}]);
         let raw =
             json!({"spec": {"ingress": ingress}, "specs": [{"egressDeny": [{"toEntities": ["world"]}]}]});
-        Rulebook(Some(vec![ObjectView { object, revision: 3, endpoints: 1, raw }]))
+        let objects = Some(vec![ObjectView { object, revision: 3, endpoints: 1, raw }]);
+        Rulebook { objects, begun: Time(100) }
     }
 
     #[test]
     fn the_whole_rule_is_shown() {
         assert_eq!(
-            book().about(&policy("spec.ingress[1].toPorts[0]", 3)),
+            book().about(&policy("spec.ingress[1].toPorts[0]", 3), Time(100)),
             "      spec.ingress[1].toPorts[0]\n      | # spec.ingress[1]\n      | toPorts:\n      | - ports:\n      |   - port: \"80\"\n"
         );
-        assert!(book().about(&policy("specs[0].egressDeny[0]", 3)).contains("| - world\n"));
+        assert!(book().about(&policy("specs[0].egressDeny[0]", 3), Time(200)).contains("| - world\n"));
     }
 
     #[test]
@@ -136,10 +160,23 @@ mod tests {
             (PolicyRef { name: "b".to_owned(), ..policy("spec.ingress[0]", 3) }, "It is there no more."),
             (policy("", 3), "selects this end, and none of its rules lets this pass\n"),
         ] {
-            let text = book().about(&policy);
+            let text = book().about(&policy, Time(100));
             assert!(text.contains(expected), "{text}");
         }
-        let unknown = Rulebook(None).about(&policy("spec.ingress[0]", 3));
+        // Another agent's revisions say nothing.
+        let before = book().about(&policy("spec.ingress[0]", 9), Time(99));
+        assert!(
+            before.contains(
+                "The agent was started anew since; this is the policy as it is now:\n      | # spec"
+            ),
+            "{before}"
+        );
+        assert_eq!(book().about(&policy("", 9), Time(99)), book().about(&policy("", 3), Time(100)));
+        assert!(
+            book().about(&policy("", 9), Time(100)).ends_with("      It was changed since, in revision 3.\n")
+        );
+        let unknown =
+            Rulebook { objects: None, begun: Time(0) }.about(&policy("spec.ingress[0]", 3), Time(100));
         assert_eq!(unknown, "      spec.ingress[0]\n");
     }
 }
