@@ -126,21 +126,29 @@ impl History {
 
     /// Takes flows. Cheap: now and then it writes to the journal, and without a [`FileMaker`] it makes a file of it once in 65,536
     /// flows, which takes some tenths of a second.
-    pub fn append(&mut self, flows: &[Flow]) {
-        for flow in flows {
-            if matches!(self.room, Room::None { .. }) {
-                self.lost = self.lost.saturating_add(1);
-                continue;
-            }
-            self.journal.append(flow);
-            if self.journal.unwritten() >= WAITING {
-                self.write();
-            }
-            if self.journal.flows.saturating_add(self.journal.waiting()) >= self.group_rows() {
-                self.write();
-                self.turn_or_tell();
-            }
+    pub fn append<'a>(&mut self, flows: impl IntoIterator<Item = &'a Flow>) {
+        flows.into_iter().for_each(|flow| self.put(flow));
+        self.pass_on();
+    }
+
+    /// Takes a flow that may wait for others; [`History::pass_on`] is to be called now and then.
+    pub fn put(&mut self, flow: &Flow) {
+        if matches!(self.room, Room::None { .. }) {
+            self.lost = self.lost.saturating_add(1);
+            return;
         }
+        self.journal.append(flow);
+        if self.journal.unwritten() >= WAITING {
+            self.write();
+        }
+        if self.journal.flows.saturating_add(self.journal.waiting()) >= self.group_rows() {
+            self.write();
+            self.turn_or_tell();
+        }
+    }
+
+    /// Hands what has waited for a second to the kernel, so that a crash of this process does not lose it.
+    pub fn pass_on(&mut self) {
         if self.written.elapsed() >= DELAY {
             self.write();
         }

@@ -34,6 +34,14 @@ pub(crate) struct Journal {
     anew: Anew,
     /// Flows in the file.
     pub flows: u64,
+    /// Whether the disk has what is in the file.
+    safe: Safe,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Safe {
+    Yes,
+    No,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +66,7 @@ impl Journal {
             times: (u64::MAX, 0),
             anew: Anew::Yes,
             flows: 0,
+            safe: Safe::No,
         })
     }
 
@@ -101,6 +110,7 @@ impl Journal {
                 self.length = self.length.saturating_add(u64::try_from(frame.len()).unwrap_or(0));
                 self.flows = self.flows.saturating_add(waiting);
                 self.anew = Anew::No;
+                self.safe = Safe::No;
                 // The room is used again, unless one frame was out of the ordinary.
                 frame.clear();
                 frame.shrink_to(1 << 20);
@@ -118,8 +128,12 @@ impl Journal {
     }
 
     /// Waits until the disk has it.
-    pub fn sync(&self) -> Result<(), HistoryError> {
-        self.file.sync_data().map_err(io("write to", &self.path))
+    pub fn sync(&mut self) -> Result<(), HistoryError> {
+        if self.safe == Safe::No {
+            self.file.sync_data().map_err(io("write to", &self.path))?;
+            self.safe = Safe::Yes;
+        }
+        Ok(())
     }
 }
 

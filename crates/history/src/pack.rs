@@ -15,10 +15,11 @@ pub(crate) trait Pack: Sized {
 /// What has been written so far.
 #[derive(Default)]
 pub(crate) struct Packer {
-    runs: Known<Run>,
+    /// By their numbers; there is hardly ever more than one.
+    runs: Vec<Run>,
     nodes: Known<Node>,
     parties: Known<Party>,
-    names: Known<Vec<String>>,
+    names: Known<[String]>,
     judgements: Known<Judgement>,
 }
 
@@ -41,36 +42,38 @@ struct Known<T: ?Sized> {
 /// Places that are remembered at a time.
 const PLACES: usize = 8192;
 
-impl<T> Default for Known<T> {
+impl<T: ?Sized> Default for Known<T> {
     fn default() -> Self {
         Self { places: HashMap::default(), values: HashMap::default() }
     }
 }
 
-impl<T: Eq + Hash + Pack> Known<T> {
-    fn pack(&mut self, value: &Arc<T>, out: &mut Vec<u8>) {
+impl<T: Eq + Hash + ?Sized> Known<T> {
+    /// Writes the number, and behind one that is new the value.
+    fn pack(&mut self, value: &Arc<T>, out: &mut Vec<u8>, write: impl FnOnce(&T, &mut Vec<u8>)) {
         let place = Arc::as_ptr(value).addr();
         if let Some((_, number)) = self.places.get(&place) {
             return number.pack(out);
         }
-        let number = match self.values.get(value) {
-            Some(number) => {
-                number.pack(out);
-                *number
-            }
-            None => {
-                let number = u64::try_from(self.values.len()).unwrap_or(u64::MAX);
-                number.pack(out);
-                value.pack(out);
-                self.values.insert(value.clone(), number);
-                number
-            }
-        };
+        let number = self.number(value, out, write);
         if self.places.len() >= PLACES {
             self.places.clear();
         }
         // Held, so that nothing else comes to lie in this place.
-        self.places.insert(place, (value.clone(), number));
+        self.places.insert(place, (Arc::clone(value), number));
+    }
+
+    /// Of a value that lies in a place that is not known.
+    fn number(&mut self, value: &Arc<T>, out: &mut Vec<u8>, write: impl FnOnce(&T, &mut Vec<u8>)) -> u64 {
+        if let Some(number) = self.values.get(value) {
+            number.pack(out);
+            return *number;
+        }
+        let number = u64::try_from(self.values.len()).unwrap_or(u64::MAX);
+        number.pack(out);
+        write(value, out);
+        self.values.insert(Arc::clone(value), number);
+        number
     }
 }
 
@@ -105,16 +108,16 @@ impl Packer {
             request,
             rare,
         } = flow;
-        self.runs.pack(&Arc::new(*run), out);
+        self.pack_run(*run, out);
         sequence.pack(out);
         time.0.pack(out);
-        self.nodes.pack(node, out);
+        self.nodes.pack(node, out, Pack::pack);
         for end in [source, destination] {
             end.address.pack(out);
-            self.parties.pack(&end.party, out);
+            self.parties.pack(&end.party, out, Pack::pack);
             end.names.is_some().pack(out);
             if let Some(names) = &end.names {
-                self.names.pack(&Arc::new(names.to_vec()), out);
+                self.names.pack(names, out, pack_all);
             }
         }
         event.pack(out);
@@ -126,12 +129,21 @@ impl Packer {
         for judgement in [egress, ingress] {
             judgement.is_some().pack(out);
             if let Some(judgement) = judgement {
-                self.judgements.pack(judgement, out);
+                self.judgements.pack(judgement, out, Pack::pack);
             }
         }
         match_type.pack(out);
         request.pack(out);
         rare.pack(out);
+    }
+
+    fn pack_run(&mut self, run: Run, out: &mut Vec<u8>) {
+        let known = self.runs.iter().position(|known| *known == run);
+        u64::try_from(known.unwrap_or(self.runs.len())).unwrap_or(u64::MAX).pack(out);
+        if known.is_none() {
+            run.pack(out);
+            self.runs.push(run);
+        }
     }
 }
 
@@ -275,10 +287,15 @@ impl Pack for String {
     }
 }
 
+/// How many there are, and then each.
+fn pack_all<T: Pack>(items: &[T], out: &mut Vec<u8>) {
+    u64::try_from(items.len()).unwrap_or(u64::MAX).pack(out);
+    items.iter().for_each(|item| item.pack(out));
+}
+
 impl<T: Pack> Pack for Vec<T> {
     fn pack(&self, out: &mut Vec<u8>) {
-        u64::try_from(self.len()).unwrap_or(u64::MAX).pack(out);
-        self.iter().for_each(|item| item.pack(out));
+        pack_all(self, out);
     }
 
     fn unpack(input: &mut &[u8]) -> Option<Self> {

@@ -8,11 +8,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Flows that are handed over at once.
+/// Flows after which it is looked what has waited for too long.
 const BATCH: usize = 1024;
 
 /// How often the history has its turn.
 pub const TURN: Duration = Duration::from_millis(200);
+
+/// Turns after which the disk gets what came: together less than the second that may be lost.
+const TURNS: u32 = 4;
 
 /// Writes what comes to the log until `wait` breaks off. The disk may take its time: nobody else waits for this.
 ///
@@ -22,24 +25,17 @@ pub fn keep_history(
     mut cursor: Cursor<Flow>,
     mut wait: impl FnMut() -> ControlFlow<()>,
 ) {
-    let mut batch = Vec::with_capacity(BATCH);
-    let mut missed = 0_u64;
+    let (mut missed, mut turns) = (0_u64, 0_u32);
     loop {
         let going = wait();
-        loop {
-            match cursor.next() {
-                Step::Entry(flow) => batch.push(flow.clone()),
-                Step::Lost(lost) => missed = missed.saturating_add(lost.count),
-                Step::End => break,
-            }
-            if batch.len() == BATCH {
-                history.append(&batch);
-                batch.clear();
-            }
+        while take(&mut history, &mut cursor, &mut missed).is_continue() {
+            history.pass_on();
         }
-        history.append(&batch);
-        batch.clear();
-        history.tick(SystemTime::now());
+        turns = turns.saturating_add(1);
+        if turns >= TURNS || going.is_break() {
+            turns = 0;
+            history.tick(SystemTime::now());
+        }
         for notice in history.notices() {
             tracing::warn!("{notice}");
         }
@@ -51,6 +47,18 @@ pub fn keep_history(
             return;
         }
     }
+}
+
+/// Some of what has come; breaks off where there is no more.
+fn take(history: &mut History, cursor: &mut Cursor<Flow>, missed: &mut u64) -> ControlFlow<()> {
+    for _ in 0..BATCH {
+        match cursor.next() {
+            Step::Entry(flow) => history.put(flow),
+            Step::Lost(lost) => *missed = missed.saturating_add(lost.count),
+            Step::End => return ControlFlow::Break(()),
+        }
+    }
+    ControlFlow::Continue(())
 }
 
 /// Makes files of what [`keep_history`] wrote until `wait` breaks off. Nobody waits for this.
