@@ -6,8 +6,8 @@ mod judged;
 mod packet;
 
 use crate::draft::Draft;
-use ciliate_flow::Flow;
-use std::borrow::Cow;
+use ciliate_flow::{End, Flow, Judgement};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 /// One leaf of the schema: what it is called, what it says, how it is taken from a flow and put into one.
 pub struct Column {
@@ -22,9 +22,48 @@ pub struct Column {
 pub(crate) enum Access {
     Number { width: Width, get: fn(&Flow) -> Option<i64>, set: fn(&mut Draft, i64) -> Option<()> },
     Flag { get: fn(&Flow) -> Option<bool>, set: fn(&mut Draft, bool) },
-    Text { get: for<'a> fn(&'a Flow) -> Option<Cow<'a, str>>, set: fn(&mut Draft, &str) -> Option<()> },
-    Texts { get: for<'a> fn(&'a Flow, &mut dyn FnMut(Cow<'a, str>)), set: fn(&mut Draft, &str) -> Option<()> },
+    Text { of: Of, get: for<'a> fn(&'a Flow) -> Option<Cow<'a, str>>, set: fn(&mut Draft, &str) -> Option<()> },
+    Texts { of: Of, get: for<'a> fn(&'a Flow, &mut dyn FnMut(Cow<'a, str>)), set: fn(&mut Draft, &str) -> Option<()> },
     Numbers { get: fn(&Flow, &mut dyn FnMut(i64)), set: fn(&mut Draft, i64) -> Option<()> },
+}
+
+/// What a text says something of. What many flows share says the same of all of them, so it is asked once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    Flow,
+    SourceAddress,
+    DestinationAddress,
+    Node,
+    Source,
+    Destination,
+    SourceNames,
+    DestinationNames,
+    Egress,
+    Ingress,
+}
+
+impl Of {
+    /// Equal for flows that share it: a place in memory, or an address of IPv4. None of what every flow has for itself.
+    pub fn key(self, flow: &Flow) -> Option<usize> {
+        let judgement = |judged: &Option<Arc<Judgement>>| judged.as_ref().map_or(0, |by| Arc::as_ptr(by).addr());
+        let address = |end: &End| match end.address {
+            Some(IpAddr::V4(address)) => usize::try_from(address.to_bits()).ok(),
+            Some(IpAddr::V6(_)) | None => None,
+        };
+        let names = |end: &End| end.names.as_ref().map_or(0, |names| Arc::as_ptr(names).addr());
+        Some(match self {
+            Self::Flow => return None,
+            Self::SourceAddress => address(&flow.source)?,
+            Self::DestinationAddress => address(&flow.destination)?,
+            Self::Node => Arc::as_ptr(&flow.node).addr(),
+            Self::Source => Arc::as_ptr(&flow.source.party).addr(),
+            Self::Destination => Arc::as_ptr(&flow.destination.party).addr(),
+            Self::SourceNames => names(&flow.source),
+            Self::DestinationNames => names(&flow.destination),
+            Self::Egress => judgement(&flow.egress),
+            Self::Ingress => judgement(&flow.ingress),
+        })
+    }
 }
 
 /// What a number is in the file; all of them fit 64 signed bits here, unsigned ones of 64 bits by their bit pattern.
@@ -146,20 +185,22 @@ const fn flag(
 
 const fn text(
     name: &'static str,
+    of: Of,
     about: &'static str,
     get: for<'a> fn(&'a Flow) -> Option<Cow<'a, str>>,
     set: fn(&mut Draft, &str) -> Option<()>,
 ) -> Column {
-    Column { name, about, access: Access::Text { get, set } }
+    Column { name, about, access: Access::Text { of, get, set } }
 }
 
 const fn texts(
     name: &'static str,
+    of: Of,
     about: &'static str,
     get: for<'a> fn(&'a Flow, &mut dyn FnMut(Cow<'a, str>)),
     set: fn(&mut Draft, &str) -> Option<()>,
 ) -> Column {
-    Column { name, about, access: Access::Texts { get, set } }
+    Column { name, about, access: Access::Texts { of, get, set } }
 }
 
 const fn numbers(

@@ -17,7 +17,7 @@ use parquet::{
         types::{ColumnPath, TypePtr},
     },
 };
-use std::{borrow::Cow, collections::HashMap, io::Write, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, io::Write, ops::Range, sync::Arc};
 
 /// Flows in one row group: what is sorted, compressed and held in memory together.
 pub(crate) const GROUP_ROWS: usize = 65_536;
@@ -124,8 +124,9 @@ pub(crate) fn write_group<W: Write + Send>(
     for column in Column::all() {
         let missing = || ParquetError::General(format!("the schema has no column {}", column.name));
         let mut out = group.next_column()?.ok_or_else(missing)?;
+        let mut texts = Texts::default();
         for batch in rows.chunks(BATCH) {
-            write_batch(&column.access, out.untyped(), batch)?;
+            write_batch(&column.access, out.untyped(), batch, &mut texts)?;
         }
         out.close()?;
     }
@@ -133,7 +134,12 @@ pub(crate) fn write_group<W: Write + Send>(
     Ok(())
 }
 
-fn write_batch(access: &Access, out: &mut ColumnWriter<'_>, rows: &[&Flow]) -> Result<()> {
+fn write_batch(
+    access: &Access,
+    out: &mut ColumnWriter<'_>,
+    rows: &[&Flow],
+    texts: &mut Texts,
+) -> Result<()> {
     let mismatch =
         || ParquetError::General("the schema gives a column another type than its table".to_owned());
     let level = |present: bool| i16::from(present);
@@ -163,26 +169,17 @@ fn write_batch(access: &Access, out: &mut ColumnWriter<'_>, rows: &[&Flow]) -> R
             let values: Vec<bool> = values.into_iter().flatten().collect();
             out.write_batch(&values, Some(&levels), None)?;
         }
-        (Access::Text { get, .. }, ColumnWriter::ByteArrayColumnWriter(out)) => {
-            let mut texts = Texts::default();
-            let levels: Vec<i16> = rows
-                .iter()
-                .map(|flow| {
-                    let text = get(flow);
-                    let level = level(text.is_some());
-                    text.into_iter().for_each(|text| texts.push(&text));
-                    level
-                })
-                .collect();
+        (Access::Text { of, get, .. }, ColumnWriter::ByteArrayColumnWriter(out)) => {
+            texts.begin();
+            let levels: Vec<i16> =
+                rows.iter().map(|flow| level(texts.text(of.key(flow), || get(flow)))).collect();
             out.write_batch(&texts.values, Some(&levels), None)?;
         }
-        (Access::Texts { get, .. }, ColumnWriter::ByteArrayColumnWriter(out)) => {
-            let mut texts = Texts::default();
+        (Access::Texts { of, get, .. }, ColumnWriter::ByteArrayColumnWriter(out)) => {
+            texts.begin();
             let levels = lists(rows, |flow, levels| {
-                get(flow, &mut |text: Cow<'_, str>| {
-                    texts.push_list(&text);
-                    levels.item();
-                })
+                let items = texts.list(of.key(flow), |each| get(flow, each));
+                (0..items).for_each(|_| levels.item());
             });
             out.write_batch(&texts.values, Some(&levels.definitions), Some(&levels.repetitions))?;
         }
@@ -208,30 +205,61 @@ fn write_batch(access: &Access, out: &mut ColumnWriter<'_>, rows: &[&Flow]) -> R
     Ok(())
 }
 
-/// Values for the library, which wants each in a buffer of its own; equal ones near each other share it.
+/// Values of a column for the library, which wants each in a buffer of its own; equal ones share it, and those of what flows
+/// share are looked up by that.
 #[derive(Default)]
 struct Texts {
+    /// Of the present batch.
     values: Vec<ByteArray>,
     known: HashMap<String, ByteArray, foldhash::fast::FixedState>,
+    /// The values of what flows share, as ranges of `shared`.
+    keys: HashMap<usize, Range<usize>, foldhash::fast::FixedState>,
+    shared: Vec<ByteArray>,
 }
 
 impl Texts {
-    fn push(&mut self, text: &str) {
-        match self.values.last() {
-            Some(last) if last.data() == text.as_bytes() => self.values.push(last.clone()),
-            Some(_) | None => self.push_list(text),
-        }
+    fn begin(&mut self) {
+        self.values.clear();
     }
 
-    fn push_list(&mut self, text: &str) {
-        match self.known.get(text) {
-            Some(value) => self.values.push(value.clone()),
+    /// Whether there is one.
+    fn text<'a>(&mut self, key: Option<usize>, get: impl FnOnce() -> Option<Cow<'a, str>>) -> bool {
+        self.list(key, |each| get().into_iter().for_each(each)) > 0
+    }
+
+    /// How many there are.
+    fn list<'a>(
+        &mut self,
+        key: Option<usize>,
+        get: impl FnOnce(&mut dyn FnMut(Cow<'a, str>)),
+    ) -> usize {
+        let begin = self.values.len();
+        if let Some(range) = key.and_then(|key| self.keys.get(&key)) {
+            let found = self.shared.get(range.clone()).unwrap_or_default();
+            self.values.extend_from_slice(found);
+            return found.len();
+        }
+        get(&mut |text| self.push(&text));
+        let added = self.values.get(begin..).unwrap_or_default();
+        if let Some(key) = key {
+            let from = self.shared.len();
+            self.shared.extend_from_slice(added);
+            self.keys.insert(key, from..self.shared.len());
+        }
+        added.len()
+    }
+
+    fn push(&mut self, text: &str) {
+        let last = self.values.last().filter(|last| last.data() == text.as_bytes());
+        let value = match last.or_else(|| self.known.get(text)) {
+            Some(value) => value.clone(),
             None => {
                 let value = ByteArray::from(text);
                 self.known.insert(text.to_owned(), value.clone());
-                self.values.push(value);
+                value
             }
-        }
+        };
+        self.values.push(value);
     }
 }
 

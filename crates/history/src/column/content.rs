@@ -1,6 +1,6 @@
 //! What a proxy read in a connection.
 
-use super::{Column, Width, filled, number, push, put, put_text, set, text, texts};
+use super::{Column, Of, Width, filled, number, push, put, put_text, set, text, texts};
 use crate::draft::ContentKind;
 use ciliate_flow::{Content, Dns, Flow, Http, Kafka, Stage};
 use std::borrow::Cow;
@@ -8,6 +8,7 @@ use std::borrow::Cow;
 pub(super) const COLUMNS: &[Column] = &[
     text(
         "l7_type",
+        Of::Flow,
         "what the proxy read: `request`, `response` or `sample`",
         |flow| {
             flow.request.as_ref().map(|request| match request.stage {
@@ -28,6 +29,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "l7_protocol",
+        Of::Flow,
         "`http`, `dns`, `kafka`, `tls`, `malformed` or `other`",
         |flow| content(flow).map(|content| Cow::Borrowed(ContentKind::of(content).name())),
         |draft, text| ContentKind::named(text).map(|kind| draft.content = kind),
@@ -50,24 +52,28 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "http_method",
+        Of::Flow,
         "method of the request",
         |flow| http(flow).and_then(|http| filled(&http.method)),
         |draft, method| put_text(&mut draft.http.method, method),
     ),
     text(
         "http_url",
+        Of::Flow,
         "whole URL, with what the settings left of it",
         |flow| http(flow).and_then(|http| filled(&http.url)),
         |draft, url| put_text(&mut draft.http.url, url),
     ),
     text(
         "http_protocol",
+        Of::Flow,
         "such as `HTTP/1.1`",
         |flow| http(flow).and_then(|http| filled(&http.protocol)),
         |draft, protocol| put_text(&mut draft.http.protocol, protocol),
     ),
     texts(
         "http_header_names",
+        Of::Flow,
         "names of the headers that the settings left",
         |flow, each| {
             http(flow).iter().flat_map(|http| &http.headers).for_each(|header| each((&header.name).into()))
@@ -76,6 +82,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     texts(
         "http_header_values",
+        Of::Flow,
         "their values, one for each",
         |flow, each| {
             http(flow).iter().flat_map(|http| &http.headers).for_each(|header| each((&header.value).into()))
@@ -84,12 +91,14 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "dns_query",
+        Of::Flow,
         "the name that was asked for, with the dot of the root",
         |flow| dns(flow).and_then(|dns| filled(&dns.query)),
         |draft, query| put_text(&mut draft.dns.query, query),
     ),
     texts(
         "dns_addresses",
+        Of::Flow,
         "the answer's addresses",
         |flow, each| dns(flow).iter().flat_map(|dns| &dns.addresses).for_each(|address| each(address.into())),
         |draft, address| push(&mut draft.dns.addresses, address),
@@ -103,12 +112,14 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     texts(
         "dns_cnames",
+        Of::Flow,
         "the answer's other names",
         |flow, each| dns(flow).iter().flat_map(|dns| &dns.cnames).for_each(|name| each(name.into())),
         |draft, name| push(&mut draft.dns.cnames, name),
     ),
     text(
         "dns_observer",
+        Of::Flow,
         "who read it: `proxy`",
         |flow| dns(flow).and_then(|dns| filled(&dns.observer)),
         |draft, observer| put_text(&mut draft.dns.observer, observer),
@@ -122,18 +133,21 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     texts(
         "dns_query_types",
+        Of::Flow,
         "types that were asked for, such as `AAAA`",
         |flow, each| dns(flow).iter().flat_map(|dns| &dns.query_types).for_each(|kind| each(kind.into())),
         |draft, kind| push(&mut draft.dns.query_types, kind),
     ),
     texts(
         "dns_record_types",
+        Of::Flow,
         "types of the answer's records",
         |flow, each| dns(flow).iter().flat_map(|dns| &dns.record_types).for_each(|kind| each(kind.into())),
         |draft, kind| push(&mut draft.dns.record_types, kind),
     ),
     text(
         "kafka_api",
+        Of::Flow,
         "such as `produce`",
         |flow| kafka(flow).and_then(|kafka| filled(&kafka.api_key)),
         |draft, api| put_text(&mut draft.kafka.api_key, api),
@@ -147,6 +161,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "kafka_topic",
+        Of::Flow,
         "the topic",
         |flow| kafka(flow).and_then(|kafka| filled(&kafka.topic)),
         |draft, topic| put_text(&mut draft.kafka.topic, topic),
@@ -167,6 +182,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "tls_name",
+        Of::Flow,
         "the server that a TLS client wants; null if it says none",
         |flow| match content(flow)? {
             Content::Tls(name) => name.as_deref().map(Cow::Borrowed),
@@ -180,6 +196,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "malformed",
+        Of::Flow,
         "why bytes could not be read in one way only",
         |flow| match content(flow)? {
             Content::Malformed(reason) => filled(reason),

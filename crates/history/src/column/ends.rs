@@ -1,14 +1,15 @@
 //! Who sent and who was sent to.
 
-use super::{Column, Width, filled, number, push, put, put_text, some, text, texts};
+use super::{Column, Of, Width, filled, number, push, put, put_text, some, text, texts};
 use ciliate_flow::Service;
 
 /// The same columns for both ends.
 macro_rules! end {
-    ($end:ident, $service:ident, $name:literal) => {
+    ($end:ident, $service:ident, $of:ident, $names:ident, $address:ident, $name:literal) => {
         &[
             text(
                 concat!($name, "_address"),
+                Of::$address,
                 concat!("IP address of the ", $name),
                 |flow| flow.$end.address.map(|address| address.to_string().into()),
                 |draft, text| text.parse().ok().map(|address| draft.$end.address = Some(address)),
@@ -29,30 +30,35 @@ macro_rules! end {
             ),
             text(
                 concat!($name, "_cluster"),
+                Of::$of,
                 "its cluster",
                 |flow| filled(&flow.$end.party.cluster),
                 |draft, cluster| put_text(&mut draft.$end.party.cluster, cluster),
             ),
             text(
                 concat!($name, "_namespace"),
+                Of::$of,
                 "its namespace",
                 |flow| filled(&flow.$end.party.namespace),
                 |draft, namespace| put_text(&mut draft.$end.party.namespace, namespace),
             ),
             text(
                 concat!($name, "_pod"),
+                Of::$of,
                 "name of the pod, container or process",
                 |flow| filled(&flow.$end.party.pod),
                 |draft, pod| put_text(&mut draft.$end.party.pod, pod),
             ),
             texts(
                 concat!($name, "_labels"),
+                Of::$of,
                 "its labels with their sources, such as `k8s:org=empire`, sorted",
                 |flow, each| flow.$end.party.labels.iter().for_each(|label| each(label.into())),
                 |draft, label| push(&mut draft.$end.party.labels, label),
             ),
             texts(
                 concat!($name, "_workloads"),
+                Of::$of,
                 "names of what it belongs to",
                 |flow, each| {
                     flow.$end.party.workloads.iter().for_each(|workload| each((&workload.name).into()))
@@ -61,6 +67,7 @@ macro_rules! end {
             ),
             texts(
                 concat!($name, "_workload_kinds"),
+                Of::$of,
                 "their kinds, one for each, such as `Deployment`",
                 |flow, each| {
                     flow.$end.party.workloads.iter().for_each(|workload| each((&workload.kind).into()))
@@ -69,6 +76,7 @@ macro_rules! end {
             ),
             texts(
                 concat!($name, "_names"),
+                Of::$names,
                 "DNS names that the address was resolved from",
                 |flow, each| {
                     flow.$end.names.iter().flat_map(|names| names.iter()).for_each(|name| each(name.into()))
@@ -77,12 +85,14 @@ macro_rules! end {
             ),
             text(
                 concat!($name, "_service"),
+                Of::Flow,
                 "name of the service that the address belongs to",
                 |flow| flow.rare.as_ref().and_then(|rare| filled(&rare.$service.name)),
                 |draft, name| put_text(&mut draft.rare.$service.name, name),
             ),
             text(
                 concat!($name, "_service_namespace"),
+                Of::Flow,
                 "its namespace",
                 |flow| {
                     flow.rare.as_ref().and_then(|rare| {
@@ -96,10 +106,11 @@ macro_rules! end {
     };
 }
 
-pub(super) const SOURCE: &[Column] = end!(source, source_service, "source");
-pub(super) const DESTINATION: &[Column] = end!(destination, destination_service, "destination");
+pub(super) const SOURCE: &[Column] = end!(source, source_service, Source, SourceNames, SourceAddress, "source");
+pub(super) const DESTINATION: &[Column] = end!(destination, destination_service, Destination, DestinationNames, DestinationAddress, "destination");
 pub(super) const TRANSLATED: &[Column] = &[text(
     "source_translated",
+    Of::Flow,
     "address of the source after translation",
     |flow| {
         let translated = flow.rare.as_ref().and_then(|rare| rare.source_translated);

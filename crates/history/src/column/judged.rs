@@ -1,15 +1,16 @@
 //! What policies said, and which.
 
-use super::{Column, numbers, push, text, texts};
+use super::{Column, Of, numbers, push, text, texts};
 use ciliate_flow::{Judgement, Outcome, PolicyRef};
 use std::{borrow::Cow, sync::Arc};
 
 /// The same columns for both directions.
 macro_rules! side {
-    ($side:ident, $name:literal) => {
+    ($side:ident, $of:ident, $name:literal) => {
         &[
             text(
                 concat!($name, "_judgement"),
+                Of::$of,
                 concat!(
                     "what policy said about ",
                     $name,
@@ -32,30 +33,35 @@ macro_rules! side {
             ),
             texts(
                 concat!($name, "_policies"),
+                Of::$of,
                 "names of the policies that said so, or that closed the door",
                 |flow, each| by(&flow.$side).for_each(|policy| each((&policy.name).into())),
                 |draft, name| push(&mut draft.$side.names, name),
             ),
             texts(
                 concat!($name, "_policy_namespaces"),
+                Of::$of,
                 "their namespaces, one for each; empty for those of the whole cluster",
                 |flow, each| by(&flow.$side).for_each(|policy| each((&policy.namespace).into())),
                 |draft, namespace| push(&mut draft.$side.namespaces, namespace),
             ),
             texts(
                 concat!($name, "_policy_kinds"),
+                Of::$of,
                 "their kinds, one for each, such as `CiliumNetworkPolicy`",
                 |flow, each| by(&flow.$side).for_each(|policy| each((&policy.kind).into())),
                 |draft, kind| push(&mut draft.$side.kinds, kind),
             ),
             texts(
                 concat!($name, "_policy_sections"),
+                Of::$of,
                 "the place in each that decided, such as `spec.ingress[0].toPorts[0]`",
                 |flow, each| by(&flow.$side).for_each(|policy| each((&policy.section).into())),
                 |draft, section| push(&mut draft.$side.sections, section),
             ),
             texts(
                 concat!($name, "_policy_labels"),
+                Of::$of,
                 "the labels of each, as a JSON array",
                 |flow, each| {
                     // Strings always serialise.
@@ -81,5 +87,5 @@ fn by(side: &Option<Arc<Judgement>>) -> impl Iterator<Item = &PolicyRef> {
     side.iter().flat_map(|judgement| &judgement.by)
 }
 
-pub(super) const EGRESS: &[Column] = side!(egress, "egress");
-pub(super) const INGRESS: &[Column] = side!(ingress, "ingress");
+pub(super) const EGRESS: &[Column] = side!(egress, Egress, "egress");
+pub(super) const INGRESS: &[Column] = side!(ingress, Ingress, "ingress");

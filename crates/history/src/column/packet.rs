@@ -1,6 +1,6 @@
 //! What was seen, where and when.
 
-use super::{Column, Width, filled, flag, number, push, put, put_text, set, some, text, texts};
+use super::{Column, Of, Width, filled, flag, number, push, put, put_text, set, some, text, texts};
 use crate::draft::{EventKind, Wire};
 use ciliate_flow::{
     Answer, DropReason, Event, Flow, MatchType, TcpFlags, TraceObservationPoint, TraceReason,
@@ -32,12 +32,14 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "verdict",
+        Of::Flow,
         "`FORWARDED`, `DROPPED`, `AUDIT`, `REDIRECTED`, `ERROR`, ...",
         |flow| Some(Cow::Borrowed(flow.verdict.as_str_name())),
         |draft, text| Verdict::from_str_name(text).map(|verdict| draft.verdict = verdict),
     ),
     text(
         "direction",
+        Of::Flow,
         "`INGRESS` or `EGRESS`, as the endpoint sees it whose policy was asked or whose device saw it",
         |flow| {
             (flow.direction != TrafficDirection::default())
@@ -47,6 +49,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "event",
+        Of::Flow,
         "why there is a flow: `drop`, `trace`, `policy-verdict`, `l7` or `other`",
         |flow| Some(Cow::Borrowed(EventKind::from(flow.event).name())),
         |draft, text| EventKind::named(text).map(|event| draft.event = event),
@@ -67,18 +70,21 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "drop_reason",
+        Of::Flow,
         "why it went no further or was denied, such as `POLICY_DENIED`",
         |flow| flow.drop_reason().map(|reason| Cow::Borrowed(reason.as_str_name())),
         |draft, text| DropReason::from_str_name(text).map(|reason| draft.reason = Some(reason)),
     ),
     text(
         "observation_point",
+        Of::Flow,
         "of a trace: where it was seen, such as `TO_ENDPOINT`",
         |flow| traced(flow).map(|(point, _)| Cow::Borrowed(point.as_str_name())),
         |draft, text| TraceObservationPoint::from_str_name(text).map(|point| draft.point = point),
     ),
     text(
         "trace_reason",
+        Of::Flow,
         "of a trace: what its connection is, such as `NEW` or `ESTABLISHED`",
         |flow| traced(flow).map(|(_, reason)| Cow::Borrowed(reason.as_str_name())),
         |draft, text| TraceReason::from_str_name(text).map(|reason| draft.trace_reason = reason),
@@ -100,6 +106,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "protocol",
+        Of::Flow,
         "`TCP`, `UDP`, `SCTP`, `ICMPv4`, `ICMPv6`, or the number of another",
         |flow| Wire::of(flow.transport).map(Wire::name),
         |draft, text| Wire::named(text).map(|wire| draft.wire = Some(wire)),
@@ -171,24 +178,28 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "interface_name",
+        Of::Flow,
         "name of the device, where it was asked for",
         |flow| flow.rare.as_ref().and_then(|rare| filled(&rare.interface_name)),
         |draft, name| put_text(&mut draft.rare.interface_name, name),
     ),
     text(
         "node_name",
+        Of::Node,
         "the node that saw it; `cluster/node` where the cluster has a name of its own",
         |flow| filled(&flow.node.name),
         |draft, name| put_text(&mut draft.node.name, name),
     ),
     texts(
         "node_labels",
+        Of::Node,
         "the node's labels, `key=value`",
         |flow, each| flow.node.labels.iter().for_each(|label| each(label.into())),
         |draft, label| push(&mut draft.node.labels, label),
     ),
     text(
         "policy_match",
+        Of::Flow,
         "what about a policy's entry matched: `L3-Only`, `L3-L4`, `L4-Only`, `all`, `L3-Proto`, `Proto-Only`",
         |flow| (flow.match_type != MatchType::None).then(|| Cow::Borrowed(flow.match_type.text())),
         |draft, text| {
@@ -211,6 +222,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "trace_id",
+        Of::Flow,
         "of the request, as a tracing system numbers it",
         |flow| flow.rare.as_ref().and_then(|rare| filled(&rare.trace_id)),
         |draft, id| put_text(&mut draft.rare.trace_id, id),
