@@ -120,6 +120,24 @@ pub struct Event {
 }
 
 impl Event {
+    /// What it says of the packet; `None` if only its verdicts are wanted, or of a kind that this version does not know.
+    #[must_use]
+    pub const fn told(&self) -> Option<EventKind> {
+        match self.flags & event_flags::PACKET_UNTOLD {
+            0 => EventKind::from_number(self.kind),
+            _ => None,
+        }
+    }
+
+    /// The verdict of one direction that somebody wants to hear of.
+    #[must_use]
+    pub const fn told_verdict(&self, direction: Direction) -> Option<Outcome> {
+        match self.flags & event_flags::VERDICTS_UNTOLD {
+            0 => self.verdict(direction),
+            _ => None,
+        }
+    }
+
     /// What the policy of one direction said just now; `None` if it was not asked or nothing is policed there. Of a
     /// [`REPLY`](event_flags::REPLY) the connection was judged as it was opened: out of this packet's destination and
     /// into its source.
@@ -156,6 +174,10 @@ pub mod event_flags {
     pub const RELATED: u8 = 1 << 2;
     /// Passed only because of audit mode.
     pub const AUDIT: u8 = 1 << 3;
+    /// Nobody wants to hear of the packet, or there were too many: the event is about its verdicts.
+    pub const PACKET_UNTOLD: u8 = 1 << 4;
+    /// The same of the verdicts.
+    pub const VERDICTS_UNTOLD: u8 = 1 << 5;
 }
 
 /// Most bytes of a packet that an event carries.
@@ -181,7 +203,8 @@ pub struct Watch {
     /// Bytes waiting in the ring from which on the reader is woken. It looks by itself from time to time, so that
     /// many events cost one wake-up.
     pub wake: u32,
-    pub pad: u32,
+    /// Kinds that have an [`EventLimit`].
+    pub limited: u32,
 }
 
 pub mod watched {
@@ -189,6 +212,68 @@ pub mod watched {
     pub const TRACES: u32 = 1 << 1;
     pub const VERDICTS: u32 = 1 << 2;
     pub const ALL: u32 = DROPS | TRACES | VERDICTS;
+    /// Kinds there are.
+    pub const KINDS: u32 = 3;
+
+    /// The row of one kind in tables of all kinds.
+    #[inline(always)]
+    #[must_use]
+    pub const fn row(kind: u32) -> u32 {
+        kind >> 1
+    }
 }
 
-layout!(Event = 80, Captured = 208, Watch = 16);
+/// How many events of a kind there may be: as many as come at `interval`, and `burst` of time ahead of that.
+///
+/// Processors share a row without a lock: two that look at the same moment may both let an event pass.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventLimit {
+    /// Nanoseconds that each event takes up.
+    pub interval: u64,
+    /// Nanoseconds that may be used up at once.
+    pub burst: u64,
+    /// Up to this moment of the monotonic clock, ns, all time is used up.
+    pub used: u64,
+}
+
+impl EventLimit {
+    /// Takes up an event's time if there is enough of it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn take(&mut self, now: u64) -> bool {
+        let oldest = now.saturating_sub(self.burst);
+        let begin = if self.used > oldest { self.used } else { oldest };
+        let end = begin.saturating_add(self.interval);
+        if end > now {
+            return false;
+        }
+        self.used = end;
+        true
+    }
+}
+
+layout!(Event = 80, Captured = 208, Watch = 16, EventLimit = 24);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    #[test]
+    fn a_limit_lets_a_burst_pass_and_then_so_many_a_second() {
+        let interval = SECOND / 100;
+        let mut limit = EventLimit { interval, burst: 5 * interval, used: 0 };
+        let mut passed = |now| (0..50).filter(|_| limit.take(now)).count();
+        let begin = 77 * SECOND;
+        assert_eq!(passed(begin), 5);
+        assert_eq!(passed(begin + interval - 1), 0);
+        assert_eq!(passed(begin + interval), 1);
+        assert_eq!(passed(begin + 4 * interval), 3);
+        assert_eq!(passed(begin + SECOND), 5, "no more than a burst is saved up");
+        let steady = (0..10_000).map(|at| passed(begin + 2 * SECOND + at * SECOND / 10_000)).sum::<usize>();
+        assert!((100..=105).contains(&steady), "{steady} in a second of ten thousand");
+        assert_eq!(passed(begin), 0, "a clock that goes back gives nothing");
+    }
+}

@@ -22,7 +22,8 @@ pub use config::{Aggregation, Config, Lifetimes, TICK_SHIFT, config_flags};
 pub use connection::{Connection, ConnectionKey, FragmentKey, FragmentPorts, connection_flags};
 pub use endpoint::{Endpoint, endpoint_flags};
 pub use event::{
-    CAPTURE_MAX, Captured, Event, EventKind, Outcome, TracePoint, Watch, event_flags, verdict_bits, watched,
+    CAPTURE_MAX, Captured, Event, EventKind, EventLimit, Outcome, TracePoint, Watch, event_flags,
+    verdict_bits, watched,
 };
 pub use listener::Listener;
 pub use metric::{METRIC_SLOTS, Metric, metric_slot};

@@ -313,7 +313,7 @@ impl Engine {
         Ok(self.kernel.metrics()?)
     }
 
-    pub fn lost_events(&self) -> Result<u64> {
+    pub fn lost_events(&self) -> Result<ciliate_bpf::LostEvents> {
         Ok(self.kernel.lost_events()?)
     }
 

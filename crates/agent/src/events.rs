@@ -13,7 +13,7 @@ use crate::{
 };
 use anyhow::Context as _;
 use ciliate_api::EventBody;
-use ciliate_bpf::{Batch, EventReader};
+use ciliate_bpf::{Batch, EventReader, LostEvents};
 use ciliate_flow::{Flow, Time};
 use ciliate_observer::{Loss, LossSource, LossWriter, log::Writer};
 use ciliate_proxy::message::{Access, CachedName};
@@ -120,29 +120,34 @@ pub fn boot_time() -> u64 {
 /// What was lost on the way, told once a second at most.
 struct Losses {
     /// What the kernel had counted when it was asked last.
-    seen: Option<u64>,
+    seen: Option<LostEvents>,
     asked: Option<Instant>,
     /// What was told last is not older than this.
     since: Time,
 }
 
 impl Losses {
-    fn new(seen: Option<u64>) -> Self {
+    fn new(seen: Option<LostEvents>) -> Self {
         Self { seen, asked: None, since: now() }
     }
 
-    /// Of what the kernel could not put into the ring, and of requests that came too fast.
+    /// Of what the kernel could not put into the ring or was to leave out, and of requests that came too fast.
     async fn report(&mut self, requests: &Requests, notices: &Notices, decoder: &mut Decoder) {
         if self.asked.is_some_and(|at| at.elapsed() < LOSS_INTERVAL) {
             return;
         }
         self.asked = Some(Instant::now());
-        let mut kernel = 0;
+        let mut kernel = 0_u64;
         if let Ok(lost) = requests.call(|engine| engine.lost_events()).await {
-            kernel = lost.saturating_sub(self.seen.replace(lost).unwrap_or(lost));
-        }
-        if kernel > 0 {
-            notices.send(Timestamp::now(), EventBody::Lost { count: kernel, place: "kernel".to_owned() });
+            let before = self.seen.replace(lost).unwrap_or(lost);
+            let places = [
+                ("kernel", lost.ring.saturating_sub(before.ring)),
+                ("limits", lost.suppressed.sum().saturating_sub(before.suppressed.sum())),
+            ];
+            for (place, count) in places.into_iter().filter(|(_, count)| *count > 0) {
+                notices.send(Timestamp::now(), EventBody::Lost { count, place: place.to_owned() });
+                kernel = kernel.saturating_add(count);
+            }
         }
         let (first, last) = (self.since, now());
         self.since = last;

@@ -59,11 +59,11 @@ impl Flows {
         self.cast.renew(state);
         let opening = opening(seen);
         for direction in [Direction::Egress, Direction::Ingress] {
-            if let Some(outcome) = seen.verdict(direction) {
+            if let Some(outcome) = seen.told_verdict(direction) {
                 put(self.verdict(&opening, time, direction, outcome, rules.of(direction)));
             }
         }
-        match EventKind::from_number(seen.kind) {
+        match seen.told() {
             None => {}
             Some(EventKind::Drop) => put(self.drop(seen, &opening, time, rules)),
             Some(EventKind::Trace) => put(self.trace(seen, time, rules)),

@@ -8,7 +8,7 @@ pub mod memory;
 pub use host::{HostKernel, node_settings};
 
 use ciliate_api::{AuditMode, MapEvent};
-use ciliate_bpf::{ConnectionRow, MapUsage, MetricRow, NodeSettings, PolicyDump, Sweep};
+use ciliate_bpf::{ConnectionRow, LostEvents, MapUsage, MetricRow, NodeSettings, PolicyDump, Sweep};
 use ciliate_net::{Created, EndpointDevice, HostAddress, Link, Masquerade, Netns, NetnsId};
 use ciliate_policy::rule_set::RuleSet;
 use ciliate_types::{EndpointId, Identity};
@@ -109,7 +109,7 @@ pub trait Kernel: Send {
     /// Forgets connections of an address, or all.
     fn flush_connections(&mut self, of: &[IpAddr]) -> Result<usize>;
     fn metrics(&self) -> Result<Vec<MetricRow>>;
-    fn lost_events(&self) -> Result<u64>;
+    fn lost_events(&self) -> Result<LostEvents>;
     fn usage(&self) -> Vec<MapUsage>;
     fn sweep(&mut self) -> Result<Sweep>;
     /// The last writes to a map, oldest first.

@@ -8,6 +8,7 @@ mod beside;
 mod capability;
 mod cni_queue;
 mod engine;
+mod event_bounds;
 mod events;
 mod failure;
 mod flows;
@@ -64,7 +65,7 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     logging::set_level(config.log_level);
     steps.done("the store is open");
     let ipam = ipam::Ipam::new(&config);
-    let (kernel, events) = kernel::HostKernel::open(&config, &ipam.gateways(), &ipam.networks())
+    let (kernel, mut events) = kernel::HostKernel::open(&config, &ipam.gateways(), &ipam.networks())
         .inspect_err(|_| {
             // The lock made it; what has something in it stays.
             let _ = fs::remove_dir(&config.bpf_root);
@@ -72,6 +73,7 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
     steps.done("the kernel is adopted");
     let maps = Arc::new(kernel.reader()?);
     let attention = proxy::Attention::default();
+    events.watch.bound(event_bounds::read(&config)).context("cannot bound what the kernel reports")?;
     let notices = notice::Notices::new(Some(events.watch), config.monitor_capture.0, attention.clone());
     notices.renew().context("cannot tell the kernel's programs what to report")?;
     let (requests, inbox) = engine::channel();

@@ -12,7 +12,7 @@ use crate::{
     state::{Enforced, State},
     status::{pressure, resident_bytes},
 };
-use ciliate_bpf::{MapUsage, MetricRow};
+use ciliate_bpf::{LostEvents, MapUsage, MetricRow, Suppressed};
 use ciliate_export::Report;
 use ciliate_observer::metrics::{Foreign, ForeignKind};
 use ciliate_types::IdentityScope;
@@ -30,7 +30,7 @@ pub struct Sample {
     state: Arc<State>,
     packets: Vec<MetricRow>,
     maps: Vec<MapUsage>,
-    lost: u64,
+    lost: LostEvents,
     changes: PolicyChanges,
     uptime: f64,
     audited: bool,
@@ -173,7 +173,15 @@ impl Collector for Sample {
             e,
             "ciliate_events_lost",
             "Events that did not fit into the kernel's ring",
-            [(vec![("place", "kernel")], self.lost)],
+            [(vec![("place", "kernel")], self.lost.ring)],
+        )?;
+        let Suppressed { drops, traces, verdicts } = self.lost.suppressed;
+        let rows = [("drop", drops), ("trace", traces), ("policy-verdict", verdicts)];
+        counter(
+            e,
+            "ciliate_events_suppressed",
+            "Events that the kernel did not report because there were more of their type than its limit",
+            rows.map(|(kind, count)| (vec![("type", kind)], count)),
         )
     }
 }

@@ -53,7 +53,7 @@ impl Engine {
             let count = endpoints.entry(row.state.to_string()).or_default();
             *count = count.saturating_add(1);
         }
-        let subsystems = self.subsystems(&usage, lost);
+        let subsystems = self.subsystems(&usage, lost.ring);
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             kernel: node.kernel.clone(),
@@ -75,7 +75,10 @@ impl Engine {
             endpoints,
             pools: self.pools(),
             maps: usage.iter().map(pressure).collect(),
-            lost_events: BTreeMap::from([("kernel".to_owned(), lost)]),
+            lost_events: BTreeMap::from([
+                ("kernel".to_owned(), lost.ring),
+                ("limits".to_owned(), lost.suppressed.sum()),
+            ]),
         })
     }
 

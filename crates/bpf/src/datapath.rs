@@ -93,9 +93,11 @@ impl Datapath {
         let maps = Maps::open(&pins)?;
         let ring = RingBuf::try_from(maps::open(&pins, "EVENTS")?).map_err(operation("use", "EVENTS"))?;
         let watch = Array::try_from(maps::open(&pins, "WATCH")?).map_err(operation("use", "WATCH"))?;
+        let limits = maps::open(&pins, "EVENT_LIMITS")?;
+        let limits = Array::try_from(limits).map_err(operation("use", "EVENT_LIMITS"))?;
         let events = Events {
             reader: EventReader::new(ring),
-            watch: EventWatch::new(watch, settings.sizes.events),
+            watch: EventWatch::new(watch, limits, settings.sizes.events),
             records: Records::open(&pins, settings.sizes.records)?,
         };
         let old = maps.config.get(&0, 0).map_err(operation("read", "CONFIG"))?;

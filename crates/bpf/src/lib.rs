@@ -31,7 +31,9 @@ pub use connections::{ConnectionRow, Sweep, Traffic};
 pub use datapath::{Datapath, Settings, check_kernel};
 pub use endpoints::{Audit, EndpointRow};
 pub use error::Error;
-pub use events::{Batch, EventReader, EventWatch, Events, encoded};
+pub use events::{
+    Batch, EventBound, EventBounds, EventReader, EventWatch, Events, LostEvents, Suppressed, encoded,
+};
 pub use maps::{MapSizes, MapUsage};
 pub use metrics::MetricRow;
 pub use node::{Lifetimes, NodeSettings, ProxyDevice};

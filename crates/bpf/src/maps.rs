@@ -45,7 +45,7 @@ impl Default for MapSizes {
 }
 
 /// Names of maps in the object, and of their pins.
-pub const NAMES: [&str; 18] = [
+pub const NAMES: [&str; 20] = [
     "CONFIG",
     "ENDPOINTS",
     "IPCACHE",
@@ -57,6 +57,8 @@ pub const NAMES: [&str; 18] = [
     "METRICS",
     "EVENTS",
     "WATCH",
+    "EVENT_LIMITS",
+    "SUPPRESSED",
     "LOST",
     "SCENE",
     "PROXY_LISTENERS",
@@ -119,6 +121,7 @@ pub struct Maps {
     pub connections: MapData,
     pub metrics: PerCpuArray<MapData, Metric>,
     pub lost: PerCpuArray<MapData, u64>,
+    pub suppressed: PerCpuArray<MapData, u64>,
 }
 
 /// Whether every map of this layout is there.
@@ -151,6 +154,7 @@ impl Maps {
             connections: raw(pins, "CONNECTIONS")?,
             metrics: typed(pins, "METRICS")?,
             lost: typed(pins, "LOST")?,
+            suppressed: typed(pins, "SUPPRESSED")?,
         })
     }
 

@@ -1,7 +1,7 @@
 //! Counters.
 
-use crate::{Datapath, Error, maps::operation};
-use ciliate_abi::{Direction, DropReason, metric_slot};
+use crate::{Datapath, Error, LostEvents, Suppressed, maps::operation};
+use ciliate_abi::{Direction, DropReason, metric_slot, watched};
 
 /// Packets of one reason and direction since the programs were first loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +35,21 @@ impl Datapath {
         Ok(rows)
     }
 
-    /// Events that found the ring buffer full.
-    pub fn lost_events(&self) -> Result<u64, Error> {
-        Ok(self.maps.lost.get(&0, 0).map_err(operation("read", "LOST"))?.iter().sum())
+    /// Events that nobody is told of.
+    pub fn lost_events(&self) -> Result<LostEvents, Error> {
+        let ring = self.maps.lost.get(&0, 0).map_err(operation("read", "LOST"))?.iter().sum();
+        Ok(LostEvents { ring, suppressed: self.suppressed()? })
+    }
+
+    fn suppressed(&self) -> Result<Suppressed, Error> {
+        let of = |kind| {
+            let row = self.maps.suppressed.get(&watched::row(kind), 0);
+            Ok::<u64, Error>(row.map_err(operation("read", "SUPPRESSED"))?.iter().sum())
+        };
+        Ok(Suppressed {
+            drops: of(watched::DROPS)?,
+            traces: of(watched::TRACES)?,
+            verdicts: of(watched::VERDICTS)?,
+        })
     }
 }

@@ -6,9 +6,10 @@
 mod node;
 
 use ciliate_abi::{Direction, DropReason, Event, EventKind, Outcome, watched};
-use ciliate_bpf::{Batch, Events};
+use ciliate_bpf::{Batch, EventBound, EventBounds, Events, Suppressed};
 use ciliate_policy::rule_set::{Action, Peer, RuleSet};
 use node::{NEVER, SURELY, connect, exchange, listen, on_node, only, rules, udp};
+use std::{net::IpAddr, num::NonZeroU32, time::Instant};
 
 #[test]
 fn what_no_policy_isolates_may_talk_over_both_families() {
@@ -147,7 +148,7 @@ fn the_programs_report_what_somebody_wants_and_nothing_else() {
         assert_eq!(bytes[36..38], 80_u16.to_be_bytes());
         assert!(seen.len() <= 5, "a short connection makes few events: {seen:?}");
         assert!(seen.iter().all(|(event, bytes)| bytes.len() == usize::from(event.captured)));
-        assert_eq!(node.datapath.lost_events().unwrap(), 0);
+        assert_eq!(node.datapath.lost_events().unwrap().ring, 0);
 
         events.watch.set(0, 128).unwrap();
         converse(80).unwrap();
@@ -166,7 +167,7 @@ fn what_does_not_fit_into_the_ring_is_counted_to_the_last() {
             events.watch.set(watched::TRACES, capture).unwrap();
             node.settings.node.aggregation = ciliate_abi::Aggregation::Low;
             node.datapath.set_node(&node.settings.node).unwrap();
-            let before = node.datapath.lost_events().unwrap();
+            let before = node.datapath.lost_events().unwrap().ring;
             let sent = 20_000_u64;
             for number in 0..sent {
                 from.send_to(&number.to_ne_bytes(), (b.v4, 2000)).unwrap();
@@ -176,12 +177,76 @@ fn what_does_not_fit_into_the_ring_is_counted_to_the_last() {
             }
             let datagrams =
                 read(&mut events).iter().filter(|(event, _)| event.destination_port == 2000).count();
-            let lost = node.datapath.lost_events().unwrap() - before;
+            let lost = node.datapath.lost_events().unwrap().ring - before;
             assert!(lost > 0, "the ring holds fewer than {sent}");
             let told = u64::try_from(datagrams).unwrap() + lost;
             // Neighbour discovery and the like may be lost as well.
             assert!((sent..sent + 50).contains(&told), "{datagrams} read, {lost} lost");
         }
+    });
+}
+
+#[test]
+fn of_each_kind_no_more_is_reported_than_its_limit_and_the_rest_is_counted() {
+    on_node("limits", |node| {
+        let a = node.endpoint(10, &RuleSet::default());
+        let open = node.endpoint(11, &RuleSet::default());
+        let closed = node.endpoint(12, &only(a.identity, 80));
+        let mut events = node.datapath.events().unwrap();
+        let to = udp(&open, 2000);
+        let few = EventBound::Rate { rate: NonZeroU32::MIN, burst: NonZeroU32::new(5).unwrap() };
+        // Each from a port that was not in use before: of a connection that is known there would be no trace.
+        let mut ports = 3000..;
+        let mut send = |to: IpAddr| {
+            ports.by_ref().take(50).for_each(|port| assert!(udp(&a, port).send_to(b"x", (to, 2000)).is_ok()));
+        };
+        let suppressed = |node: &node::Node| node.datapath.lost_events().unwrap().suppressed;
+        // Of what goes to the port; neighbours are looked for, too.
+        let mut tell = |node: &node::Node, bounds, address: IpAddr| {
+            events.watch.bound(bounds).unwrap();
+            events.watch.set(watched::ALL, 0).unwrap();
+            let (before, begun) = (suppressed(node), Instant::now());
+            send(address);
+            if address == open.v4 {
+                (0..50).for_each(|_| assert!(to.recv_from(&mut [0; 8]).is_ok()));
+            }
+            let seen: Vec<Event> = read(&mut events)
+                .into_iter()
+                .map(|(event, _)| event)
+                .filter(|event| event.destination_port == 2000)
+                .collect();
+            events.watch.set(0, 0).unwrap();
+            let after = suppressed(node);
+            let grew = Suppressed {
+                drops: after.drops - before.drops,
+                traces: after.traces - before.traces,
+                verdicts: after.verdicts - before.verdicts,
+            };
+            // A burst, and one for each second that it took.
+            (seen, grew, 5..=6 + usize::try_from(begun.elapsed().as_secs()).unwrap())
+        };
+        let all = EventBounds::default();
+        let sum = |told: usize, suppressed: u64| told + usize::try_from(suppressed).unwrap();
+
+        let (seen, over, _) = tell(node, all, open.v4);
+        assert_eq!((seen.len(), over.sum()), (50, 0), "without limits");
+        let (seen, over, few_told) = tell(node, EventBounds { traces: few, ..all }, open.v4);
+        assert!(few_told.contains(&seen.len()), "{} {over:?}", seen.len());
+        assert_eq!((sum(seen.len(), over.traces), over.drops, over.verdicts), (50, 0, 0));
+
+        // A packet's fate and its verdicts share an event and have limits of their own.
+        let (seen, over, _) = tell(node, EventBounds { traces: few, ..all }, closed.v4);
+        assert_eq!((seen.len(), over.sum()), (50, 0), "drops are no traces");
+        let (seen, over, few_told) = tell(node, EventBounds { drops: few, ..all }, closed.v4);
+        let told = seen.iter().filter(|event| event.told() == Some(EventKind::Drop)).count();
+        assert!(few_told.contains(&told), "{told} {over:?}");
+        assert_eq!((seen.len(), sum(told, over.drops), over.verdicts), (50, 50, 0));
+        assert!(seen.iter().all(|event| event.told_verdict(Direction::Ingress) == Some(Outcome::Unmatched)));
+        let off = EventBounds { drops: EventBound::Off, verdicts: few, ..all };
+        let (seen, over, few_told) = tell(node, off, closed.v4);
+        assert!(few_told.contains(&seen.len()), "{} {over:?}", seen.len());
+        assert!(seen.iter().all(|event| event.told().is_none()));
+        assert_eq!((sum(seen.len(), over.verdicts), over.drops), (50, 0));
     });
 }
 

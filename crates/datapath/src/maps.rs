@@ -1,9 +1,7 @@
 //! The maps, and how decisions read and write them. Sizes here are defaults; the agent sets them when it loads.
 
 use aya_ebpf::{
-    bindings::{
-        BPF_ANY, BPF_F_NO_PREALLOC, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP,
-    },
+    bindings::{BPF_ANY, BPF_F_NO_PREALLOC, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     helpers::generated::{bpf_get_prandom_u32, bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
     macros::map,
     maps::{
@@ -11,9 +9,10 @@ use aya_ebpf::{
     },
 };
 use ciliate_abi::{
-    Address, Captured, Config, Connection, ConnectionKey, Direction, Endpoint, Event, FragmentKey,
-    FragmentPorts, IpcacheKey, Listener, METRIC_SLOTS, Metric, PolicyEntry, PolicyKey, PrefixKey,
-    RecordTally, RecordTallyKey, Recorded, Recorder, RuleSet, TICK_SHIFT, Watch, metric_slot, record_room,
+    Address, Captured, Config, Connection, ConnectionKey, Direction, Endpoint, Event, EventLimit,
+    FragmentKey, FragmentPorts, IpcacheKey, Listener, METRIC_SLOTS, Metric, PolicyEntry, PolicyKey,
+    PrefixKey, RecordTally, RecordTallyKey, Recorded, Recorder, RuleSet, TICK_SHIFT, Watch, metric_slot,
+    record_room, watched,
 };
 use ciliate_dp_core::{Packet, Scene, Tables, record::Wish};
 use core::mem::MaybeUninit;
@@ -41,6 +40,12 @@ static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 /// What user space wants to hear of.
 #[map]
 static WATCH: Array<Watch> = Array::with_max_entries(1, 0);
+/// By [`watched::row`] of a kind.
+#[map]
+static EVENT_LIMITS: Array<EventLimit> = Array::with_max_entries(watched::KINDS, 0);
+/// Events over the limit of their kind.
+#[map]
+static SUPPRESSED: PerCpuArray<u64> = PerCpuArray::with_max_entries(watched::KINDS, 0);
 /// Events that found the ring full.
 #[map]
 static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
@@ -157,6 +162,11 @@ impl Tables for KernelTables {
     }
 
     #[inline(always)]
+    fn within_limit(&self, kind: u32, now: u64) -> bool {
+        is_within_limit(watched::row(kind), now)
+    }
+
+    #[inline(always)]
     fn emit<P: Packet>(&self, packet: &P, watch: &Watch, event: impl Fn() -> Event) {
         let wake_up = match EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) < u64::from(watch.wake) {
             true => u64::from(BPF_RB_NO_WAKEUP),
@@ -236,6 +246,17 @@ fn put<P: Packet, const N: usize>(packet: &P, wanted: u32, head: impl Fn(&mut Re
     room.head.captured = packet.capture(&mut room.bytes, wanted);
     entry.submit(wake_up);
     true
+}
+
+#[inline(never)]
+fn is_within_limit(kind: u32, now: u64) -> bool {
+    // SAFETY: shared with other processors, which may let an event more pass; each number is read and written whole.
+    let within = EVENT_LIMITS.get_ptr_mut(kind).is_none_or(|limit| unsafe { (*limit).take(now) });
+    if !within && let Some(suppressed) = SUPPRESSED.get_ptr_mut(kind) {
+        // SAFETY: a row of this processor.
+        unsafe { *suppressed += 1 };
+    }
+    within
 }
 
 #[inline(never)]

@@ -3,7 +3,7 @@
 use crate::{flow::Packet, hook, hook::Action, inquiry::Rows, record::Wish, scene::Scene, tables::Tables};
 use ciliate_abi::{
     Address, Aggregation, CAPTURE_MAX, Captured, Config, Connection, ConnectionKey, Direction, Endpoint,
-    Event, EventKind, FragmentKey, FragmentPorts, Lifetimes, PolicyEntry, PolicyKey, PrefixKey,
+    Event, EventKind, EventLimit, FragmentKey, FragmentPorts, Lifetimes, PolicyEntry, PolicyKey, PrefixKey,
     RECORD_BYTES_MAX, RecordTally, RecordTallyKey, Recorded, Recorder, RuleSet, Watch, config_flags, watched,
 };
 use core::convert::Infallible;
@@ -68,6 +68,8 @@ pub struct Memory {
     pub counters: RefCell<BTreeMap<(u8, u8), (u64, u64)>>,
     pub events: RefCell<Vec<Captured>>,
     pub watch: Watch,
+    /// By kind of event: its limit, and what was over it.
+    pub limits: RefCell<BTreeMap<u32, (EventLimit, u64)>>,
     pub recorder: Recorder,
     /// With the bytes that follow each.
     pub recorded: RefCell<Vec<(Recorded, Vec<u8>)>>,
@@ -105,6 +107,7 @@ impl Default for Memory {
             counters: RefCell::default(),
             events: RefCell::default(),
             watch: Watch { kinds: watched::ALL, ..Watch::default() },
+            limits: RefCell::default(),
             recorder: Recorder::default(),
             recorded: RefCell::default(),
             record_room: usize::MAX,
@@ -231,6 +234,14 @@ impl Tables for Memory {
 
     fn watch(&self) -> Option<&Watch> {
         Some(&self.watch)
+    }
+
+    fn within_limit(&self, kind: u32, now: u64) -> bool {
+        let mut limits = self.limits.borrow_mut();
+        let Some((limit, over)) = limits.get_mut(&kind) else { return true };
+        let within = limit.take(now);
+        *over = over.saturating_add(u64::from(!within));
+        within
     }
 
     fn emit<P: Packet>(&self, packet: &P, watch: &Watch, event: impl Fn() -> Event) {

@@ -9,7 +9,8 @@ use crate::{
     tables::Tables,
 };
 use ciliate_abi::{
-    Address, ConnectionKey, Direction, DropReason, Event, EventKind, TracePoint, verdict_bits, watched,
+    Address, ConnectionKey, Direction, DropReason, Event, EventKind, TracePoint, event_flags, verdict_bits,
+    watched,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -132,12 +133,35 @@ impl Scene {
             EventKind::Drop => watched::DROPS,
             EventKind::Trace => watched::TRACES,
         };
-        let kinds = if self.verdicts == 0 { kinds } else { kinds | watched::VERDICTS };
-        if watch.kinds & kinds == 0 {
+        let all = if self.verdicts == 0 { kinds } else { kinds | watched::VERDICTS };
+        let mut told = watch.kinds & all;
+        if told == 0 {
             return;
         }
         let time = tables.nanoseconds();
-        tables.emit(packet, watch, || self.event(kind, detail, time));
+        let limited = told & watch.limited;
+        if limited != 0 {
+            if limited & kinds != 0 && !tables.within_limit(kinds, time) {
+                told &= !kinds;
+            }
+            if limited & watched::VERDICTS != 0 && !tables.within_limit(watched::VERDICTS, time) {
+                told &= !watched::VERDICTS;
+            }
+            if told == 0 {
+                return;
+            }
+        }
+        let mut untold = 0;
+        if told & kinds == 0 {
+            untold |= event_flags::PACKET_UNTOLD;
+        }
+        if told & all & watched::VERDICTS != all & watched::VERDICTS {
+            untold |= event_flags::VERDICTS_UNTOLD;
+        }
+        tables.emit(packet, watch, || {
+            let event = self.event(kind, detail, time);
+            Event { flags: event.flags | untold, ..event }
+        });
     }
 
     #[inline(always)]

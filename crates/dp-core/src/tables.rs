@@ -34,6 +34,8 @@ pub trait Tables {
     fn count(&self, reason: u8, direction: Direction, bytes: u32);
     /// Which events anybody wants.
     fn watch(&self) -> Option<&Watch>;
+    /// Whether the limit of a kind, a bit of [`ciliate_abi::watched`], has room for one more event; counts it if not.
+    fn within_limit(&self, kind: u32, now: u64) -> bool;
     /// Hands an event about a packet to user space, or counts it as lost.
     fn emit<P: Packet>(&self, packet: &P, watch: &Watch, event: impl Fn() -> Event);
 

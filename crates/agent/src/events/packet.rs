@@ -35,7 +35,7 @@ pub fn bodies(state: &State, seen: &Seen, bytes: &[u8], rules: &Pair) -> Vec<Eve
     let opening = opening(seen);
     let mut bodies = Vec::new();
     for (direction, kernel) in verdicts {
-        let Some(outcome) = seen.verdict(kernel) else { continue };
+        let Some(outcome) = seen.told_verdict(kernel) else { continue };
         let verdict = match outcome {
             Outcome::Allowed => Verdict::Allowed,
             Outcome::Denied | Outcome::Unmatched => Verdict::Denied,
@@ -49,7 +49,7 @@ pub fn bodies(state: &State, seen: &Seen, bytes: &[u8], rules: &Pair) -> Vec<Eve
         true => Direction::Ingress,
         false => Direction::Egress,
     };
-    match EventKind::from_number(seen.kind) {
+    match seen.told() {
         None => {}
         Some(EventKind::Drop) => {
             let reason = DropReason::from_number(seen.detail);

@@ -65,6 +65,14 @@ fn one_event_of_the_kernel_is_its_verdicts_and_its_fate() {
 }
 
 #[test]
+fn what_the_kernel_was_to_leave_out_is_no_flow() {
+    let all = flows(&seen());
+    let told = |flags| flows(&Seen { flags, ..seen() });
+    assert_eq!(told(event_flags::PACKET_UNTOLD), all[..2]);
+    assert_eq!(told(event_flags::VERDICTS_UNTOLD), all[2..]);
+}
+
+#[test]
 fn a_denial_names_its_rule_and_what_had_let_it_pass_before() {
     let ends = "10.0.0.1:4000 10.0.0.2:80";
     let denied = Seen {

@@ -11,8 +11,8 @@ use ciliate_api::{
     settings::{Config, MonitorAggregation},
 };
 use ciliate_bpf::{
-    Audit, Datapath, Events, Lifetimes, MapSizes, MapUsage, MetricRow, NodeSettings, ProxyDevice, Settings,
-    Sweep,
+    Audit, Datapath, Events, Lifetimes, LostEvents, MapSizes, MapUsage, MetricRow, NodeSettings, ProxyDevice,
+    Settings, Sweep,
 };
 use ciliate_net::{
     Created, EndpointDevice, Family, HostAddress, Link, Mac, Masquerade, Netlink, Netns, Router, Sysctls,
@@ -365,7 +365,7 @@ impl Kernel for HostKernel {
         Ok(self.datapath()?.metrics()?)
     }
 
-    fn lost_events(&self) -> Result<u64> {
+    fn lost_events(&self) -> Result<LostEvents> {
         Ok(self.datapath()?.lost_events()?)
     }
 

@@ -2,7 +2,7 @@
 
 use super::{EndpointEntry, Extended, Extension, Handle, Kernel, KernelError, Namespace, Owner, Result};
 use ciliate_api::MapEvent;
-use ciliate_bpf::{MapUsage, MetricRow, NodeSettings, Sweep};
+use ciliate_bpf::{LostEvents, MapUsage, MetricRow, NodeSettings, Sweep};
 use ciliate_net::{Created, EndpointDevice, HostAddress, Link, Mac, Masquerade, Netns, NetnsId};
 use ciliate_policy::rule_set::{Action, Otherwise, Peer, PeerKind, RuleSet, Traffic};
 use ciliate_proxy::Rows;
@@ -379,8 +379,8 @@ impl Kernel for MemoryKernel {
         Ok(Vec::new())
     }
 
-    fn lost_events(&self) -> Result<u64> {
-        Ok(0)
+    fn lost_events(&self) -> Result<LostEvents> {
+        Ok(LostEvents::default())
     }
 
     fn usage(&self) -> Vec<MapUsage> {

@@ -67,6 +67,17 @@ settings! {
     monitor_aggregation: MonitorAggregation = "monitor-aggregation", "medium", Anytime, "How much the kernel leaves out of trace events";
     monitor_delay: Milliseconds = "monitor-delay", "50ms", AtStart, "How long events may wait in the kernel for others; longer costs less under load";
     monitor_capture: Count<14, 128> = "monitor-capture-length", "128", AtStart, "Bytes of each packet that events carry for who asks for them (`monitor --hex`)";
+    events_rate: Count<0, 1000000000> = "bpf-events-default-rate-limit", "0", AtStart, "Events of each type that the kernel reports in a second, where the type has no limit of its own; 0 for no limit";
+    events_burst: Count<0, 1000000000> = "bpf-events-default-burst-limit", "0", AtStart, "Events of each type that it reports at once; 0 for as many as in a second";
+    drop_events: Switch = "bpf-events-drop-enabled", "true", AtStart, "Have the kernel report dropped packets";
+    drop_events_rate: Count<0, 1000000000> = "bpf-events-drop-rate-limit", "0", AtStart, "Dropped packets that it reports in a second; 0 for the default of all types, as in the next";
+    drop_events_burst: Count<0, 1000000000> = "bpf-events-drop-burst-limit", "0", AtStart, "Dropped packets that it reports at once";
+    verdict_events: Switch = "bpf-events-policy-verdict-enabled", "true", AtStart, "Have the kernel report verdicts of policies";
+    verdict_events_rate: Count<0, 1000000000> = "bpf-events-policy-verdict-rate-limit", "0", AtStart, "Packets in a second whose verdicts it reports; 0 for the default of all types, as in the next";
+    verdict_events_burst: Count<0, 1000000000> = "bpf-events-policy-verdict-burst-limit", "0", AtStart, "Packets at once whose verdicts it reports";
+    trace_events: Switch = "bpf-events-trace-enabled", "true", AtStart, "Have the kernel report where packets go";
+    trace_events_rate: Count<0, 1000000000> = "bpf-events-trace-rate-limit", "0", AtStart, "Packets in a second of which it reports where they go; 0 for the default of all types, as in the next";
+    trace_events_burst: Count<0, 1000000000> = "bpf-events-trace-burst-limit", "0", AtStart, "Packets at once of which it reports where they go";
     enable_hubble: Switch = "enable-hubble", "true", AtStart, "Keep flows and answer Hubble's clients";
     hubble_listen: OptionalAddress = "hubble-listen-address", "", AtStart, "Where Hubble's clients and relays find this node besides the socket, such as :4244; with TLS";
     hubble_plaintext: Switch = "hubble-disable-tls", "false", AtStart, "Serve flows there unencrypted, to anybody, also on an address that other hosts reach";
