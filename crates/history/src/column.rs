@@ -20,11 +20,30 @@ pub struct Column {
 /// Getters give nothing where a flow says nothing, which is written as null. Setters give nothing for a value that no
 /// writer of this version makes.
 pub(crate) enum Access {
-    Number { width: Width, get: fn(&Flow) -> Option<i64>, set: fn(&mut Draft, i64) -> Option<()> },
-    Flag { get: fn(&Flow) -> Option<bool>, set: fn(&mut Draft, bool) },
-    Text { of: Of, get: for<'a> fn(&'a Flow) -> Option<Cow<'a, str>>, set: fn(&mut Draft, &str) -> Option<()> },
-    Texts { of: Of, get: for<'a> fn(&'a Flow, &mut dyn FnMut(Cow<'a, str>)), set: fn(&mut Draft, &str) -> Option<()> },
-    Numbers { get: fn(&Flow, &mut dyn FnMut(i64)), set: fn(&mut Draft, i64) -> Option<()> },
+    Number {
+        width: Width,
+        get: fn(&Flow) -> Option<i64>,
+        set: fn(&mut Draft, i64) -> Option<()>,
+    },
+    Flag {
+        get: fn(&Flow) -> Option<bool>,
+        set: fn(&mut Draft, bool),
+    },
+    Text {
+        of: Of,
+        get: for<'a> fn(&'a Flow) -> Option<Cow<'a, str>>,
+        set: fn(&mut Draft, &str) -> Option<()>,
+    },
+    Texts {
+        of: Of,
+        get: for<'a> fn(&'a Flow, &mut dyn FnMut(Cow<'a, str>)),
+        set: fn(&mut Draft, &str) -> Option<()>,
+    },
+    Numbers {
+        of: Of,
+        get: fn(&Flow, &mut dyn FnMut(i64)),
+        set: fn(&mut Draft, i64) -> Option<()>,
+    },
 }
 
 /// What a text says something of. What many flows share says the same of all of them, so it is asked once.
@@ -45,7 +64,8 @@ pub(crate) enum Of {
 impl Of {
     /// Equal for flows that share it: a place in memory, or an address of IPv4. None of what every flow has for itself.
     pub fn key(self, flow: &Flow) -> Option<usize> {
-        let judgement = |judged: &Option<Arc<Judgement>>| judged.as_ref().map_or(0, |by| Arc::as_ptr(by).addr());
+        let judgement =
+            |judged: &Option<Arc<Judgement>>| judged.as_ref().map_or(0, |by| Arc::as_ptr(by).addr());
         let address = |end: &End| match end.address {
             Some(IpAddr::V4(address)) => usize::try_from(address.to_bits()).ok(),
             Some(IpAddr::V6(_)) | None => None,
@@ -205,11 +225,12 @@ const fn texts(
 
 const fn numbers(
     name: &'static str,
+    of: Of,
     about: &'static str,
     get: fn(&Flow, &mut dyn FnMut(i64)),
     set: fn(&mut Draft, i64) -> Option<()>,
 ) -> Column {
-    Column { name, about, access: Access::Numbers { get, set } }
+    Column { name, about, access: Access::Numbers { of, get, set } }
 }
 
 /// Puts a number where it fits.

@@ -1,23 +1,25 @@
 //! Flows to columns.
 
-use crate::column::{Access, Column, Width};
+use crate::{
+    chunk::{Bits, Chunks, Dictionary, LEVEL, RowRuns, Shape},
+    column::{Access, Column, Width},
+};
 use ciliate_flow::{Flow, Judgement, Party, Verdict};
 use parquet::{
     basic::{Compression, Encoding, ZstdLevel},
     column::writer::ColumnWriter,
-    data_type::ByteArray,
     errors::{ParquetError, Result},
     file::{
         metadata::KeyValue,
         properties::{EnabledStatistics, WriterProperties, WriterVersion},
-        writer::SerializedFileWriter,
+        writer::{SerializedFileWriter, SerializedRowGroupWriter},
     },
     schema::{
         parser::parse_message_type,
-        types::{ColumnPath, TypePtr},
+        types::{ColumnDescPtr, ColumnPath, TypePtr},
     },
 };
-use std::{borrow::Cow, collections::HashMap, io::Write, ops::Range, sync::Arc};
+use std::{collections::HashMap, io::Write, sync::Arc};
 
 /// Flows in one row group: what is sorted, compressed and held in memory together.
 pub(crate) const GROUP_ROWS: usize = 65_536;
@@ -38,14 +40,13 @@ pub(crate) fn properties(metadata: Vec<KeyValue>) -> Result<Arc<WriterProperties
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(concat!("ciliate version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata(Some(metadata))
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(LEVEL)?))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_statistics_truncate_length(Some(24))
         .set_dictionary_page_size_limit(4 << 20)
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_write_batch_size(BATCH);
-    // Nearly every value is another one, near the one before.
-    for name in ["time", "sequence"] {
+    for name in DELTAS {
         builder = builder
             .set_column_dictionary_enabled(ColumnPath::from(name), false)
             .set_column_encoding(ColumnPath::from(name), Encoding::DELTA_BINARY_PACKED);
@@ -115,184 +116,159 @@ impl<'a, T: Eq + std::hash::Hash> Numbers<'a, T> {
     }
 }
 
-/// Writes a row group with flows in the order in which they are given.
-pub(crate) fn write_group<W: Write + Send>(
-    writer: &mut SerializedFileWriter<W>,
-    rows: &[&Flow],
-) -> Result<()> {
-    let mut group = writer.next_row_group()?;
-    for column in Column::all() {
-        let missing = || ParquetError::General(format!("the schema has no column {}", column.name));
-        let mut out = group.next_column()?.ok_or_else(missing)?;
-        let mut texts = Texts::default();
-        for batch in rows.chunks(BATCH) {
-            write_batch(&column.access, out.untyped(), batch, &mut texts)?;
-        }
-        out.close()?;
-    }
-    group.close()?;
-    Ok(())
+/// Columns that have no dictionary: nearly every value is another one, near the one before.
+const DELTAS: [&str; 2] = ["time", "sequence"];
+
+/// Flows of which all columns are gathered before the next: few enough to stay in a processor's cache meanwhile.
+const BLOCK: usize = 512;
+
+/// What writes row groups.
+pub(crate) struct Groups {
+    chunks: Chunks,
 }
 
-fn write_batch(
-    access: &Access,
-    out: &mut ColumnWriter<'_>,
-    rows: &[&Flow],
-    texts: &mut Texts,
-) -> Result<()> {
-    let mismatch =
-        || ParquetError::General("the schema gives a column another type than its table".to_owned());
-    let level = |present: bool| i16::from(present);
-    match (access, out) {
-        (
-            Access::Number { width: Width::U64 | Width::Time, get, .. },
-            ColumnWriter::Int64ColumnWriter(out),
-        ) => {
-            let values: Vec<Option<i64>> = rows.iter().map(|flow| get(flow)).collect();
-            let levels: Vec<i16> = values.iter().map(|value| level(value.is_some())).collect();
-            let values: Vec<i64> = values.into_iter().flatten().collect();
-            out.write_batch(&values, Some(&levels), None)?;
-        }
-        (Access::Number { get, .. }, ColumnWriter::Int32ColumnWriter(out)) => {
-            let values: Vec<Option<i64>> = rows.iter().map(|flow| get(flow)).collect();
-            let levels: Vec<i16> = values.iter().map(|value| level(value.is_some())).collect();
-            // Those without a sign lie there by their bits.
-            let bits = |value: i64| {
-                u32::try_from(value).map(u32::cast_signed).or_else(|_| i32::try_from(value)).unwrap_or(0)
-            };
-            let values: Vec<i32> = values.into_iter().flatten().map(bits).collect();
-            out.write_batch(&values, Some(&levels), None)?;
-        }
-        (Access::Flag { get, .. }, ColumnWriter::BoolColumnWriter(out)) => {
-            let values: Vec<Option<bool>> = rows.iter().map(|flow| get(flow)).collect();
-            let levels: Vec<i16> = values.iter().map(|value| level(value.is_some())).collect();
-            let values: Vec<bool> = values.into_iter().flatten().collect();
-            out.write_batch(&values, Some(&levels), None)?;
-        }
-        (Access::Text { of, get, .. }, ColumnWriter::ByteArrayColumnWriter(out)) => {
-            texts.begin();
-            let levels: Vec<i16> =
-                rows.iter().map(|flow| level(texts.text(of.key(flow), || get(flow)))).collect();
-            out.write_batch(&texts.values, Some(&levels), None)?;
-        }
-        (Access::Texts { of, get, .. }, ColumnWriter::ByteArrayColumnWriter(out)) => {
-            texts.begin();
-            let levels = lists(rows, |flow, levels| {
-                let items = texts.list(of.key(flow), |each| get(flow, each));
-                (0..items).for_each(|_| levels.item());
-            });
-            out.write_batch(&texts.values, Some(&levels.definitions), Some(&levels.repetitions))?;
-        }
-        (Access::Numbers { get, .. }, ColumnWriter::Int64ColumnWriter(out)) => {
-            let mut values = Vec::new();
-            let levels = lists(rows, |flow, levels| {
-                get(flow, &mut |value| {
-                    values.push(value);
-                    levels.item();
-                })
-            });
-            out.write_batch(&values, Some(&levels.definitions), Some(&levels.repetitions))?;
-        }
-        (
-            Access::Number { .. }
-            | Access::Flag { .. }
-            | Access::Text { .. }
-            | Access::Texts { .. }
-            | Access::Numbers { .. },
-            _,
-        ) => return Err(mismatch()),
-    }
-    Ok(())
+/// What a column of a group comes to.
+enum Gathered {
+    Texts(Shape, RowRuns, Dictionary<String>),
+    Numbers(Shape, Bits, RowRuns, Dictionary<i64>),
+    /// For the library, with whether each row has one.
+    Deltas(Vec<i64>, Vec<i16>),
+    Flags(Vec<bool>, Vec<i16>),
 }
 
-/// Values of a column for the library, which wants each in a buffer of its own; equal ones share it, and those of what flows
-/// share are looked up by that.
-#[derive(Default)]
-struct Texts {
-    /// Of the present batch.
-    values: Vec<ByteArray>,
-    known: HashMap<String, ByteArray, foldhash::fast::FixedState>,
-    /// The values of what flows share, as ranges of `shared`.
-    keys: HashMap<usize, Range<usize>, foldhash::fast::FixedState>,
-    shared: Vec<ByteArray>,
-}
-
-impl Texts {
-    fn begin(&mut self) {
-        self.values.clear();
+impl Groups {
+    pub fn new() -> Result<Self> {
+        Ok(Self { chunks: Chunks::new(PAGE_ROWS)? })
     }
 
-    /// Whether there is one.
-    fn text<'a>(&mut self, key: Option<usize>, get: impl FnOnce() -> Option<Cow<'a, str>>) -> bool {
-        self.list(key, |each| get().into_iter().for_each(each)) > 0
-    }
-
-    /// How many there are.
-    fn list<'a>(
+    /// Writes a row group with flows in the order in which they are given.
+    pub fn write<W: Write + Send>(
         &mut self,
-        key: Option<usize>,
-        get: impl FnOnce(&mut dyn FnMut(Cow<'a, str>)),
-    ) -> usize {
-        let begin = self.values.len();
-        if let Some(range) = key.and_then(|key| self.keys.get(&key)) {
-            let found = self.shared.get(range.clone()).unwrap_or_default();
-            self.values.extend_from_slice(found);
-            return found.len();
-        }
-        get(&mut |text| self.push(&text));
-        let added = self.values.get(begin..).unwrap_or_default();
-        if let Some(key) = key {
-            let from = self.shared.len();
-            self.shared.extend_from_slice(added);
-            self.keys.insert(key, from..self.shared.len());
-        }
-        added.len()
-    }
-
-    fn push(&mut self, text: &str) {
-        let last = self.values.last().filter(|last| last.data() == text.as_bytes());
-        let value = match last.or_else(|| self.known.get(text)) {
-            Some(value) => value.clone(),
-            None => {
-                let value = ByteArray::from(text);
-                self.known.insert(text.to_owned(), value.clone());
-                value
+        writer: &mut SerializedFileWriter<W>,
+        flows: &[&Flow],
+    ) -> Result<()> {
+        let described: Vec<ColumnDescPtr> = writer.schema_descr().columns().to_vec();
+        let mut columns: Vec<(&Column, Gathered)> =
+            Column::all().map(|column| (column, Gathered::of(column))).collect();
+        for block in flows.chunks(BLOCK) {
+            for (column, gathered) in &mut columns {
+                gathered.add(&column.access, block);
             }
-        };
-        self.values.push(value);
-    }
-}
-
-/// Levels of lists that are always there and may be empty.
-#[derive(Default)]
-struct Levels {
-    definitions: Vec<i16>,
-    repetitions: Vec<i16>,
-    /// Items of the present list.
-    items: usize,
-}
-
-impl Levels {
-    fn item(&mut self) {
-        self.definitions.push(1);
-        self.repetitions.push(i16::from(self.items > 0));
-        self.items = self.items.saturating_add(1);
-    }
-
-    fn end(&mut self) {
-        if self.items == 0 {
-            self.definitions.push(0);
-            self.repetitions.push(0);
         }
-        self.items = 0;
+        let mut group = writer.next_row_group()?;
+        for ((column, gathered), described) in columns.into_iter().zip(described) {
+            match gathered {
+                Gathered::Texts(shape, rows, dictionary) => {
+                    self.chunks.texts(&mut group, described, shape, (rows, dictionary))?;
+                }
+                Gathered::Numbers(shape, bits, rows, dictionary) => {
+                    self.chunks.numbers(&mut group, described, (shape, bits), (rows, dictionary))?;
+                }
+                Gathered::Deltas(..) | Gathered::Flags(..) => by_library(&mut group, column, &gathered)?,
+            }
+        }
+        group.close()?;
+        Ok(())
     }
 }
 
-fn lists(rows: &[&Flow], mut items: impl FnMut(&Flow, &mut Levels)) -> Levels {
-    let mut levels = Levels::default();
-    for flow in rows {
-        items(flow, &mut levels);
-        levels.end();
+impl Gathered {
+    /// Nothing yet.
+    fn of(column: &Column) -> Self {
+        let number = |width: &Width| match width {
+            Width::Time => Bits::Wide,
+            Width::U64 => Bits::WideUnsigned,
+            Width::U8 | Width::U16 | Width::U32 | Width::I32 => Bits::Narrow,
+        };
+        match &column.access {
+            Access::Number { .. } if DELTAS.contains(&column.name) => Self::Deltas(Vec::new(), Vec::new()),
+            Access::Number { width, .. } => {
+                Self::Numbers(Shape::Optional, number(width), RowRuns::default(), Dictionary::default())
+            }
+            Access::Numbers { .. } => {
+                Self::Numbers(Shape::List, Bits::WideUnsigned, RowRuns::default(), Dictionary::default())
+            }
+            Access::Flag { .. } => Self::Flags(Vec::new(), Vec::new()),
+            Access::Text { .. } => Self::Texts(Shape::Optional, RowRuns::default(), Dictionary::default()),
+            Access::Texts { .. } => Self::Texts(Shape::List, RowRuns::default(), Dictionary::default()),
+        }
     }
-    levels
+
+    fn add(&mut self, access: &Access, flows: &[&Flow]) {
+        match (access, self) {
+            (Access::Number { get, .. }, Self::Numbers(_, bits, rows, dictionary)) => {
+                for flow in flows {
+                    rows.add(None, |numbers| {
+                        numbers.extend(get(flow).map(|value| dictionary.number(value, *bits)));
+                    });
+                }
+            }
+            (Access::Number { get, .. }, Self::Deltas(values, levels)) => present(flows, get, values, levels),
+            (Access::Flag { get, .. }, Self::Flags(values, levels)) => present(flows, get, values, levels),
+            (Access::Numbers { of, get, .. }, Self::Numbers(_, bits, rows, dictionary)) => {
+                for flow in flows {
+                    rows.add(of.key(flow), |numbers| {
+                        get(flow, &mut |value| numbers.push(dictionary.number(value, *bits)));
+                    });
+                }
+            }
+            (Access::Text { of, get, .. }, Self::Texts(_, rows, dictionary)) => {
+                for flow in flows {
+                    rows.add(of.key(flow), |numbers| {
+                        numbers.extend(get(flow).map(|text| dictionary.text(&text)));
+                    });
+                }
+            }
+            (Access::Texts { of, get, .. }, Self::Texts(_, rows, dictionary)) => {
+                for flow in flows {
+                    rows.add(of.key(flow), |numbers| {
+                        get(flow, &mut |text| numbers.push(dictionary.text(&text)));
+                    });
+                }
+            }
+            // Made for the other kind of column by nobody; its rows would be missing, which closing the group reports.
+            (
+                Access::Number { .. }
+                | Access::Flag { .. }
+                | Access::Text { .. }
+                | Access::Texts { .. }
+                | Access::Numbers { .. },
+                Self::Texts(..) | Self::Numbers(..) | Self::Deltas(..) | Self::Flags(..),
+            ) => {}
+        }
+    }
+}
+
+/// The next column of the group, as the library encodes it.
+fn by_library<W: Write + Send>(
+    group: &mut SerializedRowGroupWriter<'_, W>,
+    column: &Column,
+    gathered: &Gathered,
+) -> Result<()> {
+    let name = column.name;
+    let missing = || ParquetError::General(format!("the schema has no column {name}"));
+    let mut out = group.next_column()?.ok_or_else(missing)?;
+    match (gathered, out.untyped()) {
+        (Gathered::Deltas(values, levels), ColumnWriter::Int64ColumnWriter(out)) => {
+            out.write_batch(values, Some(levels), None)?;
+        }
+        (Gathered::Flags(values, levels), ColumnWriter::BoolColumnWriter(out)) => {
+            out.write_batch(values, Some(levels), None)?;
+        }
+        (Gathered::Texts(..) | Gathered::Numbers(..) | Gathered::Deltas(..) | Gathered::Flags(..), _) => {
+            let fault = format!("the schema gives column {name} another type than its table");
+            return Err(ParquetError::General(fault));
+        }
+    }
+    out.close()?;
+    Ok(())
+}
+
+/// Adds the values that are there, and for each flow whether one is.
+fn present<T>(flows: &[&Flow], get: impl Fn(&Flow) -> Option<T>, values: &mut Vec<T>, levels: &mut Vec<i16>) {
+    for flow in flows {
+        let value = get(flow);
+        levels.push(i16::from(value.is_some()));
+        values.extend(value);
+    }
 }

@@ -3,7 +3,7 @@
 use crate::{
     HistoryError,
     decode::Table,
-    encode::{Class, arrange, properties, schema, write_group},
+    encode::{Class, Groups, arrange, properties, schema},
     error::{io, parquet},
 };
 use ciliate_flow::Flow;
@@ -26,6 +26,7 @@ pub(crate) struct Unfinished {
     path: PathBuf,
     writing: PathBuf,
     writer: SerializedFileWriter<BufWriter<File>>,
+    groups: Groups,
     others: Vec<Flow>,
     forwarded: Vec<Flow>,
     group_rows: usize,
@@ -48,11 +49,13 @@ impl Unfinished {
         let failed = parquet(&writing);
         let properties = properties(metadata).map_err(&failed)?;
         let writer = SerializedFileWriter::new(BufWriter::new(file), schema().map_err(&failed)?, properties);
-        let writer = writer.map_err(failed)?;
+        let writer = writer.map_err(&failed)?;
+        let groups = Groups::new().map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
             writing,
             writer,
+            groups,
             others: Vec::new(),
             forwarded: Vec::new(),
             group_rows,
@@ -81,7 +84,7 @@ impl Unfinished {
             let mut of_class: Vec<&Flow> = flows.iter().filter(|flow| Class::of(flow) == class).collect();
             for rows in of_class.chunks_mut(self.group_rows) {
                 arrange(rows);
-                write_group(&mut self.writer, rows).map_err(parquet(&self.writing))?;
+                self.groups.write(&mut self.writer, rows).map_err(parquet(&self.writing))?;
                 self.rows = self.rows.saturating_add(u64::try_from(rows.len()).unwrap_or(0));
             }
         }

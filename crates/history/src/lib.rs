@@ -38,6 +38,7 @@
 //! an hour are merged when it has ended. A file that takes the place of others names them in its metadata, so that a writer which
 //! is killed in between leaves nothing twice.
 
+mod chunk;
 mod column;
 mod decode;
 mod draft;

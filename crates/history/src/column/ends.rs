@@ -106,8 +106,10 @@ macro_rules! end {
     };
 }
 
-pub(super) const SOURCE: &[Column] = end!(source, source_service, Source, SourceNames, SourceAddress, "source");
-pub(super) const DESTINATION: &[Column] = end!(destination, destination_service, Destination, DestinationNames, DestinationAddress, "destination");
+pub(super) const SOURCE: &[Column] =
+    end!(source, source_service, Source, SourceNames, SourceAddress, "source");
+pub(super) const DESTINATION: &[Column] =
+    end!(destination, destination_service, Destination, DestinationNames, DestinationAddress, "destination");
 pub(super) const TRANSLATED: &[Column] = &[text(
     "source_translated",
     Of::Flow,

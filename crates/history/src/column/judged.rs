@@ -75,6 +75,7 @@ macro_rules! side {
             ),
             numbers(
                 concat!($name, "_policy_revisions"),
+                Of::$of,
                 "the revision of each",
                 |flow, each| by(&flow.$side).for_each(|policy| each(policy.revision.cast_signed())),
                 |draft, revision| Some(draft.$side.revisions.push(revision.cast_unsigned())),
