@@ -22,12 +22,15 @@ pub struct Args {
     /// Folder for the history, on a disk with room for it; what is made there is removed at the end
     #[arg(long)]
     work: PathBuf,
-    /// Flows to generate
-    #[arg(long, default_value_t = 100_000_000)]
+    /// Flows to generate; by default an eighth of a hundred million in an eighth of a day, so that an hour has as many
+    #[arg(long, default_value_t = 12_500_000)]
     flows: u64,
     /// Hours that they are spread over
-    #[arg(long, default_value_t = 24)]
+    #[arg(long, default_value_t = 3)]
     hours: u64,
+    /// A hundred million flows in a day
+    #[arg(long, conflicts_with_all = ["flows", "hours"])]
+    full: bool,
     /// How often each query is made; the medians are over these
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -65,14 +68,15 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn measure(args: &Args, directory: &Path) -> Result<Report> {
+    let (flows, hours) = if args.full { (100_000_000, 24) } else { (args.flows, args.hours) };
     let mut report = Report::of_this_machine()?;
     let settings = Settings { max_size: u64::MAX, ..Settings::default() };
     let mut history = History::open(directory, Run::begun("node-1", START), settings)?;
-    let rate = args.flows.checked_div(args.hours.saturating_mul(3600)).unwrap_or(1).max(1);
-    let middle = START.saturating_add((args.hours / 2).saturating_mul(HOUR));
+    let rate = flows.checked_div(hours.saturating_mul(3600)).unwrap_or(1).max(1);
+    let middle = START.saturating_add((hours / 2).saturating_mul(HOUR));
     let (mut wanted, mut kept) = (None::<Wanted>, Duration::ZERO);
     let mut traffic = Traffic::new(1, Time(START), rate);
-    let (mut batch, mut left, mut minute) = (Vec::with_capacity(1024), args.flows, START);
+    let (mut batch, mut left, mut minute) = (Vec::with_capacity(1024), flows, START);
     while left > 0 {
         batch.clear();
         batch.extend(traffic.by_ref().take(usize::try_from(left.min(1024))?));
@@ -95,8 +99,8 @@ fn measure(args: &Args, directory: &Path) -> Result<Report> {
     ensure!(history.lost() == 0 && notices.is_empty(), "{} flows lost, {notices:?}", history.lost());
     let wanted = wanted.context("no flow was generated in the middle hour")?;
     let bytes = size(directory)?;
-    let rate = args.flows as f64 / kept.as_secs_f64();
-    let per_flow = bytes as f64 / args.flows as f64;
+    let rate = flows as f64 / kept.as_secs_f64();
+    let per_flow = bytes as f64 / flows as f64;
     report.rows.push(Row {
         values: vec![rate],
         ..Row::text("flows/s kept, one thread", &format!("{:.0} k/s", rate / 1e3))
@@ -104,7 +108,7 @@ fn measure(args: &Args, directory: &Path) -> Result<Report> {
     report.rows.push(Row {
         values: vec![per_flow],
         must: Some("<= 24".to_owned()),
-        ..Row::text("bytes per flow on disk", &format!("{per_flow:.1} ({} flows, {bytes} bytes)", args.flows))
+        ..Row::text("bytes per flow on disk", &format!("{per_flow:.1} ({} flows, {bytes} bytes)", flows))
     });
     let pod = || PodHint { namespace: Some(wanted.namespace.clone()), prefix: wanted.pod.clone() };
     let end = || EndHint { pods: vec![pod()], ..EndHint::default() };
@@ -138,7 +142,7 @@ fn measure(args: &Args, directory: &Path) -> Result<Report> {
         let median = statistics::median(&times).unwrap_or(f64::NAN);
         Ok(Row { values: times, must, ..Row::text(what, &format!("{median:.0} ms")) })
     };
-    let what = format!("one pod's {} drops of one hour among {} flows", wanted.drops, args.flows);
+    let what = format!("one pod's {} drops of one hour among {} flows", wanted.drops, flows);
     report.rows.push(query(&what, &hour, u64::MAX, Some("<= 1 s".to_owned()))?);
     report.rows.push(query("its last 20 drops", &all, 20, None)?);
     Ok(report)
