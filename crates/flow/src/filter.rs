@@ -10,7 +10,7 @@ mod test;
 
 use crate::Flow;
 use ciliate_hubble::flow::FlowFilter;
-use compile::Compiler;
+use compile::{Compiler, RegexSize};
 pub use judge::Judge;
 use judge::Place;
 use prost::Message as _;
@@ -65,12 +65,18 @@ pub enum FilterError {
     TooMany { list: List, count: usize },
     #[error("the filters take {bytes} bytes, more than the {MOST_BYTES} that are taken")]
     TooLarge { bytes: usize },
+    #[error(
+        "the filters have {count} regular expressions, more than the {MOST_EXPRESSIONS} that are taken: join them with |"
+    )]
+    TooManyExpressions { count: usize },
 }
 
 /// Messages in one list.
 pub const MOST_FILTERS: usize = 128;
 /// All messages of both lists as they are sent.
 pub const MOST_BYTES: usize = 128 << 10;
+/// Regular expressions in both lists, apart from those in CEL.
+pub const MOST_EXPRESSIONS: usize = 256;
 
 impl Filter {
     /// From a request's `whitelist` and `blacklist`.
@@ -82,8 +88,15 @@ impl Filter {
         if bytes > MOST_BYTES {
             return Err(FilterError::TooLarge { bytes });
         }
-        let mut filter =
-            Self { allow: compile(List::Allow, whitelist)?, deny: compile(List::Deny, blacklist)? };
+        let count = whitelist.iter().chain(blacklist).map(expressions).sum();
+        if count > MOST_EXPRESSIONS {
+            return Err(FilterError::TooManyExpressions { count });
+        }
+        let size = RegexSize::each_of(count);
+        let mut filter = Self {
+            allow: compile(List::Allow, whitelist, size)?,
+            deny: compile(List::Deny, blacklist, size)?,
+        };
         let places = filter.allow.iter_mut().chain(&mut filter.deny).flatten().filter_map(Test::place);
         places.enumerate().for_each(|(number, place)| *place = Place::nth(number));
         Ok(filter)
@@ -107,11 +120,17 @@ impl Filter {
     }
 }
 
-fn compile(list: List, filters: &[FlowFilter]) -> Result<Vec<Tests>, FilterError> {
+fn expressions(filter: &FlowFilter) -> usize {
+    let FlowFilter { dns_query, http_path, http_url, .. } = filter;
+    [dns_query, http_path, http_url].into_iter().map(Vec::len).sum()
+}
+
+fn compile(list: List, filters: &[FlowFilter], size: RegexSize) -> Result<Vec<Tests>, FilterError> {
     if filters.len() > MOST_FILTERS {
         return Err(FilterError::TooMany { list, count: filters.len() });
     }
-    filters.iter().enumerate().map(|(number, filter)| Compiler::new(list, number).compile(filter)).collect()
+    let each = |(number, filter)| Compiler::new(list, number, size).compile(filter);
+    filters.iter().enumerate().map(each).collect()
 }
 
 #[cfg(test)]

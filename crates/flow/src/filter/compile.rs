@@ -19,15 +19,32 @@ use std::net::IpAddr;
 pub struct Compiler {
     list: List,
     number: usize,
+    size: RegexSize,
     tests: Vec<Test>,
 }
 
-/// Bytes that one regular expression may take.
-const REGEX_BYTES: usize = 256 << 10;
+/// Bytes that a regular expression may take as it is compiled, and again while it is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct RegexSize(usize);
+
+impl RegexSize {
+    /// Of one by itself.
+    const ONE: usize = 256 << 10;
+    /// Of all of one request together: a few words may compile to very much.
+    const ALL: usize = 4 << 20;
+
+    pub const fn alone() -> Self {
+        Self(Self::ONE)
+    }
+
+    pub fn each_of(count: usize) -> Self {
+        Self(Self::ALL.checked_div(count).map_or(Self::ONE, |share| share.min(Self::ONE)))
+    }
+}
 
 impl Compiler {
-    pub fn new(list: List, number: usize) -> Self {
-        Self { list, number, tests: Vec::new() }
+    pub fn new(list: List, number: usize, size: RegexSize) -> Self {
+        Self { list, number, size, tests: Vec::new() }
     }
 
     /// One test for each field that has values.
@@ -95,6 +112,7 @@ impl Compiler {
             experimental,
         } = filter;
         use Side::{Destination, Source};
+        let size = self.size;
         self.add("uuid", uuid, id, Test::Id)?;
         self.add("source_ip", source_ip, prefix, |v| Test::Address(Source, v))?;
         self.add("source_ip_xlated", source_ip_xlated, prefix, Test::Translated)?;
@@ -168,7 +186,7 @@ impl Compiler {
         self.add("node_name", node_name, |t| NodeGlob::read(t), Test::Node)?;
         self.add("trace_id", trace_id, filled, Test::Trace)?;
         self.add("ip_trace_id", ip_trace_id, trace, Test::IpTrace)?;
-        self.add("dns_query", dns_query, |t| regex(t), Test::DnsQuery)?;
+        self.add("dns_query", dns_query, |t| regex(t, size), Test::DnsQuery)?;
         for (field, values) in [
             ("http_status_code", http_status_code),
             ("http_method", http_method),
@@ -183,8 +201,8 @@ impl Compiler {
             self.tests.push(Test::Status(codes.map_err(|what| self.error("http_status_code", what))?));
         }
         self.add("http_method", http_method, filled, Test::Method)?;
-        self.add("http_path", http_path, |t| regex(t), Test::Path)?;
-        self.add("http_url", http_url, |t| regex(t), Test::Url)?;
+        self.add("http_path", http_path, |t| regex(t, size), Test::Path)?;
+        self.add("http_url", http_url, |t| regex(t, size), Test::Url)?;
         self.add("http_header", http_header, header, Test::Header)?;
         if let Some(hubble::flow_filter::Experimental { cel_expression }) = experimental {
             self.add("cel_expression", cel_expression, |text| Expression::read(text), Test::Cel)?;
@@ -287,10 +305,15 @@ fn protocols(text: &String) -> Result<u16, String> {
     })
 }
 
-pub fn regex(text: &str) -> Result<Regex, String> {
-    RegexBuilder::new(text).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES).build().map_err(|error| {
-        let message = error.to_string();
-        let last = message.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        format!("{text:?} is no regular expression: {last}")
+pub fn regex(text: &str, RegexSize(size): RegexSize) -> Result<Regex, String> {
+    RegexBuilder::new(text).size_limit(size).dfa_size_limit(size).build().map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => {
+            format!("{text:?} takes more than the {size} bytes that are left for each regular expression")
+        }
+        error => {
+            let message = error.to_string();
+            let last = message.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            format!("{text:?} is no regular expression: {last}")
+        }
     })
 }

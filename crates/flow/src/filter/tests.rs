@@ -231,5 +231,24 @@ fn too_much_is_refused() {
     );
     let nested =
         hubble::FlowFilter { http_url: vec!["(a{1000}){1000}".to_owned()], ..hubble::FlowFilter::default() };
-    assert!(Filter::new(&[nested], &[]).unwrap_err().to_string().contains("size limit"));
+    assert!(Filter::new(&[nested], &[]).unwrap_err().to_string().contains("more than the 262144 bytes"));
+}
+
+/// A few letters compile to a quarter of a megabyte: one request would take gigabytes of whoever answers.
+#[test]
+fn regular_expressions_share_what_memory_they_get() {
+    let with = |count, pattern: &str| hubble::FlowFilter {
+        http_path: vec![pattern.to_owned(); count],
+        ..hubble::FlowFilter::default()
+    };
+    let error = Filter::new(&[with(200, "a")], &[with(57, "a")]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the filters have 257 regular expressions, more than the 256 that are taken: join them with |"
+    );
+    let (large, usual) = (r"\w{2}", "^/api/v[0-9]+/users/.*$");
+    assert!(Filter::new(&[with(1, large)], &[]).is_ok());
+    let error = Filter::new(&[with(256, large)], &[]).unwrap_err().to_string();
+    assert!(error.contains("more than the 16384 bytes that are left for each"), "{error}");
+    assert!(Filter::new(&[with(256, usual)], &[]).is_ok());
 }

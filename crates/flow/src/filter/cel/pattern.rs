@@ -1,6 +1,6 @@
 //! Regular expressions inside of expressions: compiled once, bounded as those of other filters are.
 
-use super::super::compile::regex;
+use super::super::compile::{RegexSize, regex};
 use cel::{
     DeclarationError, Env, ExecutionError,
     common::{
@@ -43,7 +43,7 @@ fn is_match(text: &str, pattern: &str) -> Result<bool, String> {
         if known.len() >= MOST {
             known.clear();
         }
-        let read = known.entry(pattern.to_owned()).or_insert_with(|| regex(pattern));
+        let read = known.entry(pattern.to_owned()).or_insert_with(|| regex(pattern, RegexSize::alone()));
         read.as_ref().map(|read| read.is_match(text)).map_err(|message| message.clone())
     })
 }
