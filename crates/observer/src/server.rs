@@ -1,4 +1,4 @@
-//! `observer.Observer` and `peer.Peer`, with reflection and health, and `recorder.Recorder` where there is one.
+//! `observer.Observer` and `peer.Peer`, with reflection and health, and `recorder.Recorder` for who comes by the socket.
 
 mod agent_events;
 mod flows;
@@ -24,7 +24,7 @@ use ciliate_hubble::{
     recorder::recorder_server::RecorderServer,
 };
 use ciliate_recorder::Service as Recordings;
-use ciliate_transport::Incoming;
+use ciliate_transport::{Incoming, Origin};
 use std::{future::Future, pin::Pin, time::Duration};
 use tokio::sync::mpsc;
 use tokio_stream::{Stream, wrappers::ReceiverStream};
@@ -70,7 +70,9 @@ pub async fn serve(
         .add_service(health_service)
         .add_service(ObserverServer::new(Service(observer)).max_decoding_message_size(LONGEST_REQUEST))
         .add_service(PeerServer::new(peer))
-        .add_optional_service(recordings.map(RecorderServer::new));
+        .add_optional_service(
+            recordings.map(|recordings| RecorderServer::with_interceptor(recordings, on_the_node)),
+        );
     // Clients know one or the other.
     if let Ok(service) = reflection().build_v1() {
         server = server.add_service(service);
@@ -79,6 +81,18 @@ pub async fn serve(
         server = server.add_service(service);
     }
     server.serve_with_incoming_shutdown(incoming, end).await
+}
+
+/// Packets hold what others said, so that they stay with who may do everything on the node: as at Cilium's agents, a certificate that lets
+/// one read flows is no right to record.
+fn on_the_node(request: Request<()>) -> Result<Request<()>, Status> {
+    match request.extensions().get::<Origin>() {
+        Some(Origin::Socket) => Ok(request),
+        Some(Origin::Network) | None => Err(Status::permission_denied(
+            "packets are recorded for nobody who comes over TCP: run `hubble record` or `ciliate recorder` on the node \
+             itself, where they ask its socket",
+        )),
+    }
 }
 
 /// Answers for one node.

@@ -2,6 +2,9 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test")]
 
+#[path = "server/faults.rs"]
+mod faults;
+
 use ciliate_flow::{
     End, Event, Flow, Node, Party, Run, TcpFlags, Time, TraceObservationPoint, TraceReason, Transport,
     Verdict,
@@ -17,7 +20,8 @@ use ciliate_hubble::{
     peer::{ChangeNotificationType, NotifyRequest, peer_client::PeerClient},
 };
 use ciliate_observer::{AgentEntry, Inlets, Loss, LossSource, Observer, Peer, serve};
-use ciliate_transport::{Limits, Listener, accept};
+use ciliate_recorder::Service as Recordings;
+use ciliate_transport::{Address, Limits, Listener, accept};
 use std::{future, sync::Arc, time::Duration};
 use tokio::{net::UnixListener, time::timeout};
 use tonic::{Code, Streaming, transport::Channel};
@@ -26,27 +30,31 @@ use tonic::{Code, Streaming, transport::Channel};
 struct Place {
     inlets: Inlets,
     channel: Channel,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Place {
     async fn new(capacity: u64) -> Self {
+        Self::with(capacity, None, Vec::new()).await
+    }
+
+    /// A node that records packets, or answers elsewhere too.
+    async fn with(capacity: u64, recordings: Option<Recordings>, mut doors: Vec<Listener>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("hubble.sock");
-        let listener = UnixListener::bind(&path).expect("a socket");
+        doors.push(Listener::Socket(UnixListener::bind(&path).expect("a socket")));
         let node = Arc::new(Node { name: "node-1".to_owned(), labels: Vec::new() });
         let (inlets, observer) = Observer::new(node, Run::new(1), capacity, None);
         let peer = Peer { name: "node-1".to_owned(), address: "unix:///x".to_owned(), server_name: None };
-        let incoming = accept([Listener::Socket(listener)], Limits::default());
-        tokio::spawn(serve(observer, peer, None, incoming, future::pending()));
-        let connect = move |_| {
-            let path = path.clone();
-            async move { tokio::net::UnixStream::connect(path).await.map(hyper_util::rt::TokioIo::new) }
-        };
-        let endpoint = tonic::transport::Endpoint::from_static("http://node");
-        let channel =
-            endpoint.connect_with_connector(tower::service_fn(connect)).await.expect("a connection");
-        Self { inlets, channel, _folder: folder }
+        let incoming = accept(doors, Limits::default());
+        tokio::spawn(serve(observer, peer, recordings, incoming, future::pending()));
+        let channel = connect(&Address::Socket(path)).await;
+        Self { inlets, channel, folder }
+    }
+
+    /// Another connection over the socket.
+    async fn another(&self) -> Channel {
+        connect(&Address::Socket(self.folder.path().join("hubble.sock"))).await
     }
 
     fn client(&self) -> ObserverClient<Channel> {
@@ -74,6 +82,16 @@ impl Place {
         }
         seconds
     }
+}
+
+async fn connect(address: &Address) -> Channel {
+    let address = address.clone();
+    let connect = move |_| {
+        let address = address.clone();
+        async move { ciliate_transport::connect(&address, None).await.map(hyper_util::rt::TokioIo::new) }
+    };
+    let endpoint = tonic::transport::Endpoint::from_static("http://node");
+    endpoint.connect_with_connector(tower::service_fn(connect)).await.expect("a connection")
 }
 
 async fn next(answer: &mut Streaming<GetFlowsResponse>) -> Option<GetFlowsResponse> {

@@ -27,6 +27,15 @@ pub struct Connection {
     _place: Option<OwnedSemaphorePermit>,
 }
 
+/// By which way a client came; a request's extensions have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A socket of this machine, by whoever may open it.
+    Socket,
+    /// TCP, with TLS or without, also of this machine.
+    Network,
+}
+
 enum Carrier {
     Socket(UnixStream),
     Tcp(TcpStream),
@@ -63,9 +72,14 @@ impl Greeting {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = ();
+    type ConnectInfo = Origin;
 
-    fn connect_info(&self) -> Self::ConnectInfo {}
+    fn connect_info(&self) -> Origin {
+        match self.carrier {
+            Carrier::Socket(_) => Origin::Socket,
+            Carrier::Tcp(_) | Carrier::Tls(_) => Origin::Network,
+        }
+    }
 }
 
 impl AsyncRead for Connection {

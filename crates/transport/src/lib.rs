@@ -18,7 +18,7 @@ pub use accept::{Incoming, Limits, Listener, Secrecy, accept};
 pub use address::{Address, AddressError};
 pub use backoff::Backoff;
 pub use connect::{Dialed, connect};
-pub use connection::Connection;
+pub use connection::{Connection, Origin};
 pub use pem::{CertificateError, certificates, identity, roots};
 pub use rustls::pki_types::ServerName;
 pub use socket::{SocketError, bind};

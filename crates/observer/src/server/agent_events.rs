@@ -33,7 +33,7 @@ impl AgentEvents {
                 let entry = match cursor.next() {
                     Step::End => break,
                     Step::Lost(_) => continue,
-                    Step::Entry(entry) if range.until.is_some_and(|until| until < entry.time) => return,
+                    Step::Entry(entry) if range.is_over(entry.time) => return,
                     Step::Entry(entry) if !range.holds(entry.time) => continue,
                     Step::Entry(entry) => entry,
                 };

@@ -71,7 +71,7 @@ impl Flows {
                         losses.add(LossSource::HubbleRingBuffer, lost);
                         None
                     }
-                    Step::Entry(flow) if range.until.is_some_and(|until| until < flow.time) => {
+                    Step::Entry(flow) if range.is_over(flow.time) => {
                         let _ = observer.tell(losses.rest(), &out).await;
                         return;
                     }

@@ -84,6 +84,11 @@ impl Range {
         self.since.is_none_or(|since| since <= time) && self.until.is_none_or(|until| time <= until)
     }
 
+    /// Whether who follows has come to its end. What is past ends with the log: the clock may have been ahead for a while.
+    pub fn is_over(&self, time: Time) -> bool {
+        self.after == After::Follow && self.until.is_some_and(|until| until < time)
+    }
+
     /// Where to begin, so that going forward from there meets what is asked for. Looks back over the log if need be,
     /// and lets others have their turn meanwhile.
     pub async fn begin<T: Entry>(&self, log: &Log<T>, mut wanted: impl FnMut(&T) -> bool) -> Begin<T> {
@@ -102,9 +107,7 @@ impl Range {
         let (mut begin, mut found, mut turn) = (cursor.sequence(), 0_u64, Turn::new());
         while found < most {
             let Some(entry) = cursor.previous() else { break };
-            if self.since.is_some_and(|since| entry.time() < since) {
-                break;
-            }
+            // What is older does not end the search: the clock may have been set back since.
             if self.holds(entry.time()) && wanted(entry) {
                 found = found.saturating_add(1);
                 begin = cursor.sequence();

@@ -1,0 +1,178 @@
+//! Clients that mean harm or do not know better, and what the others notice.
+
+use super::*;
+use ciliate_hubble::{
+    flow::flow_filter::Experimental,
+    recorder::{RecordRequest, StartRecording, record_request::RequestType, recorder_client::RecorderClient},
+};
+use ciliate_recorder::Recorder;
+use ciliate_transport::Secrecy;
+use std::time::Instant;
+use tokio::net::TcpListener;
+use tonic::Status;
+
+/// What becomes of a wish to record packets.
+async fn recorded(channel: Channel) -> Status {
+    let start = RequestType::Start(StartRecording::default());
+    let requests = tokio_stream::once(RecordRequest { request_type: Some(start) });
+    match RecorderClient::new(channel).record(requests).await {
+        Err(status) => status,
+        Ok(answers) => answers.into_inner().message().await.expect_err("nobody records here"),
+    }
+}
+
+#[tokio::test]
+async fn packets_are_recorded_only_for_who_comes_by_the_socket() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = Address::from(listener.local_addr().expect("a port"));
+    let (recorder, _) = Recorder::channel();
+    let recordings = Recordings { recorder, node: "node-1".to_owned() };
+    let mut place = Place::with(10, Some(recordings), vec![Listener::Tcp(listener, Secrecy::Plain)]).await;
+    place.see(1, 1);
+    let over_tcp = connect(&address).await;
+    let answer = ObserverClient::new(over_tcp.clone()).get_flows(request()).await.expect("an answer");
+    assert_eq!(next(&mut answer.into_inner()).await.as_ref().map(second), Some(1), "flows are for both");
+
+    let refused = recorded(over_tcp).await;
+    assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+    assert!(refused.message().contains("on the node itself"), "{refused}");
+    let by_socket = recorded(place.channel.clone()).await;
+    assert!(by_socket.message().starts_with("no filter"), "it has got through: {by_socket}");
+}
+
+/// Thirty read nothing, one reads, and the log goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_never_reads_holds_up_nobody() {
+    const RING: u64 = 1024;
+    let mut place = Place::new(RING).await;
+    place.see(0, RING);
+    let mut silent = Vec::new();
+    for _ in 0..30 {
+        let mut client = ObserverClient::new(place.another().await);
+        let all = GetFlowsRequest { number: RING, follow: true, ..request() };
+        let mut answer = client.get_flows(all).await.expect("an answer").into_inner();
+        // It has begun, and that is all that is read of it.
+        assert_eq!(next(&mut answer).await.as_ref().map(second), Some(0));
+        silent.push(answer);
+    }
+    let mut reader = place.flows(GetFlowsRequest { number: 1, follow: true, ..request() }).await;
+    assert_eq!(next(&mut reader).await.as_ref().map(second), i64::try_from(RING - 1).ok());
+    let total = 4000;
+    let mut kept = Duration::ZERO;
+    for first in (RING..RING + total).step_by(500) {
+        let start = Instant::now();
+        place.see(first, 500);
+        kept += start.elapsed();
+        for wanted in first..first + 500 {
+            assert_eq!(next(&mut reader).await.as_ref().map(second), i64::try_from(wanted).ok());
+        }
+    }
+    assert!(kept < Duration::from_secs(2), "it took {kept:?} to keep {total} flows");
+    // Whoever reads after all has not missed more than it is told.
+    let mut late = silent.pop().expect("thirty");
+    let (mut came, mut lost) = (1, 0);
+    while came + lost < RING + total {
+        match next(&mut late).await.and_then(|answer| answer.response_types) {
+            Some(ResponseTypes::Flow(_)) => came += 1,
+            Some(ResponseTypes::LostEvents(event)) => lost += event.num_events_lost,
+            other => panic!("neither a flow nor a loss: {other:?}"),
+        }
+    }
+    assert_eq!(came + lost, RING + total);
+}
+
+#[tokio::test]
+async fn requests_that_are_too_large_are_named_and_cost_nobody_else() {
+    let mut place = Place::new(10).await;
+    place.see(1, 1);
+    let pods = |bytes: usize| FlowFilter {
+        source_pod: vec!["x".repeat(1000); bytes / 1000],
+        ..FlowFilter::default()
+    };
+    for (bytes, code, said) in [
+        (10 << 20, Code::OutOfRange, "4194304 bytes"),
+        (3 << 20, Code::InvalidArgument, "more than the 131072 that are taken"),
+    ] {
+        let wrong = GetFlowsRequest { whitelist: vec![pods(bytes)], ..request() };
+        let begun = Instant::now();
+        let error = place.client().get_flows(wrong).await.expect_err("it is too large");
+        assert_eq!(error.code(), code, "{error}");
+        assert!(error.message().contains(said), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    }
+    let paths = vec!["a".to_owned(); 300];
+    let many = FlowFilter { http_path: paths, ..FlowFilter::default() };
+    let error = place.client().get_flows(GetFlowsRequest { blacklist: vec![many], ..request() }).await;
+    assert!(error.expect_err("too many").message().contains("300 regular expressions"));
+    assert_eq!(place.seconds(request()).await, [1], "the connection is as good as before");
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named_by_the_server() {
+    let mut place = Place::new(10).await;
+    place.see(1, 3);
+    let cel = |text: &str| FlowFilter {
+        experimental: Some(Experimental { cel_expression: vec![text.to_owned()] }),
+        ..FlowFilter::default()
+    };
+    let path = |text: &str| FlowFilter { http_path: vec![text.to_owned()], ..FlowFilter::default() };
+    let right = || FlowFilter { verdict: vec![Verdict::Forwarded.into()], ..FlowFilter::default() };
+    let allow = |whitelist| GetFlowsRequest { whitelist, ..request() };
+    let deny = |blacklist| GetFlowsRequest { blacklist, follow: true, ..request() };
+    for (wrong, said) in [
+        (
+            allow(vec![right(), path("(")]),
+            "whitelist[1].http_path: \"(\" is no regular expression: unclosed group",
+        ),
+        (
+            deny(vec![path("(a{1000}){1000}")]),
+            "blacklist[0].http_path: \"(a{1000}){1000}\" takes more than the",
+        ),
+        (
+            allow(vec![cel("_flow.uuid ==")]),
+            "whitelist[0].cel_expression: \"_flow.uuid ==\" is no CEL expression",
+        ),
+        (deny(vec![right(), cel("_flow.uuid")]), "blacklist[1].cel_expression: "),
+        (
+            allow(vec![FlowFilter { verdict: vec![99], ..FlowFilter::default() }]),
+            "whitelist[0].verdict: 99 has no meaning",
+        ),
+        (
+            GetFlowsRequest {
+                field_mask: Some(FieldMask { paths: vec!["l4.TCP.port".to_owned()] }),
+                ..request()
+            },
+            "names no field",
+        ),
+    ] {
+        let error = place.client().get_flows(wrong).await.expect_err("it is wrong");
+        assert_eq!(error.code(), Code::InvalidArgument, "{error}");
+        assert!(error.message().contains(said), "{error}");
+    }
+    // Moments outside of what flows can have are the nearest that they can.
+    let ages = GetFlowsRequest { since: at(i64::MIN), until: at(i64::MAX), ..request() };
+    assert_eq!(place.seconds(ages).await, [1, 2, 3]);
+    let never = GetFlowsRequest { since: at(i64::MAX), ..request() };
+    assert_eq!(place.seconds(never).await, [0_i64; 0]);
+    let turned = GetFlowsRequest { since: at(3), until: at(1), ..request() };
+    assert_eq!(place.seconds(turned).await, [0_i64; 0]);
+}
+
+/// A clock that was wrong for a while hides nothing of before or after.
+#[tokio::test]
+async fn a_clock_that_jumps_hides_no_flows() {
+    let mut place = Place::new(100).await;
+    place.see(10, 5);
+    place.see(9000, 2);
+    place.see(15, 5);
+    let since = GetFlowsRequest { since: at(12), until: at(17), ..request() };
+    assert_eq!(place.seconds(since.clone()).await, [12, 13, 14, 15, 16, 17]);
+    assert_eq!(place.seconds(GetFlowsRequest { number: 2, ..since.clone() }).await, [16, 17]);
+    assert_eq!(place.seconds(GetFlowsRequest { number: 4, first: true, ..since }).await, [12, 13, 14, 15]);
+    // Set back for good.
+    place.see(1, 3);
+    assert_eq!(
+        place.seconds(GetFlowsRequest { since: at(12), ..request() }).await,
+        [12, 13, 14, 9000, 9001, 15, 16, 17, 18, 19]
+    );
+}
