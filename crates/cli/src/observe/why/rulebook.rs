@@ -24,9 +24,10 @@ impl Rulebook {
     pub fn ask(context: &Context) -> Self {
         let client = context.client().ok();
         let status = client.as_ref().and_then(|client| client.status().ok());
+        // It is told in whole seconds, rounded down.
         let begun = |uptime: u64| {
             let now = u64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or_default();
-            Time(now.saturating_sub(uptime.saturating_mul(1_000_000_000)))
+            Time(now.saturating_sub(uptime.saturating_add(1).saturating_mul(1_000_000_000)))
         };
         Self {
             begun: status.map_or(Time(0), |status| begun(status.uptime_seconds)),
