@@ -11,6 +11,7 @@ mod observe;
 mod paired;
 mod place;
 mod process;
+mod relay;
 mod report;
 mod statistics;
 
@@ -73,6 +74,8 @@ enum Verb {
     History(history::Args),
     /// Measure what it costs to see flows
     Observe(observe::Args),
+    /// Measure a relay over many simulated nodes
+    Relay(relay::Args),
 }
 
 fn main() -> Result<()> {
@@ -97,6 +100,7 @@ fn main() -> Result<()> {
         Verb::Dns(args) => dns::run(&args),
         Verb::History(args) => history::run(&args),
         Verb::Observe(args) => observe::run(&args),
+        Verb::Relay(args) => relay::run(&args),
     }
 }
 
