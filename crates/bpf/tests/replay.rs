@@ -15,7 +15,7 @@ mod frame;
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod node;
 
-use ciliate_abi::{Address, Endpoint as Row, PolicyEntry, PolicyKey, RuleSet as Shapes};
+use ciliate_abi::{Address, DropReason, Endpoint as Row, PolicyEntry, PolicyKey, RuleSet as Shapes};
 use ciliate_bpf::{Fate, Replay};
 use ciliate_dp_core::{Action, model::Memory};
 use ciliate_policy::rule_set::RuleSet;
@@ -63,11 +63,13 @@ fn mirror(node: &Node, endpoints: &[&Endpoint]) -> Memory {
     memory
 }
 
-fn fate(action: Action) -> Fate {
-    match action {
-        Action::Pass | Action::Proxy => Fate::Passed,
-        Action::Deliver { .. } | Action::Answer(_) | Action::ProxyBack => Fate::Redirected,
-        Action::Drop(_) => Fate::Dropped,
+fn fate(outcome: Result<Action, DropReason>) -> Fate {
+    match outcome {
+        Ok(Action::Pass | Action::Proxy) => Fate::Passed,
+        Ok(Action::Deliver | Action::AnswerArp | Action::AnswerSolicitation | Action::ProxyBack) => {
+            Fate::Redirected
+        }
+        Ok(Action::Drop) | Err(_) => Fate::Dropped,
     }
 }
 
@@ -167,12 +169,8 @@ fn the_kernel_and_the_model_agree_on_every_packet() {
                 Err(error) => return Err(TestCaseError::fail(error.to_string())),
             };
             let name = match action {
-                Action::Drop(reason) => reason.text().to_owned(),
-                Action::Pass
-                | Action::Proxy
-                | Action::ProxyBack
-                | Action::Deliver { .. }
-                | Action::Answer(_) => format!("{:?}", fate(action)),
+                Err(reason) => reason.text().to_owned(),
+                Ok(_) => format!("{:?}", fate(action)),
             };
             *seen.borrow_mut().entry(name).or_default() += 1;
             prop_assert_eq!(fate(action), kernel, "{:?} in memory, {:?}", action, packet);

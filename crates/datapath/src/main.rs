@@ -15,7 +15,7 @@ use aya_ebpf::{
 };
 use ciliate_abi::mark;
 use ciliate_dp_core::{
-    Action, Question, Scene, Tables as _, from_endpoint,
+    Action, Scene, Tables as _, from_endpoint,
     neighbor::{Advertisement, ArpReply},
     to_endpoint,
 };
@@ -50,20 +50,18 @@ pub fn cil_sk_lookup(context: SkLookupContext) -> u32 {
 fn act(context: &TcContext, scene: &Scene, action: Action) -> i32 {
     match action {
         Action::Pass => TC_ACT_OK,
-        Action::Drop(_) => TC_ACT_SHOT,
-        Action::Deliver { ifindex, mac, gateway_mac } => {
-            match store(context, &[mac, gateway_mac]) {
-                // SAFETY: a plain helper call; a device that is gone makes the kernel drop the packet.
-                true => unsafe { bpf_redirect_peer(ifindex, 0) as i32 },
-                false => TC_ACT_SHOT,
-            }
-        }
+        Action::Drop => TC_ACT_SHOT,
+        Action::Deliver => match store(context, &scene.receiver.addresses) {
+            // SAFETY: a plain helper call; a device that is gone makes the kernel drop the packet.
+            true => unsafe { bpf_redirect_peer(scene.receiver.ifindex, 0) as i32 },
+            false => TC_ACT_SHOT,
+        },
         Action::Proxy => {
             set_mark(context, mark::TO_PROXY);
             TC_ACT_OK
         }
         Action::ProxyBack => turn_back(context.as_ptr().cast()),
-        Action::Answer(question) => answer(context.as_ptr().cast(), scene, question),
+        Action::AnswerArp | Action::AnswerSolicitation => answer(context.as_ptr().cast(), scene),
     }
 }
 
@@ -91,15 +89,15 @@ fn set_mark(context: &TcContext, value: u32) {
 
 /// Replaces a question by its answer and sends it back.
 #[inline(never)]
-fn answer(skb: *mut __sk_buff, scene: &Scene, question: Question) -> i32 {
+fn answer(skb: *mut __sk_buff, scene: &Scene) -> i32 {
     let asker = &scene.flow.source;
     let context = TcContext::new(skb);
     let (Some(config), Some(endpoint)) = (KernelTables.config(), KernelTables.endpoint(asker)) else {
         return TC_ACT_SHOT;
     };
-    let stored = match question {
-        Question::Arp => replace(&context, &ArpReply::new(config, endpoint, asker)),
-        Question::Solicitation => replace(&context, &Advertisement::new(config, endpoint, asker)),
+    let stored = match scene.action {
+        Action::AnswerArp => replace(&context, &ArpReply::new(config, endpoint, asker)),
+        _ => replace(&context, &Advertisement::new(config, endpoint, asker)),
     };
     match stored {
         // SAFETY: a plain helper call.

@@ -9,16 +9,16 @@ use crate::{
 };
 use ciliate_abi::{Address, Aggregation, Direction, DropReason, Endpoint, Fate, TracePoint, mark};
 
-/// What to do with a packet.
+/// What to do with a packet. The rest that is needed for it is in the [`Scene`].
+///
+/// Nothing goes with it, for the compiler may work on registers before it knows whether they hold what goes with a variant, and
+/// kernel 6.1 takes what is in them then for pointers, on which it forbids that.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Action {
-    /// Into the namespace behind this device, from the router's link-layer address to the endpoint's.
-    Deliver {
-        ifindex: u32,
-        mac: [u8; 6],
-        gateway_mac: [u8; 6],
-    },
+    /// Into the namespace behind the device of `scene.receiver`.
+    Deliver,
     /// On through the host's network stack, or into the device it was about to enter.
     Pass,
     /// To the proxy's socket in the host's stack, which it is about to enter.
@@ -26,15 +26,18 @@ pub enum Action {
     /// To the proxy's socket, back into the host's stack through the configuration's device for that.
     ProxyBack,
     /// Tell the endpoint that sent it, `scene.flow.source`, the router's link-layer address.
-    Answer(Question),
-    Drop(DropReason),
+    AnswerArp,
+    AnswerSolicitation,
+    /// For `scene.drop_reason`.
+    Drop,
 }
 
-/// How an endpoint asks for the router's link-layer address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Question {
-    Arp,
-    Solicitation,
+/// Where a packet is delivered to.
+#[derive(Clone, Copy, Debug)]
+pub struct Receiver {
+    /// Link-layer addresses of the endpoint and of its router, as a frame begins.
+    pub addresses: [[u8; 6]; 2],
+    pub ifindex: u32,
 }
 
 /// A packet that came out of the device of an endpoint.
@@ -47,7 +50,7 @@ pub fn from_endpoint<P: Packet, T: Tables>(
 ) -> Action {
     scene.reset(ifindex, packet.length().wrapping_sub(ETH_LENGTH), Direction::Egress);
     let result = route_from_endpoint(packet, tables, scene);
-    conclude(packet, tables, scene, result)
+    conclude(packet, tables, scene.settle(result))
 }
 
 /// A packet that the host's stack sends into the device of an endpoint.
@@ -55,51 +58,45 @@ pub fn from_endpoint<P: Packet, T: Tables>(
 pub fn to_endpoint<P: Packet, T: Tables>(packet: &P, tables: &T, scene: &mut Scene, ifindex: u32) -> Action {
     scene.reset(ifindex, packet.length().wrapping_sub(ETH_LENGTH), Direction::Ingress);
     let result = enter_endpoint(packet, tables, scene);
-    conclude(packet, tables, scene, result)
+    conclude(packet, tables, scene.settle(result))
 }
 
 /// The one place where a decision becomes a counter, a recorded packet and, if it is a drop, an event.
 #[inline(always)]
-fn conclude<P: Packet, T: Tables>(
-    packet: &P,
-    tables: &T,
-    scene: &Scene,
-    result: Result<Action, DropReason>,
-) -> Action {
-    match result {
-        Ok(action) => {
-            offer(packet, tables, scene, fate(action, scene.direction), 0);
-            tables.count(0, scene.direction, scene.flow.length);
-            action
-        }
-        Err(reason) => {
-            offer(packet, tables, scene, Fate::Dropped, reason as u8);
-            tables.count(reason as u8, scene.direction, scene.flow.length);
-            // Every IPv6 stack announces its groups and looks for routers all the time: counted, not told.
-            if !matches!(reason, DropReason::Multicast) {
-                scene.report_drop(packet, tables, reason);
-            }
-            Action::Drop(reason)
-        }
+fn conclude<P: Packet, T: Tables>(packet: &P, tables: &T, scene: &Scene) -> Action {
+    let (action, reason) = (scene.action, scene.drop_reason);
+    if tables.recorder().is_some_and(|recorder| recorder.filters != 0) {
+        record::record(scene, packet, tables, fate(action, scene.direction), reason);
     }
+    tables.count(reason, scene.direction, scene.flow.length);
+    // Every IPv6 stack announces its groups and looks for routers all the time: counted, not told.
+    if matches!(action, Action::Drop) && reason != DropReason::Multicast as u8 {
+        scene.report_drop(packet, tables);
+    }
+    action
 }
 
-/// Has a packet recorded, if any are.
-#[inline(always)]
-fn offer<P: Packet, T: Tables>(packet: &P, tables: &T, scene: &Scene, fate: Fate, reason: u8) {
-    if tables.recorder().is_some_and(|recorder| recorder.filters != 0) {
-        record::record(scene, packet, tables, fate, reason);
+impl Scene {
+    /// Notes the outcome. All ways to it meet here: what follows is read from memory, so the kernel's verifier looks at it once and
+    /// not for each of them.
+    #[inline(always)]
+    fn settle(&mut self, result: Result<Action, DropReason>) -> &Self {
+        (self.action, self.drop_reason) = match result {
+            Ok(action) => (action, 0),
+            Err(reason) => (Action::Drop, reason as u8),
+        };
+        core::hint::black_box(self)
     }
 }
 
 #[inline(always)]
 fn fate(action: Action, direction: Direction) -> Fate {
     match (action, direction) {
-        (Action::Drop(_), _) => Fate::Dropped,
-        (Action::Deliver { .. }, _) | (Action::Pass, Direction::Ingress) => Fate::ToEndpoint,
+        (Action::Drop, _) => Fate::Dropped,
+        (Action::Deliver, _) | (Action::Pass, Direction::Ingress) => Fate::ToEndpoint,
         (Action::Pass, Direction::Egress) => Fate::ToStack,
         (Action::Proxy | Action::ProxyBack, _) => Fate::ToProxy,
-        (Action::Answer(_), _) => Fate::Answered,
+        (Action::AnswerArp | Action::AnswerSolicitation, _) => Fate::Answered,
     }
 }
 
@@ -118,7 +115,7 @@ fn route_from_endpoint<P: Packet, T: Tables>(
         ETHERTYPE_ARP => {
             scene.flow.source = arp_sender(packet)?;
             sender_row(packet, tables, scene)?;
-            return neighbor::check_arp(packet, config).map(|()| Action::Answer(Question::Arp));
+            return neighbor::check_arp(packet, config).map(|()| Action::AnswerArp);
         }
         _ => return Err(DropReason::UnsupportedL3),
     }
@@ -132,7 +129,7 @@ fn route_from_endpoint<P: Packet, T: Tables>(
     scene.source_identity = endpoint.identity;
     if neighbor::is_discovery(&scene.flow) {
         return neighbor::check_solicitation(packet, config, &scene.flow)
-            .map(|()| Action::Answer(Question::Solicitation));
+            .map(|()| Action::AnswerSolicitation);
     }
     if config.aggregation == Aggregation::None as u32 {
         scene.report_trace(packet, tables, TracePoint::FromEndpoint);
@@ -147,10 +144,10 @@ fn route_from_endpoint<P: Packet, T: Tables>(
     scene.direction = Direction::Egress;
     let (point, action) = match destination {
         _ if scene.proxied => (TracePoint::ToProxy, Action::Proxy),
-        Party::Endpoint(peer) => (
-            TracePoint::ToEndpoint,
-            Action::Deliver { ifindex: peer.ifindex, mac: peer.mac, gateway_mac: peer.gateway_mac },
-        ),
+        Party::Endpoint(peer) => {
+            scene.receiver = Receiver { addresses: [peer.mac, peer.gateway_mac], ifindex: peer.ifindex };
+            (TracePoint::ToEndpoint, Action::Deliver)
+        }
         Party::Elsewhere => (TracePoint::ToStack, Action::Pass),
     };
     if let Report::Trace = report {

@@ -24,6 +24,6 @@ pub mod tables;
 
 pub use ciliate_abi::DropReason;
 pub use flow::{Flow, Packet};
-pub use hook::{Action, Question, from_endpoint, to_endpoint};
+pub use hook::{Action, Receiver, from_endpoint, to_endpoint};
 pub use scene::Scene;
 pub use tables::Tables;

@@ -2,9 +2,10 @@
 
 use crate::{flow::Packet, hook, hook::Action, inquiry::Rows, record::Wish, scene::Scene, tables::Tables};
 use ciliate_abi::{
-    Address, Aggregation, CAPTURE_MAX, Captured, Config, Connection, ConnectionKey, Direction, Endpoint,
-    Event, EventKind, EventLimit, FragmentKey, FragmentPorts, Lifetimes, PolicyEntry, PolicyKey, PrefixKey,
-    RECORD_BYTES_MAX, RecordTally, RecordTallyKey, Recorded, Recorder, RuleSet, Watch, config_flags, watched,
+    Address, Aggregation, CAPTURE_MAX, Captured, Config, Connection, ConnectionKey, Direction, DropReason,
+    Endpoint, Event, EventKind, EventLimit, FragmentKey, FragmentPorts, Lifetimes, PolicyEntry, PolicyKey,
+    PrefixKey, RECORD_BYTES_MAX, RecordTally, RecordTallyKey, Recorded, Recorder, RuleSet, Watch,
+    config_flags, watched,
 };
 use core::convert::Infallible;
 use std::{
@@ -120,21 +121,36 @@ impl Default for Memory {
 
 impl Memory {
     /// A packet that comes out of the device of an endpoint.
-    pub fn from_endpoint(&self, bytes: &[u8], ifindex: u32) -> Action {
+    pub fn from_endpoint(&self, bytes: &[u8], ifindex: u32) -> Result<Action, DropReason> {
         let mut scene = Scene::new(0, 0, Direction::Egress);
-        hook::from_endpoint(&Bytes { bytes, tagged: false, mark: 0 }, self, &mut scene, ifindex)
+        let _action =
+            hook::from_endpoint(&Bytes { bytes, tagged: false, mark: 0 }, self, &mut scene, ifindex);
+        outcome(&scene)
+    }
+
+    /// The device that a packet out of an endpoint is delivered to.
+    pub fn receiver(&self, bytes: &[u8], ifindex: u32) -> Option<u32> {
+        let mut scene = Scene::new(0, 0, Direction::Egress);
+        let packet = Bytes { bytes, tagged: false, mark: 0 };
+        let action = hook::from_endpoint(&packet, self, &mut scene, ifindex);
+        matches!(action, Action::Deliver).then_some(scene.receiver.ifindex)
     }
 
     /// A packet that the host sends into the device of an endpoint.
-    pub fn to_endpoint(&self, bytes: &[u8], ifindex: u32) -> Action {
+    pub fn to_endpoint(&self, bytes: &[u8], ifindex: u32) -> Result<Action, DropReason> {
         self.to_endpoint_marked(bytes, ifindex, 0)
     }
 
     /// The same with a mark of [`ciliate_abi::mark`].
-    pub fn to_endpoint_marked(&self, bytes: &[u8], ifindex: u32, mark: u32) -> Action {
+    pub fn to_endpoint_marked(&self, bytes: &[u8], ifindex: u32, mark: u32) -> Result<Action, DropReason> {
         let mut scene = Scene::new(0, 0, Direction::Ingress);
-        hook::to_endpoint(&Bytes { bytes, tagged: false, mark }, self, &mut scene, ifindex)
+        let _action = hook::to_endpoint(&Bytes { bytes, tagged: false, mark }, self, &mut scene, ifindex);
+        outcome(&scene)
     }
+}
+
+fn outcome(scene: &Scene) -> Result<Action, DropReason> {
+    DropReason::from_number(scene.drop_reason).map_or(Ok(scene.action), Err)
 }
 
 /// Whether the leading bits of two addresses of the same family are the same.

@@ -5,12 +5,12 @@
 use crate::{
     admission::{Epochs, Known},
     flow::{Flow, ICMP, ICMPV6, Packet},
+    hook::{Action, Receiver},
     policy::{Judgement, Search},
     tables::Tables,
 };
 use ciliate_abi::{
-    Address, ConnectionKey, Direction, DropReason, Event, EventKind, TracePoint, event_flags, verdict_bits,
-    watched,
+    Address, ConnectionKey, Direction, Event, EventKind, TracePoint, event_flags, verdict_bits, watched,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +41,12 @@ pub struct Scene {
     pub flags: u8,
     /// Whether the packet's connection leads through the proxy.
     pub proxied: bool,
+    /// What becomes of the packet.
+    pub action: Action,
+    /// Number of the [`DropReason`] if it is dropped, otherwise 0.
+    pub drop_reason: u8,
+    /// Of a packet that is delivered.
+    pub receiver: Receiver,
 }
 
 impl Scene {
@@ -73,6 +79,9 @@ impl Scene {
             verdicts: 0,
             flags: 0,
             proxied: false,
+            action: Action::Drop,
+            drop_reason: 0,
+            receiver: Receiver { addresses: [[0; 6]; 2], ifindex: 0 },
         }
     }
 
@@ -120,8 +129,8 @@ impl Scene {
     }
 
     #[inline(always)]
-    pub fn report_drop<P: Packet, T: Tables>(&self, packet: &P, tables: &T, reason: DropReason) {
-        self.report(packet, tables, EventKind::Drop, reason as u8);
+    pub fn report_drop<P: Packet, T: Tables>(&self, packet: &P, tables: &T) {
+        self.report(packet, tables, EventKind::Drop, self.drop_reason);
     }
 
     /// One event says all of a packet: where it goes or why not, and what policies said. It is written in place,

@@ -119,9 +119,9 @@ proptest! {
                         _ => continue,
                     };
                     let fate = match action {
-                        Action::Drop(_) => Fate::Denied,
-                        Action::Proxy | Action::ProxyBack => Fate::Redirected,
-                        Action::Pass | Action::Deliver { .. } | Action::Answer(_) => Fate::Allowed,
+                        Err(_) => Fate::Denied,
+                        Ok(Action::Proxy | Action::ProxyBack) => Fate::Redirected,
+                        Ok(_) => Fate::Allowed,
                     };
                     prop_assert_eq!(
                         fate,
