@@ -169,9 +169,11 @@ impl RowRuns {
         match key {
             Some(key) => drop(self.keys.insert(key, range.clone())),
             None => {
-                let fresh = self.numbers.get(range.clone());
+                let (all, fresh) = (&self.numbers, range.clone());
                 if let Some((before, rows)) = self.runs.last_mut()
-                    && fresh == self.numbers.get(before.clone())
+                    && before.len() == fresh.len()
+                    // They are few, mostly one: a call to compare memory would cost more than all else here.
+                    && before.clone().zip(fresh).all(|(old, new)| all.get(old) == all.get(new))
                 {
                     *rows = rows.saturating_add(1);
                     self.numbers.truncate(begin);
