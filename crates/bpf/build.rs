@@ -50,7 +50,11 @@ fn build() -> Result<(), String> {
         return Err(format!("building the kernel programs with {} failed: {status}", tools.cargo.display()));
     }
     let built = target.join(TARGET).join("release").join(OBJECT);
-    fs::copy(&built, out.join(OBJECT)).map_err(|e| format!("cannot copy {}: {e}", built.display()))?;
+    // Put into its place as a whole: a copied target directory may share the file of before by a link.
+    let fresh = out.join(format!("{OBJECT}.new"));
+    fs::copy(&built, &fresh)
+        .and_then(|_| fs::rename(&fresh, out.join(OBJECT)))
+        .map_err(|e| format!("cannot copy {} to {}: {e}", built.display(), out.display()))?;
     Ok(())
 }
 
