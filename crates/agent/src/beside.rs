@@ -1,5 +1,6 @@
 //! Threads beside the agent's own, each with a runtime of its own: what takes long in one holds up nobody else.
 
+use crate::rank::Rank;
 use anyhow::Context as _;
 use std::{thread, time::Duration};
 use tokio::{runtime, task::JoinSet};
@@ -10,7 +11,7 @@ const REST: Duration = Duration::from_secs(1);
 /// Parts of the agent that share a thread.
 pub type Parts = JoinSet<anyhow::Result<()>>;
 
-/// Such a thread. It goes on until its parts have ended.
+/// Such a thread, of the rank of those who see. It goes on until its parts have ended.
 #[derive(Debug)]
 pub struct Beside {
     name: &'static str,
@@ -29,6 +30,7 @@ impl Beside {
             .build()
             .with_context(|| format!("cannot start what the thread {name} needs"))?;
         let work = move || {
+            Rank::Seeing.take();
             runtime.block_on(async {
                 let mut parts = Parts::new();
                 begin(&mut parts);

@@ -26,6 +26,7 @@ mod news;
 mod notice;
 mod observer;
 mod proxy;
+mod rank;
 mod recorder;
 mod runtime_config;
 mod shutdown;

@@ -1,5 +1,6 @@
 //! The threads that keep the history.
 
+use crate::rank::Rank;
 use anyhow::Context as _;
 use ciliate_history::History;
 use ciliate_observer::{Observer, TURN, keep_history, make_history_files};
@@ -8,9 +9,6 @@ use std::{
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
     thread::{self, JoinHandle},
 };
-
-/// The most that a thread can step back for others.
-const LEAST: i32 = 19;
 
 /// One thread writes down what is seen, as it comes. Another makes files of that when the processor has nothing better to do, for
 /// what it takes is what connections that are being looked at would have had. Dropping this has all written down.
@@ -24,12 +22,12 @@ impl Keeper {
         let maker = history.file_maker();
         let cursor = observer.flows().cursor(0);
         Ok(Self {
-            _writer: Turns::start("history", move |stop| keep_history(history, cursor, || turn(&stop)))?,
+            _writer: Turns::start("history", move |stop| {
+                Rank::Seeing.take();
+                keep_history(history, cursor, || turn(&stop));
+            })?,
             _maker: Turns::start("history-files", move |stop| {
-                // Of this thread alone.
-                if let Err(error) = rustix::process::nice(LEAST) {
-                    tracing::warn!(%error, "files of the history are made as if they were urgent");
-                }
+                Rank::Filing.take();
                 make_history_files(&maker, || turn(&stop));
             })?,
         })
