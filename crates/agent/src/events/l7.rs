@@ -83,7 +83,10 @@ impl Inlet {
             self.counts.waiting.fetch_sub(over, Relaxed);
             self.lose(u64::try_from(over).unwrap_or(u64::MAX));
         }
-        self.tell(Told::Accesses(accesses));
+        // Pieces without any would not be bounded by the number of those that wait.
+        if !accesses.is_empty() {
+            self.tell(Told::Accesses(accesses));
+        }
     }
 
     pub fn put_names(&self, names: Vec<CachedName>) {
@@ -240,7 +243,8 @@ mod tests {
         let (inlet, mut outlet) = channel();
         let accesses = |number| vec![access(message::Message::Request); number];
         inlet.put(accesses(3));
-        inlet.put(accesses(QUEUE));
+        inlet.put(accesses(QUEUE - 3));
+        inlet.put(accesses(3));
         assert_eq!((outlet.lost(), outlet.lost()), (3, 0));
         outlet.come().await;
         assert_eq!(outlet.take().map(|told| told.accesses()), Some(3));
