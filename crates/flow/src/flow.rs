@@ -42,7 +42,7 @@ pub struct End {
 }
 
 /// Why there is a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// A packet went no further.
     Drop(DropReason),

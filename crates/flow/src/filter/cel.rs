@@ -4,31 +4,28 @@
 //! `Verdict.DROPPED`. A field of a message that is not there is an error in the sense of CEL, and an error is no match.
 
 mod cost;
+mod names;
 mod pattern;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod view;
 mod whole;
 
 use crate::Flow;
 use cel::{
-    Context, Env, Program, Value,
-    common::{
-        ast::{EntryExpr, Expr, IdedExpr},
-        types::CelBool,
-        value::{CowVal, Val},
-    },
-    context::VariableResolver,
+    Context, Env, Value,
+    common::{ast::IdedExpr, types::CelBool},
 };
+use names::{Names, OfFlow};
 use std::sync::{Arc, LazyLock};
 use view::View;
 
 /// One expression that says yes or no.
 #[derive(Debug)]
 pub struct Expression {
-    program: Program,
-    /// Names of enumerations that it uses.
-    constants: Vec<(String, Box<dyn Val>)>,
+    tree: IdedExpr,
+    names: Names,
     bound: cost::Bound,
 }
 
@@ -61,7 +58,7 @@ impl Expression {
             let message = errors.to_string();
             format!("{text:?} is no CEL expression: {}", message.lines().next().unwrap_or_default())
         })?;
-        if loops(program.expression()) > DEEPEST {
+        if tree::loops(program.expression()) > DEEPEST {
             return Err(format!("{text:?} has more than {DEEPEST} loops inside each other"));
         }
         let bound = cost::bound(program.expression(), FLOW);
@@ -70,18 +67,19 @@ impl Expression {
                 "{text:?} may take too long for one flow: have fewer loops inside each other, over shorter lists"
             ));
         }
-        let (mut constants, mut elements) = (Vec::new(), Vec::new());
-        bound_names(program.expression(), &mut elements);
+        let elements = tree::bound_names(program.expression());
+        let mut names = Names::default();
         for name in program.references().variables() {
-            if name == FLOW || elements.contains(&name) {
+            if name == FLOW || elements.iter().any(|element| element == name) {
                 continue;
             }
-            let value = whole::constant(name).and_then(|value| value.try_into().ok());
-            let value =
-                value.ok_or_else(|| format!("{text:?} has the unknown name {name}: the flow is {FLOW}"))?;
-            constants.push((name.to_owned(), value));
+            names
+                .add_constant(name)
+                .map_err(|()| format!("{text:?} has the unknown name {name}: the flow is {FLOW}"))?;
         }
-        let expression = Self { program, constants, bound };
+        let mut tree = program.expression().clone();
+        names.look_up(&mut tree, &elements);
+        let expression = Self { tree, names, bound };
         match expression.kind(env) {
             None => Ok(expression),
             Some(kind) => Err(format!("{text:?} is of type {kind}, not bool")),
@@ -103,38 +101,22 @@ impl Expression {
     }
 
     fn holds(&self, env: &Arc<Env>, flow: &Flow) -> bool {
-        let names = Names { flow: View::new(flow), constants: &self.constants };
+        let names = OfFlow { names: &self.names, flow: View::new(flow) };
         let mut context = Context::with_env(Arc::clone(env));
         context.set_variable_resolver(&names);
-        let value = Value::resolve_val(self.program.expression(), &context);
+        let value = Value::resolve_val(&self.tree, &context);
         value.is_ok_and(|value| value.downcast_ref::<CelBool>().is_some_and(|yes| *yes.inner()))
     }
 
     /// What it is of, if it is known not to be a yes or no.
     fn kind(&self, env: &Arc<Env>) -> Option<String> {
         let flow = Flow::from_message(&ciliate_hubble::flow::Flow::default()).ok()?;
-        let names = Names { flow: View::new(&flow), constants: &self.constants };
+        let names = OfFlow { names: &self.names, flow: View::new(&flow) };
         let mut context = Context::with_env(Arc::clone(env));
         context.set_variable_resolver(&names);
-        let value = Value::resolve_val(self.program.expression(), &context).ok()?;
+        let value = Value::resolve_val(&self.tree, &context).ok()?;
         let other = value.downcast_ref::<CelBool>().is_none();
         other.then(|| value.get_type().name().to_owned())
-    }
-}
-
-/// What an expression's names stand for.
-struct Names<'a> {
-    flow: View<'a>,
-    constants: &'a [(String, Box<dyn Val>)],
-}
-
-impl VariableResolver for Names<'_> {
-    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
-        if variable == FLOW {
-            return Some(CowVal::Borrowed(&self.flow));
-        }
-        let found = self.constants.iter().find(|(name, _)| name == variable);
-        found.map(|(_, value)| CowVal::Borrowed(value.as_ref()))
     }
 }
 
@@ -169,42 +151,4 @@ fn longest(flow: &Flow) -> u64 {
         flow.node.labels.len(),
     ];
     u64::try_from(lengths.into_iter().fold(0, usize::max)).unwrap_or(u64::MAX)
-}
-
-/// How many loops lie inside each other.
-fn loops(expression: &IdedExpr) -> usize {
-    let below = parts(expression).into_iter().map(loops).max().unwrap_or(0);
-    match &expression.expr {
-        Expr::Comprehension(one) => below.max(loops(&one.loop_step).saturating_add(1)),
-        _ => below,
-    }
-}
-
-/// Names that loops give to elements.
-fn bound_names<'a>(expression: &'a IdedExpr, names: &mut Vec<&'a str>) {
-    if let Expr::Comprehension(one) = &expression.expr {
-        names.extend([one.iter_var.as_str(), one.accu_var.as_str()]);
-        names.extend(one.iter_var2.as_deref());
-    }
-    parts(expression).into_iter().for_each(|part| bound_names(part, names));
-}
-
-fn parts(expression: &IdedExpr) -> Vec<&IdedExpr> {
-    fn entry(entry: &EntryExpr) -> Vec<&IdedExpr> {
-        match entry {
-            EntryExpr::StructField(field) => vec![&field.value],
-            EntryExpr::MapEntry(entry) => vec![&entry.key, &entry.value],
-        }
-    }
-    match &expression.expr {
-        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Vec::new(),
-        Expr::Call(call) => call.args.iter().chain(call.target.as_deref()).collect(),
-        Expr::Comprehension(one) => {
-            vec![&one.iter_range, &one.accu_init, &one.loop_cond, &one.loop_step, &one.result]
-        }
-        Expr::List(list) => list.elements.iter().collect(),
-        Expr::Map(map) => map.entries.iter().flat_map(|one| entry(&one.expr)).collect(),
-        Expr::Struct(one) => one.entries.iter().flat_map(|one| entry(&one.expr)).collect(),
-        Expr::Select(select) => vec![&select.operand],
-    }
 }

@@ -115,3 +115,46 @@ fn flows_that_would_take_too_long_are_no_match() {
     assert!(says(pairs, &labels(40)));
     assert!(!says(pairs, &labels(10_000)));
 }
+
+/// Looking names up before there is a flow changes no answer.
+#[test]
+fn names_mean_the_same_wherever_they_stand() {
+    let flow = Flow::from_message(&ciliate_hubble::flow::Flow {
+        verdict: ciliate_hubble::flow::Verdict::Dropped.into(),
+        source: Some(ciliate_hubble::flow::Endpoint {
+            identity: 5,
+            labels: vec!["k8s:app=web".to_owned()],
+            ..Default::default()
+        }),
+        l7: Some(ciliate_hubble::flow::Layer7 {
+            record: Some(ciliate_hubble::flow::layer7::Record::Http(ciliate_hubble::flow::Http {
+                code: 404,
+                ..Default::default()
+            })),
+            ..Default::default()
+        }),
+        ..Default::default()
+    })
+    .unwrap();
+    for text in [
+        "_flow.verdict == Verdict.DROPPED && _flow['verdict'] == Verdict['DROPPED']",
+        "_flow.verdict == flow.Verdict.DROPPED && flow['Verdict'].DROPPED == Verdict.DROPPED",
+        "_flow.source.identity == 5u && _flow['source'].identity == _flow.source['identity']",
+        "_flow.l7.http.code == 404u && has(_flow.l7.http.code) && has(_flow.l7) && has(_flow.source.identity)",
+        "!has(_flow.l4) && !has(_flow.IP)",
+        "_flow.source.labels[0] == 'k8s:app=web' && _flow.source.labels.exists(_flow, _flow == 'k8s:app=web')",
+        "[{'DROPPED': 7}].exists(Verdict, Verdict.DROPPED == 7)",
+        "[_flow].exists(one, one.source.identity == 5u)",
+    ] {
+        assert!(says(text, &flow), "{text}");
+    }
+    for text in [
+        "_flow.l4.TCP.flags.SYN",
+        "_flow.source.identity.more == 1",
+        "_flow.l7.http.nothing == 1",
+        "_flow.nothing == 1",
+    ] {
+        assert!(!says(text, &flow), "{text} is an error, and that is no match");
+        assert!(!says(&format!("!({text})"), &flow), "{text} is an error, and so is its opposite");
+    }
+}

@@ -48,13 +48,28 @@ impl<'a> View<'a> {
         Self { flow, message: &FLOW }
     }
 
+    /// A field of a field of it and so on; none where one of them is none or is not there.
+    pub fn field<'v>(&self, names: &[String]) -> Option<Box<dyn Val + 'v>>
+    where
+        'a: 'v,
+    {
+        let (first, mut rest) = names.split_first()?;
+        let (mut name, mut message) = (first, self.message);
+        while let (Field::Message(inner), Some((next, others))) =
+            (message.get(name, self.flow), rest.split_first())
+        {
+            (name, message, rest) = (next, inner, others);
+        }
+        let value = View { flow: self.flow, message }.value(name)?;
+        rest.iter().try_fold(value, |value, name| element(value, name))
+    }
+
     /// A field as a value; none where it has no such field, or that is not there.
     fn value<'v>(&self, name: &str) -> Option<Box<dyn Val + 'v>>
     where
         'a: 'v,
     {
-        let get = self.message.0.iter().find(|(known, _)| *known == name).map(|(_, get)| get);
-        Some(match get.map_or(Field::Elsewhere, |get| get(self.flow)) {
+        Some(match self.message.get(name, self.flow) {
             Field::Flag(yes) => Box::new(CelBool::from(yes)),
             Field::Int(number) => Box::new(CelInt::from(number)),
             Field::UInt(number) => Box::new(CelUInt::from(number)),
@@ -73,6 +88,22 @@ impl<'a> View<'a> {
             }
             Field::Elsewhere => return None,
         })
+    }
+}
+
+impl Message {
+    fn get<'a>(&self, name: &str, flow: &'a Flow) -> Field<'a> {
+        let get = self.0.iter().find(|(known, _)| *known == name).map(|(_, get)| get);
+        get.map_or(Field::Elsewhere, |get| get(flow))
+    }
+}
+
+/// What a value has under a name, if it has something there.
+pub fn element<'v>(value: Box<dyn Val + 'v>, name: &str) -> Option<Box<dyn Val + 'v>> {
+    let name = CelString::from(name);
+    match value.as_indexer() {
+        None => None,
+        Some(_) => value.into_indexer()?.steal(&name).ok(),
     }
 }
 
