@@ -4,6 +4,7 @@
 
 mod hybrid;
 
+use crate::column::Stretch;
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 use hybrid::Hybrid;
@@ -137,58 +138,62 @@ fn narrow(value: i64) -> i32 {
     u32::try_from(value).map(u32::cast_signed).or_else(|_| i32::try_from(value)).unwrap_or(0)
 }
 
-/// RowRuns by the numbers of their values.
+/// Rows by the numbers of their values.
 #[derive(Default)]
 pub(crate) struct RowRuns {
     /// Of all kinds of rows, one after the other.
     numbers: Vec<u32>,
     /// Which of the numbers, and how many rows on end have them.
     runs: Vec<(Range<usize>, usize)>,
-    keys: HashMap<usize, Range<usize>, FixedState>,
-    last: Option<usize>,
+    /// Where the numbers of shared rows are, by what the stretch is numbered.
+    shared: Vec<Option<Range<usize>>>,
 }
 
 impl RowRuns {
-    /// Adds a row. RowRuns of the same key have the same values, which `fill` gives.
-    pub fn add(&mut self, key: Option<usize>, fill: impl FnOnce(&mut Vec<u32>)) {
-        if key.is_some()
-            && key == self.last
-            && let Some((_, rows)) = self.runs.last_mut()
-        {
-            *rows = rows.saturating_add(1);
-            return;
-        }
-        self.last = key;
-        if let Some(range) = key.and_then(|key| self.keys.get(&key)) {
-            self.runs.push((range.clone(), 1));
-            return;
-        }
-        let begin = self.numbers.len();
-        fill(&mut self.numbers);
-        let range = begin..self.numbers.len();
-        match key {
-            Some(key) => drop(self.keys.insert(key, range.clone())),
-            None => {
-                let (all, fresh) = (&self.numbers, range.clone());
-                if let Some((before, rows)) = self.runs.last_mut()
-                    && before.len() == fresh.len()
-                    // They are few, mostly one: a call to compare memory would cost more than all else here.
-                    && before.clone().zip(fresh).all(|(old, new)| all.get(old) == all.get(new))
-                {
-                    *rows = rows.saturating_add(1);
+    /// Adds the rows of a stretch. Those of one number have the same values, which `fill` gives.
+    pub fn add(&mut self, stretch: &Stretch<'_>, fill: impl FnOnce(&mut Vec<u32>)) {
+        let shared = stretch.number.map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+        let known = shared.and_then(|number| self.shared.get(number)).cloned().flatten();
+        let range = known.unwrap_or_else(|| {
+            let begin = self.numbers.len();
+            fill(&mut self.numbers);
+            let fresh = begin..self.numbers.len();
+            // Mostly that of the row before, or nothing.
+            let range = match self.runs.last() {
+                Some((before, _)) if self.are_alike(before, &fresh) => {
                     self.numbers.truncate(begin);
-                    return;
+                    before.clone()
+                }
+                _ => fresh,
+            };
+            if let Some(number) = shared {
+                if self.shared.len() <= number {
+                    self.shared.resize(number.saturating_add(1), None);
+                }
+                if let Some(place) = self.shared.get_mut(number) {
+                    *place = Some(range.clone());
                 }
             }
+            range
+        });
+        match self.runs.last_mut() {
+            Some((before, rows)) if *before == range => *rows = rows.saturating_add(stretch.rows),
+            _ => self.runs.push((range, stretch.rows)),
         }
-        self.runs.push((range, 1));
+    }
+
+    /// They are few, mostly one: a call to compare memory would cost more than all else here.
+    fn are_alike(&self, left: &Range<usize>, right: &Range<usize>) -> bool {
+        let at = |place| self.numbers.get(place);
+        left.len() == right.len()
+            && left.clone().zip(right.clone()).all(|(left, right)| at(left) == at(right))
     }
 }
 
 /// Writes chunks into row groups.
 pub(crate) struct Chunks {
     compressor: Compressor<'static>,
-    /// RowRuns of a page.
+    /// Rows of a page.
     page_rows: usize,
 }
 

@@ -3,87 +3,31 @@
 mod content;
 mod ends;
 mod judged;
+mod of;
 mod packet;
 
 use crate::draft::Draft;
-use ciliate_flow::{End, Flow, Judgement};
-use std::{borrow::Cow, net::IpAddr, sync::Arc};
+use ciliate_flow::Flow;
+pub(crate) use of::{Of, Sharing, Stretch};
+use std::borrow::Cow;
 
 /// One leaf of the schema: what it is called, what it says, how it is taken from a flow and put into one.
 pub struct Column {
     pub name: &'static str,
     /// For the documentation; one line.
     pub about: &'static str,
+    pub(crate) of: Of,
     pub(crate) access: Access,
 }
 
 /// Getters give nothing where a flow says nothing, which is written as null. Setters give nothing for a value that no
 /// writer of this version makes.
 pub(crate) enum Access {
-    Number {
-        width: Width,
-        get: fn(&Flow) -> Option<i64>,
-        set: fn(&mut Draft, i64) -> Option<()>,
-    },
-    Flag {
-        get: fn(&Flow) -> Option<bool>,
-        set: fn(&mut Draft, bool),
-    },
-    Text {
-        of: Of,
-        get: for<'a> fn(&'a Flow) -> Option<Cow<'a, str>>,
-        set: fn(&mut Draft, &str) -> Option<()>,
-    },
-    Texts {
-        of: Of,
-        get: for<'a> fn(&'a Flow, &mut dyn FnMut(Cow<'a, str>)),
-        set: fn(&mut Draft, &str) -> Option<()>,
-    },
-    Numbers {
-        of: Of,
-        get: fn(&Flow, &mut dyn FnMut(i64)),
-        set: fn(&mut Draft, i64) -> Option<()>,
-    },
-}
-
-/// What a text says something of. What many flows share says the same of all of them, so it is asked once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Of {
-    Flow,
-    SourceAddress,
-    DestinationAddress,
-    Node,
-    Source,
-    Destination,
-    SourceNames,
-    DestinationNames,
-    Egress,
-    Ingress,
-}
-
-impl Of {
-    /// Equal for flows that share it: a place in memory, or an address of IPv4. None of what every flow has for itself.
-    pub fn key(self, flow: &Flow) -> Option<usize> {
-        let judgement =
-            |judged: &Option<Arc<Judgement>>| judged.as_ref().map_or(0, |by| Arc::as_ptr(by).addr());
-        let address = |end: &End| match end.address {
-            Some(IpAddr::V4(address)) => usize::try_from(address.to_bits()).ok(),
-            Some(IpAddr::V6(_)) | None => None,
-        };
-        let names = |end: &End| end.names.as_ref().map_or(0, |names| Arc::as_ptr(names).addr());
-        Some(match self {
-            Self::Flow => return None,
-            Self::SourceAddress => address(&flow.source)?,
-            Self::DestinationAddress => address(&flow.destination)?,
-            Self::Node => Arc::as_ptr(&flow.node).addr(),
-            Self::Source => Arc::as_ptr(&flow.source.party).addr(),
-            Self::Destination => Arc::as_ptr(&flow.destination.party).addr(),
-            Self::SourceNames => names(&flow.source),
-            Self::DestinationNames => names(&flow.destination),
-            Self::Egress => judgement(&flow.egress),
-            Self::Ingress => judgement(&flow.ingress),
-        })
-    }
+    Number { width: Width, get: fn(&Flow) -> Option<i64>, set: fn(&mut Draft, i64) -> Option<()> },
+    Flag { get: fn(&Flow) -> Option<bool>, set: fn(&mut Draft, bool) },
+    Text { get: for<'a> fn(&'a Flow) -> Option<Cow<'a, str>>, set: fn(&mut Draft, &str) -> Option<()> },
+    Texts { get: for<'a> fn(&'a Flow, &mut dyn FnMut(Cow<'a, str>)), set: fn(&mut Draft, &str) -> Option<()> },
+    Numbers { get: fn(&Flow, &mut dyn FnMut(i64)), set: fn(&mut Draft, i64) -> Option<()> },
 }
 
 /// What a number is in the file; all of them fit 64 signed bits here, unsigned ones of 64 bits by their bit pattern.
@@ -186,21 +130,23 @@ fn some<N: Into<i64> + Default + PartialEq>(number: N) -> Option<i64> {
 /// Constructors, so that a table has one line for each side of a column.
 const fn number(
     name: &'static str,
+    of: Of,
     about: &'static str,
     width: Width,
     get: fn(&Flow) -> Option<i64>,
     set: fn(&mut Draft, i64) -> Option<()>,
 ) -> Column {
-    Column { name, about, access: Access::Number { width, get, set } }
+    Column { name, about, of, access: Access::Number { width, get, set } }
 }
 
 const fn flag(
     name: &'static str,
+    of: Of,
     about: &'static str,
     get: fn(&Flow) -> Option<bool>,
     set: fn(&mut Draft, bool),
 ) -> Column {
-    Column { name, about, access: Access::Flag { get, set } }
+    Column { name, about, of, access: Access::Flag { get, set } }
 }
 
 const fn text(
@@ -210,7 +156,7 @@ const fn text(
     get: for<'a> fn(&'a Flow) -> Option<Cow<'a, str>>,
     set: fn(&mut Draft, &str) -> Option<()>,
 ) -> Column {
-    Column { name, about, access: Access::Text { of, get, set } }
+    Column { name, about, of, access: Access::Text { get, set } }
 }
 
 const fn texts(
@@ -220,7 +166,7 @@ const fn texts(
     get: for<'a> fn(&'a Flow, &mut dyn FnMut(Cow<'a, str>)),
     set: fn(&mut Draft, &str) -> Option<()>,
 ) -> Column {
-    Column { name, about, access: Access::Texts { of, get, set } }
+    Column { name, about, of, access: Access::Texts { get, set } }
 }
 
 const fn numbers(
@@ -230,7 +176,7 @@ const fn numbers(
     get: fn(&Flow, &mut dyn FnMut(i64)),
     set: fn(&mut Draft, i64) -> Option<()>,
 ) -> Column {
-    Column { name, about, access: Access::Numbers { of, get, set } }
+    Column { name, about, of, access: Access::Numbers { get, set } }
 }
 
 /// Puts a number where it fits.

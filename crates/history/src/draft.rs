@@ -154,7 +154,7 @@ impl Wire {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum ContentKind {
     Http,
     Dns,

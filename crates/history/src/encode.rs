@@ -2,7 +2,7 @@
 
 use crate::{
     chunk::{Bits, Chunks, Dictionary, LEVEL, RowRuns, Shape},
-    column::{Access, Column, Width},
+    column::{Access, Column, Of, Sharing, Stretch, Width},
 };
 use ciliate_flow::{Flow, Judgement, Party, Verdict};
 use parquet::{
@@ -19,7 +19,7 @@ use parquet::{
         types::{ColumnDescPtr, ColumnPath, TypePtr},
     },
 };
-use std::{collections::HashMap, io::Write, sync::Arc};
+use std::{collections::HashMap, io::Write, iter, sync::Arc};
 
 /// Flows in one row group: what is sorted, compressed and held in memory together.
 pub(crate) const GROUP_ROWS: usize = 65_536;
@@ -150,9 +150,14 @@ impl Groups {
         let described: Vec<ColumnDescPtr> = writer.schema_descr().columns().to_vec();
         let mut columns: Vec<(&Column, Gathered)> =
             Column::all().map(|column| (column, Gathered::of(column))).collect();
+        let (mut sharing, mut stretches) = (Sharing::default(), Vec::new());
         for block in flows.chunks(BLOCK) {
-            for (column, gathered) in &mut columns {
-                gathered.add(&column.access, block);
+            for of in Of::ALL {
+                stretches.clear();
+                sharing.stretches(of, block, &mut stretches);
+                for (column, gathered) in columns.iter_mut().filter(|(column, _)| column.of == of) {
+                    gathered.add(&column.access, &stretches);
+                }
             }
         }
         let mut group = writer.next_row_group()?;
@@ -194,35 +199,39 @@ impl Gathered {
         }
     }
 
-    fn add(&mut self, access: &Access, flows: &[&Flow]) {
+    fn add(&mut self, access: &Access, stretches: &[Stretch<'_>]) {
         match (access, self) {
             (Access::Number { get, .. }, Self::Numbers(_, bits, rows, dictionary)) => {
-                for flow in flows {
-                    rows.add(None, |numbers| {
-                        numbers.extend(get(flow).map(|value| dictionary.number(value, *bits)));
+                for stretch in stretches {
+                    rows.add(stretch, |numbers| {
+                        numbers.extend(get(stretch.first).map(|value| dictionary.number(value, *bits)));
                     });
                 }
             }
-            (Access::Number { get, .. }, Self::Deltas(values, levels)) => present(flows, get, values, levels),
-            (Access::Flag { get, .. }, Self::Flags(values, levels)) => present(flows, get, values, levels),
-            (Access::Numbers { of, get, .. }, Self::Numbers(_, bits, rows, dictionary)) => {
-                for flow in flows {
-                    rows.add(of.key(flow), |numbers| {
-                        get(flow, &mut |value| numbers.push(dictionary.number(value, *bits)));
+            (Access::Number { get, .. }, Self::Deltas(values, levels)) => {
+                present(stretches, get, values, levels);
+            }
+            (Access::Flag { get, .. }, Self::Flags(values, levels)) => {
+                present(stretches, get, values, levels)
+            }
+            (Access::Numbers { get, .. }, Self::Numbers(_, bits, rows, dictionary)) => {
+                for stretch in stretches {
+                    rows.add(stretch, |numbers| {
+                        get(stretch.first, &mut |value| numbers.push(dictionary.number(value, *bits)));
                     });
                 }
             }
-            (Access::Text { of, get, .. }, Self::Texts(_, rows, dictionary)) => {
-                for flow in flows {
-                    rows.add(of.key(flow), |numbers| {
-                        numbers.extend(get(flow).map(|text| dictionary.text(&text)));
+            (Access::Text { get, .. }, Self::Texts(_, rows, dictionary)) => {
+                for stretch in stretches {
+                    rows.add(stretch, |numbers| {
+                        numbers.extend(get(stretch.first).map(|text| dictionary.text(&text)));
                     });
                 }
             }
-            (Access::Texts { of, get, .. }, Self::Texts(_, rows, dictionary)) => {
-                for flow in flows {
-                    rows.add(of.key(flow), |numbers| {
-                        get(flow, &mut |text| numbers.push(dictionary.text(&text)));
+            (Access::Texts { get, .. }, Self::Texts(_, rows, dictionary)) => {
+                for stretch in stretches {
+                    rows.add(stretch, |numbers| {
+                        get(stretch.first, &mut |text| numbers.push(dictionary.text(&text)));
                     });
                 }
             }
@@ -265,10 +274,15 @@ fn by_library<W: Write + Send>(
 }
 
 /// Adds the values that are there, and for each flow whether one is.
-fn present<T>(flows: &[&Flow], get: impl Fn(&Flow) -> Option<T>, values: &mut Vec<T>, levels: &mut Vec<i16>) {
-    for flow in flows {
-        let value = get(flow);
-        levels.push(i16::from(value.is_some()));
-        values.extend(value);
+fn present<T: Clone>(
+    stretches: &[Stretch<'_>],
+    get: impl Fn(&Flow) -> Option<T>,
+    values: &mut Vec<T>,
+    levels: &mut Vec<i16>,
+) {
+    for stretch in stretches {
+        let value = get(stretch.first);
+        levels.extend(iter::repeat_n(i16::from(value.is_some()), stretch.rows));
+        values.extend(value.into_iter().flat_map(|value| iter::repeat_n(value, stretch.rows)));
     }
 }

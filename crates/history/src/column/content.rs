@@ -8,7 +8,7 @@ use std::borrow::Cow;
 pub(super) const COLUMNS: &[Column] = &[
     text(
         "l7_type",
-        Of::Flow,
+        Of::Kind,
         "what the proxy read: `request`, `response` or `sample`",
         |flow| {
             flow.request.as_ref().map(|request| match request.stage {
@@ -29,13 +29,14 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "l7_protocol",
-        Of::Flow,
+        Of::Kind,
         "`http`, `dns`, `kafka`, `tls`, `malformed` or `other`",
         |flow| content(flow).map(|content| Cow::Borrowed(ContentKind::of(content).name())),
         |draft, text| ContentKind::named(text).map(|kind| draft.content = kind),
     ),
     number(
         "latency",
+        Of::Request,
         "of an answer: nanoseconds since its request",
         Width::U64,
         |flow| {
@@ -45,6 +46,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     number(
         "http_code",
+        Of::Http,
         "status of the answer",
         Width::U32,
         |flow| http(flow).filter(|http| http.code != 0).map(|http| http.code.into()),
@@ -52,28 +54,28 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "http_method",
-        Of::Flow,
+        Of::Http,
         "method of the request",
         |flow| http(flow).and_then(|http| filled(&http.method)),
         |draft, method| put_text(&mut draft.http.method, method),
     ),
     text(
         "http_url",
-        Of::Flow,
+        Of::Http,
         "whole URL, with what the settings left of it",
         |flow| http(flow).and_then(|http| filled(&http.url)),
         |draft, url| put_text(&mut draft.http.url, url),
     ),
     text(
         "http_protocol",
-        Of::Flow,
+        Of::Http,
         "such as `HTTP/1.1`",
         |flow| http(flow).and_then(|http| filled(&http.protocol)),
         |draft, protocol| put_text(&mut draft.http.protocol, protocol),
     ),
     texts(
         "http_header_names",
-        Of::Flow,
+        Of::Http,
         "names of the headers that the settings left",
         |flow, each| {
             http(flow).iter().flat_map(|http| &http.headers).for_each(|header| each((&header.name).into()))
@@ -82,7 +84,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     texts(
         "http_header_values",
-        Of::Flow,
+        Of::Http,
         "their values, one for each",
         |flow, each| {
             http(flow).iter().flat_map(|http| &http.headers).for_each(|header| each((&header.value).into()))
@@ -91,20 +93,21 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "dns_query",
-        Of::Flow,
+        Of::Dns,
         "the name that was asked for, with the dot of the root",
         |flow| dns(flow).and_then(|dns| filled(&dns.query)),
         |draft, query| put_text(&mut draft.dns.query, query),
     ),
     texts(
         "dns_addresses",
-        Of::Flow,
+        Of::Dns,
         "the answer's addresses",
         |flow, each| dns(flow).iter().flat_map(|dns| &dns.addresses).for_each(|address| each(address.into())),
         |draft, address| push(&mut draft.dns.addresses, address),
     ),
     number(
         "dns_ttl",
+        Of::Dns,
         "seconds that the answer may be kept",
         Width::U32,
         |flow| dns(flow).filter(|dns| dns.ttl != 0).map(|dns| dns.ttl.into()),
@@ -112,20 +115,21 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     texts(
         "dns_cnames",
-        Of::Flow,
+        Of::Dns,
         "the answer's other names",
         |flow, each| dns(flow).iter().flat_map(|dns| &dns.cnames).for_each(|name| each(name.into())),
         |draft, name| push(&mut draft.dns.cnames, name),
     ),
     text(
         "dns_observer",
-        Of::Flow,
+        Of::Dns,
         "who read it: `proxy`",
         |flow| dns(flow).and_then(|dns| filled(&dns.observer)),
         |draft, observer| put_text(&mut draft.dns.observer, observer),
     ),
     number(
         "dns_rcode",
+        Of::Dns,
         "the answer's code (RFC 6895); 0 = no error",
         Width::U32,
         |flow| dns(flow).map(|dns| dns.rcode.into()),
@@ -133,27 +137,28 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     texts(
         "dns_query_types",
-        Of::Flow,
+        Of::Dns,
         "types that were asked for, such as `AAAA`",
         |flow, each| dns(flow).iter().flat_map(|dns| &dns.query_types).for_each(|kind| each(kind.into())),
         |draft, kind| push(&mut draft.dns.query_types, kind),
     ),
     texts(
         "dns_record_types",
-        Of::Flow,
+        Of::Dns,
         "types of the answer's records",
         |flow, each| dns(flow).iter().flat_map(|dns| &dns.record_types).for_each(|kind| each(kind.into())),
         |draft, kind| push(&mut draft.dns.record_types, kind),
     ),
     text(
         "kafka_api",
-        Of::Flow,
+        Of::Kafka,
         "such as `produce`",
         |flow| kafka(flow).and_then(|kafka| filled(&kafka.api_key)),
         |draft, api| put_text(&mut draft.kafka.api_key, api),
     ),
     number(
         "kafka_api_version",
+        Of::Kafka,
         "version of the request",
         Width::I32,
         |flow| kafka(flow).map(|kafka| kafka.api_version.into()),
@@ -161,13 +166,14 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "kafka_topic",
-        Of::Flow,
+        Of::Kafka,
         "the topic",
         |flow| kafka(flow).and_then(|kafka| filled(&kafka.topic)),
         |draft, topic| put_text(&mut draft.kafka.topic, topic),
     ),
     number(
         "kafka_error_code",
+        Of::Kafka,
         "of the answer; 0 = none",
         Width::I32,
         |flow| kafka(flow).map(|kafka| kafka.error_code.into()),
@@ -175,6 +181,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     number(
         "kafka_correlation_id",
+        Of::Kafka,
         "what the client numbers its request with",
         Width::I32,
         |flow| kafka(flow).map(|kafka| kafka.correlation_id.into()),
@@ -182,7 +189,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "tls_name",
-        Of::Flow,
+        Of::Tls,
         "the server that a TLS client wants; null if it says none",
         |flow| match content(flow)? {
             Content::Tls(name) => name.as_deref().map(Cow::Borrowed),
@@ -196,7 +203,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "malformed",
-        Of::Flow,
+        Of::Malformed,
         "why bytes could not be read in one way only",
         |flow| match content(flow)? {
             Content::Malformed(reason) => filled(reason),

@@ -16,6 +16,7 @@ macro_rules! end {
             ),
             number(
                 concat!($name, "_endpoint"),
+                Of::$of,
                 "number of the endpoint on its node; null if it is none of this node",
                 Width::U32,
                 |flow| some(flow.$end.party.endpoint),
@@ -23,6 +24,7 @@ macro_rules! end {
             ),
             number(
                 concat!($name, "_identity"),
+                Of::$of,
                 "number of its security identity",
                 Width::U32,
                 |flow| some(flow.$end.party.identity),
@@ -85,14 +87,14 @@ macro_rules! end {
             ),
             text(
                 concat!($name, "_service"),
-                Of::Flow,
+                Of::Rare,
                 "name of the service that the address belongs to",
                 |flow| flow.rare.as_ref().and_then(|rare| filled(&rare.$service.name)),
                 |draft, name| put_text(&mut draft.rare.$service.name, name),
             ),
             text(
                 concat!($name, "_service_namespace"),
-                Of::Flow,
+                Of::Rare,
                 "its namespace",
                 |flow| {
                     flow.rare.as_ref().and_then(|rare| {
@@ -112,7 +114,7 @@ pub(super) const DESTINATION: &[Column] =
     end!(destination, destination_service, Destination, DestinationNames, DestinationAddress, "destination");
 pub(super) const TRANSLATED: &[Column] = &[text(
     "source_translated",
-    Of::Flow,
+    Of::Rare,
     "address of the source after translation",
     |flow| {
         let translated = flow.rare.as_ref().and_then(|rare| rare.source_translated);

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 pub(super) const COLUMNS: &[Column] = &[
     number(
         "time",
+        Of::Flow,
         "when it was seen, UTC",
         Width::Time,
         |flow| Some(i64::try_from(flow.time.0).unwrap_or(i64::MAX)),
@@ -18,6 +19,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     number(
         "run",
+        Of::Run,
         "the life of the observer that numbered it; with `sequence` it gives the flow's UUID",
         Width::U64,
         |flow| Some(flow.id.run.get().cast_signed()),
@@ -25,6 +27,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     number(
         "sequence",
+        Of::Flow,
         "its number in that life",
         Width::U64,
         |flow| Some(flow.id.sequence.cast_signed()),
@@ -32,14 +35,14 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "verdict",
-        Of::Flow,
+        Of::Kind,
         "`FORWARDED`, `DROPPED`, `AUDIT`, `REDIRECTED`, `ERROR`, ...",
         |flow| Some(Cow::Borrowed(flow.verdict.as_str_name())),
         |draft, text| Verdict::from_str_name(text).map(|verdict| draft.verdict = verdict),
     ),
     text(
         "direction",
-        Of::Flow,
+        Of::Kind,
         "`INGRESS` or `EGRESS`, as the endpoint sees it whose policy was asked or whose device saw it",
         |flow| {
             (flow.direction != TrafficDirection::default())
@@ -49,13 +52,14 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "event",
-        Of::Flow,
+        Of::Kind,
         "why there is a flow: `drop`, `trace`, `policy-verdict`, `l7` or `other`",
         |flow| Some(Cow::Borrowed(EventKind::from(flow.event).name())),
         |draft, text| EventKind::named(text).map(|event| draft.event = event),
     ),
     number(
         "event_type",
+        Of::Kind,
         "the kind of event by Cilium's number: 1 drop, 4 trace, 5 policy verdict, 129 request",
         Width::I32,
         |flow| Some(flow.event_type().kind.into()),
@@ -63,6 +67,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     number(
         "event_subtype",
+        Of::Kind,
         "what it is within its kind, by Cilium's number",
         Width::I32,
         |flow| Some(flow.event_type().sub.into()),
@@ -70,27 +75,28 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "drop_reason",
-        Of::Flow,
+        Of::Kind,
         "why it went no further or was denied, such as `POLICY_DENIED`",
         |flow| flow.drop_reason().map(|reason| Cow::Borrowed(reason.as_str_name())),
         |draft, text| DropReason::from_str_name(text).map(|reason| draft.reason = Some(reason)),
     ),
     text(
         "observation_point",
-        Of::Flow,
+        Of::Kind,
         "of a trace: where it was seen, such as `TO_ENDPOINT`",
         |flow| traced(flow).map(|(point, _)| Cow::Borrowed(point.as_str_name())),
         |draft, text| TraceObservationPoint::from_str_name(text).map(|point| draft.point = point),
     ),
     text(
         "trace_reason",
-        Of::Flow,
+        Of::Kind,
         "of a trace: what its connection is, such as `NEW` or `ESTABLISHED`",
         |flow| traced(flow).map(|(_, reason)| Cow::Borrowed(reason.as_str_name())),
         |draft, text| TraceReason::from_str_name(text).map(|reason| draft.trace_reason = reason),
     ),
     flag(
         "is_reply",
+        Of::Kind,
         "whether it goes back to who opened the connection; null if that is not known",
         |flow| match flow.answer {
             Answer::Yes => Some(true),
@@ -106,13 +112,14 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "protocol",
-        Of::Flow,
+        Of::Kind,
         "`TCP`, `UDP`, `SCTP`, `ICMPv4`, `ICMPv6`, or the number of another",
         |flow| Wire::of(flow.transport).map(Wire::name),
         |draft, text| Wire::named(text).map(|wire| draft.wire = Some(wire)),
     ),
     number(
         "source_port",
+        Of::Flow,
         "of TCP, UDP and SCTP",
         Width::U16,
         |flow| flow.transport.ports().map(|(source, _)| source.into()),
@@ -120,6 +127,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     number(
         "destination_port",
+        Of::Flow,
         "of TCP, UDP and SCTP",
         Width::U16,
         |flow| flow.transport.ports().map(|(_, destination)| destination.into()),
@@ -127,6 +135,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     number(
         "tcp_flags",
+        Of::Kind,
         "as in the header: 1 FIN, 2 SYN, 4 RST, 8 PSH, 16 ACK, 32 URG, 64 ECE, 128 CWR, 256 NS",
         Width::U16,
         |flow| match flow.transport {
@@ -142,6 +151,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     number(
         "icmp_type",
+        Of::Kind,
         "of ICMPv4 and ICMPv6",
         Width::U8,
         |flow| icmp(flow).map(|(kind, _)| kind.into()),
@@ -149,6 +159,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     number(
         "icmp_code",
+        Of::Kind,
         "of ICMPv4 and ICMPv6",
         Width::U8,
         |flow| icmp(flow).map(|(_, code)| code.into()),
@@ -156,6 +167,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     number(
         "sctp_chunk",
+        Of::Kind,
         "type of the chunk by Hubble's number",
         Width::I32,
         |flow| match flow.transport {
@@ -171,6 +183,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     number(
         "interface",
+        Of::Interface,
         "index of the device",
         Width::U32,
         |flow| some(flow.interface),
@@ -178,7 +191,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "interface_name",
-        Of::Flow,
+        Of::Rare,
         "name of the device, where it was asked for",
         |flow| flow.rare.as_ref().and_then(|rare| filled(&rare.interface_name)),
         |draft, name| put_text(&mut draft.rare.interface_name, name),
@@ -199,7 +212,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "policy_match",
-        Of::Flow,
+        Of::Kind,
         "what about a policy's entry matched: `L3-Only`, `L3-L4`, `L4-Only`, `all`, `L3-Proto`, `Proto-Only`",
         |flow| (flow.match_type != MatchType::None).then(|| Cow::Borrowed(flow.match_type.text())),
         |draft, text| {
@@ -209,12 +222,14 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     flag(
         "encrypted",
+        Of::Rare,
         "whether it was encrypted between nodes; null if not",
         |flow| flow.rare.as_ref().filter(|rare| rare.encrypted).map(|_| true),
         |draft, encrypted| draft.rare.encrypted = encrypted,
     ),
     number(
         "proxy_port",
+        Of::Rare,
         "where the proxy listens, of what was redirected to it",
         Width::U16,
         |flow| flow.rare.as_ref().and_then(|rare| some(rare.proxy_port)),
@@ -222,13 +237,14 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     text(
         "trace_id",
-        Of::Flow,
+        Of::Rare,
         "of the request, as a tracing system numbers it",
         |flow| flow.rare.as_ref().and_then(|rare| filled(&rare.trace_id)),
         |draft, id| put_text(&mut draft.rare.trace_id, id),
     ),
     number(
         "ip_trace_id",
+        Of::Rare,
         "from the packet's IP options",
         Width::U64,
         |flow| flow.rare.as_ref().map(|rare| rare.ip_trace_id.cast_signed()).filter(|id| *id != 0),
