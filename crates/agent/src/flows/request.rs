@@ -140,7 +140,8 @@ fn contents(what: What) -> (Content, Vec<Content>) {
             one(Content::Http(Http {
                 code: status.unwrap_or_default().into(),
                 method,
-                url: match path.contains("://") {
+                // Mostly it is a path, of which the first character says so.
+                url: match !path.starts_with('/') && path.contains("://") {
                     true => path,
                     false => ["http://", &authority, &path].concat(),
                 },
