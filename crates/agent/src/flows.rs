@@ -1,6 +1,7 @@
 //! From what the kernel's programs report to flows.
 
 mod cast;
+mod devices;
 mod names;
 mod request;
 mod workload;
@@ -16,12 +17,14 @@ use ciliate_flow::{
     TraceObservationPoint, TraceReason, TrafficDirection, Transport, Verdict,
 };
 use ciliate_types::Protocol;
+use devices::Devices;
 use std::{net::Ipv6Addr, sync::Arc};
 
 /// Makes flows, and remembers who takes part in them.
 pub struct Flows {
     node: Arc<Node>,
     cast: Cast,
+    devices: Devices,
     /// What addresses were resolved from.
     pub names: Names,
 }
@@ -44,7 +47,7 @@ impl<'a> Rules<'a> {
 
 impl Flows {
     pub fn new(node: Arc<Node>, cluster: &str) -> Self {
-        Self { node, cast: Cast::new(cluster), names: Names::default() }
+        Self { node, cast: Cast::new(cluster), devices: Devices::default(), names: Names::default() }
     }
 
     /// One event of the kernel is the verdicts that policies just gave, and what became of the packet.
@@ -198,7 +201,7 @@ impl Flows {
             },
             answer: Answer::Unknown,
             transport: transport(seen),
-            interface: seen.ifindex,
+            interface: self.devices.of(seen.ifindex),
             egress: None,
             ingress: None,
             match_type: MatchType::None,

@@ -77,7 +77,8 @@ pub fn start(
     let doors = Doors::open(config)?;
     let peer = doors.peer(config, name.clone());
     let recordings = ciliate_recorder::Service { recorder: recorder.clone(), node: name.clone() };
-    let node = Arc::new(ciliate_flow::Node { name, labels: Vec::new() });
+    let labels = config.node_labels.iter().map(|label| label.0.clone()).collect();
+    let node = Arc::new(ciliate_flow::Node { name, labels });
     let history = open_history(config, run);
     let reader = history.as_ref().map(History::reader);
     let (inlets, observer) = Observer::new(Arc::clone(&node), run, config.hubble_capacity.0.into(), reader);

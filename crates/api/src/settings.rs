@@ -8,7 +8,7 @@ pub use resolve::{ConfigFile, Origin, Resolved, SettingsError, resolve};
 pub use table::{Config, SETTINGS};
 pub use value::{
     AllowLocalhost, AnnouncedAddress, CidrMatchTarget, Count, EnforcementMode, ExportPath, FieldPath,
-    FilterList, HeaderName, LogFormat, LogLevel, MetricList, Milliseconds, MonitorAggregation,
+    FilterList, HeaderName, LogFormat, LogLevel, MetricList, Milliseconds, MonitorAggregation, NodeLabel,
     OptionalAddress, OptionalPath, RejectCode, Seconds, SecondsOrNone, SettingValue, Switch,
 };
 

@@ -21,8 +21,8 @@ pub struct Flow {
     pub direction: TrafficDirection,
     pub answer: Answer,
     pub transport: Transport,
-    /// Index of the device, 0 = not known.
-    pub interface: u32,
+    /// The device that it was seen at, where that is known.
+    pub interface: Option<Arc<Interface>>,
     /// What policy said about leaving the originator.
     pub egress: Option<Arc<Judgement>>,
     /// What policy said about entering the responder.
@@ -39,6 +39,15 @@ pub struct End {
     pub party: Arc<Party>,
     /// What the address was resolved from, without the dot of the root.
     pub names: Option<Arc<[String]>>,
+}
+
+/// A device of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Interface {
+    /// 0 = only its name is known.
+    pub index: u32,
+    /// Empty = only its index is known.
+    pub name: String,
 }
 
 /// Why there is a flow.
@@ -243,7 +252,6 @@ pub struct Rare {
     pub destination_service: Service,
     /// Where the proxy listens; 0 = not redirected.
     pub proxy_port: u16,
-    pub interface_name: String,
     /// Of the request, as a tracing system numbers it.
     pub trace_id: String,
     /// In the packet's IP options.

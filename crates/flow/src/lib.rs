@@ -17,7 +17,8 @@ pub use ciliate_hubble::flow::{DropReason, TraceObservationPoint, TraceReason, T
 pub use content::{Content, Dns, Header, Http, Kafka, Request, Stage};
 pub use filter::{Filter, FilterError, Judge, List, MOST_BYTES, MOST_FILTERS};
 pub use flow::{
-    Answer, End, Event, EventType, Flow, Judgement, MatchType, Outcome, PolicyRef, Rare, TcpFlags, Transport,
+    Answer, End, Event, EventType, Flow, Interface, Judgement, MatchType, Outcome, PolicyRef, Rare, TcpFlags,
+    Transport,
 };
 pub use mask::check_path;
 pub use message::MessageError;

@@ -1,8 +1,8 @@
 //! A flow while it is put together from columns.
 
 use ciliate_flow::{
-    Answer, Content, Dns, DropReason, End, Event, EventType, Flow, FlowId, Header, Http, Judgement, Kafka,
-    MatchType, Node, Outcome, Party, PolicyRef, Rare, Request, Run, Stage, TcpFlags, Time,
+    Answer, Content, Dns, DropReason, End, Event, EventType, Flow, FlowId, Header, Http, Interface,
+    Judgement, Kafka, MatchType, Node, Outcome, Party, PolicyRef, Rare, Request, Run, Stage, TcpFlags, Time,
     TraceObservationPoint, TraceReason, TrafficDirection, Transport, Verdict, Workload,
 };
 use ciliate_types::Protocol;
@@ -27,7 +27,7 @@ pub(crate) struct Draft {
     pub flags: TcpFlags,
     pub icmp: (u8, u8),
     pub chunk: i32,
-    pub interface: u32,
+    pub interface: Interface,
     pub node: Node,
     pub match_type: MatchType,
     pub rare: Rare,
@@ -199,6 +199,7 @@ impl ContentKind {
 #[derive(Default)]
 pub(crate) struct Shared {
     nodes: HashSet<Arc<Node>>,
+    interfaces: HashSet<Arc<Interface>>,
     parties: HashSet<Arc<Party>>,
     judgements: HashSet<Arc<Judgement>>,
     names: HashSet<Arc<[String]>>,
@@ -258,7 +259,8 @@ impl Draft {
             direction: self.direction,
             answer: self.answer,
             transport,
-            interface: self.interface,
+            interface: (self.interface != Interface::default())
+                .then(|| share(&mut shared.interfaces, self.interface)),
             egress: self.egress.finish(shared)?,
             ingress: self.ingress.finish(shared)?,
             match_type: self.match_type,

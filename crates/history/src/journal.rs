@@ -16,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const MAGIC: &[u8; 8] = b"CILFLOW1";
+const MAGIC: &[u8; 8] = b"CILFLOW2";
 const HEADER: usize = 25;
 
 pub(crate) struct Journal {

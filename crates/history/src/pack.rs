@@ -3,7 +3,7 @@
 
 mod model;
 
-use ciliate_flow::{Flow, FlowId, Judgement, Node, Party, Run};
+use ciliate_flow::{Flow, FlowId, Interface, Judgement, Node, Party, Run};
 use std::{collections::HashMap, hash::Hash, net::IpAddr, sync::Arc};
 
 /// A value as bytes and back; nothing back from bytes that are none.
@@ -18,6 +18,7 @@ pub(crate) struct Packer {
     /// By their numbers; there is hardly ever more than one.
     runs: Vec<Run>,
     nodes: Known<Node>,
+    interfaces: Known<Interface>,
     parties: Known<Party>,
     names: Known<[String]>,
     judgements: Known<Judgement>,
@@ -28,6 +29,7 @@ pub(crate) struct Packer {
 pub(crate) struct Unpacker {
     runs: Vec<Arc<Run>>,
     nodes: Vec<Arc<Node>>,
+    interfaces: Vec<Arc<Interface>>,
     parties: Vec<Arc<Party>>,
     names: Vec<Arc<[String]>>,
     judgements: Vec<Arc<Judgement>>,
@@ -125,7 +127,10 @@ impl Packer {
         direction.pack(out);
         answer.pack(out);
         transport.pack(out);
-        interface.pack(out);
+        interface.is_some().pack(out);
+        if let Some(interface) = interface {
+            self.interfaces.pack(interface, out, Pack::pack);
+        }
         for judgement in [egress, ingress] {
             judgement.is_some().pack(out);
             if let Some(judgement) = judgement {
@@ -164,8 +169,11 @@ impl Unpacker {
         };
         let (source, destination) = (end(input)?, end(input)?);
         let (event, verdict, direction) = (Pack::unpack(input)?, Pack::unpack(input)?, Pack::unpack(input)?);
-        let (answer, transport, interface) =
-            (Pack::unpack(input)?, Pack::unpack(input)?, Pack::unpack(input)?);
+        let (answer, transport) = (Pack::unpack(input)?, Pack::unpack(input)?);
+        let interface = match bool::unpack(input)? {
+            true => Some(known::<Interface, _>(&mut self.interfaces, input)?),
+            false => None,
+        };
         let mut judgement = |input: &mut &[u8]| {
             Some(match bool::unpack(input)? {
                 true => Some(known::<Judgement, _>(&mut self.judgements, input)?),

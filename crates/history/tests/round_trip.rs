@@ -117,15 +117,14 @@ fn event() -> impl Strategy<Value = Event> {
 fn rare() -> impl Strategy<Value = Option<Box<Rare>>> {
     let service = || (word(), word()).prop_map(|(name, namespace)| Service { name, namespace });
     let numbers = any::<(u16, u64, bool)>();
-    (option::of(any::<IpAddr>()), service(), service(), numbers, word(), word()).prop_map(
-        |(source_translated, source_service, destination_service, numbers, interface_name, trace_id)| {
+    (option::of(any::<IpAddr>()), service(), service(), numbers, word()).prop_map(
+        |(source_translated, source_service, destination_service, numbers, trace_id)| {
             let (proxy_port, ip_trace_id, encrypted) = numbers;
             let rare = Rare {
                 source_translated,
                 source_service,
                 destination_service,
                 proxy_port,
-                interface_name,
                 trace_id,
                 ip_trace_id,
                 encrypted,
@@ -135,13 +134,22 @@ fn rare() -> impl Strategy<Value = Option<Box<Rare>>> {
     )
 }
 
+fn interface() -> impl Strategy<Value = Arc<Interface>> {
+    (1..u32::MAX, word()).prop_map(|(index, name)| Arc::new(Interface { index, name }))
+}
+
 /// Any flow of three hours.
 fn flow() -> impl Strategy<Value = Flow> {
     use TrafficDirection::{Egress, Ingress};
     let verdicts =
         vec![Verdict::Unknown, Verdict::Forwarded, Verdict::Dropped, Verdict::Audit, Verdict::Redirected];
     let what = (event(), select(verdicts), select(vec![TrafficDirection::default(), Ingress, Egress]));
-    let more = (select(vec![Answer::No, Answer::Yes, Answer::Unknown]), transport(), any::<u32>(), 0..7_u32);
+    let more = (
+        select(vec![Answer::No, Answer::Yes, Answer::Unknown]),
+        transport(),
+        option::of(interface()),
+        0..7_u32,
+    );
     let judged = (option::of(judgement()), option::of(judgement()));
     let node = (word(), vec(word(), 0..3)).prop_map(|(name, labels)| Arc::new(Node { name, labels }));
     let id = (0..3_u64, any::<u64>(), START..START + 3 * HOUR);

@@ -80,7 +80,7 @@ fn flow(number: u32, node: &Arc<Node>, source: &Arc<Party>, destination: &Arc<Pa
             destination: 80,
             flags: TcpFlags(if turn < 4 { 2 } else { 16 }),
         },
-        interface: 0,
+        interface: None,
         egress: None,
         ingress: None,
         match_type: MatchType::None,

@@ -63,7 +63,7 @@ impl Flows {
                 direction,
                 answer,
                 transport,
-                interface: 0,
+                interface: None,
                 egress: egress.clone(),
                 ingress: ingress.clone(),
                 match_type: known.map_or(MatchType::None, |known| known.match_type),

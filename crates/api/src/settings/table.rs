@@ -2,7 +2,7 @@
 
 use super::{
     AllowLocalhost, AnnouncedAddress, Change, CidrMatchTarget, Count, EnforcementMode, ExportPath, FieldPath,
-    FilterList, HeaderName, LogFormat, LogLevel, MetricList, Milliseconds, MonitorAggregation,
+    FilterList, HeaderName, LogFormat, LogLevel, MetricList, Milliseconds, MonitorAggregation, NodeLabel,
     OptionalAddress, OptionalPath, RejectCode, Resolved, Seconds, SecondsOrNone, Setting, SettingValue,
     SettingsError, Switch,
 };
@@ -52,6 +52,7 @@ settings! {
     bpf_root: PathBuf = "bpf-root", "/sys/fs/bpf/ciliate", AtStart, "Folder on a bpffs where programs and maps are pinned";
     socket_group: String = "socket-group", "ciliate", AtStart, "Group that may use the socket besides root, if it exists";
     node_name: String = "node-name", "", AtStart, "Name of this node; empty for the host's name";
+    node_labels: Vec<NodeLabel> = "node-labels", "", AtStart, "Labels of this node, key=value, as flows show and filters ask for them";
     cluster_name: String = "cluster-name", "default", AtStart, "Name of the cluster, as labels show it";
     enable_ipv4: Switch = "enable-ipv4", "true", AtStart, "Give endpoints IPv4 addresses";
     enable_ipv6: Switch = "enable-ipv6", "true", AtStart, "Give endpoints IPv6 addresses";

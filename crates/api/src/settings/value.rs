@@ -102,6 +102,29 @@ impl SettingValue for HeaderName {
     }
 }
 
+/// `key=value` of a node, or `key` alone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodeLabel(pub String);
+
+impl SettingValue for NodeLabel {
+    const FORM: &'static str = "KEY=VALUE";
+
+    fn read(text: &str) -> Result<Self, String> {
+        // As Kubernetes has them: a key may have a domain in front, a value may be empty.
+        let (key, value) = text.split_once('=').unwrap_or((text, ""));
+        let (domain, name) = key.split_once('/').unwrap_or(("x", key));
+        let is_word = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        match ![domain, name].contains(&"") && [domain, name, value].into_iter().all(is_word) {
+            true => Ok(Self(format!("{key}={value}"))),
+            false => Err("labels such as topology.kubernetes.io/zone=a".to_owned()),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.clone()
+    }
+}
+
 impl SettingValue for PathBuf {
     const FORM: &'static str = "PATH";
 

@@ -226,11 +226,9 @@ impl Test {
                 within(prefixes, flow.rare.as_deref().and_then(|rare| rare.source_translated))
             }
             Self::IpTrace(ids) => flow.rare.as_deref().is_some_and(|rare| ids.contains(&rare.ip_trace_id)),
-            Self::Interface(patterns) => {
-                let name = flow.rare.as_deref().map_or("", |rare| &rare.interface_name);
-                (flow.interface != 0 || !name.is_empty())
-                    && patterns.iter().any(|pattern| pattern.fits(flow.interface, name))
-            }
+            Self::Interface(patterns) => flow.interface.as_deref().is_some_and(|interface| {
+                patterns.iter().any(|pattern| pattern.fits(interface.index, &interface.name))
+            }),
             Self::Party(side, _, asked) => asked.holds(&side.end(flow).party),
             Self::Service(side, names) => flow.rare.as_deref().is_some_and(|rare| {
                 let Service { name, namespace } = match side {

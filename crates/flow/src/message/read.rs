@@ -2,9 +2,9 @@
 
 use super::MessageError;
 use crate::{
-    Answer, Content, Dns, DropReason, End, Event, EventType, Flow, FlowId, Header, Http, Judgement, Kafka,
-    MatchType, Node, Outcome, Party, PolicyRef, Rare, Request, Service, Stage, TcpFlags, Time,
-    TraceObservationPoint, TraceReason, Transport, Workload,
+    Answer, Content, Dns, DropReason, End, Event, EventType, Flow, FlowId, Header, Http, Interface,
+    Judgement, Kafka, MatchType, Node, Outcome, Party, PolicyRef, Rare, Request, Service, Stage, TcpFlags,
+    Time, TraceObservationPoint, TraceReason, Transport, Workload,
 };
 use ciliate_hubble::flow::{self as hubble, layer4::Protocol, layer7::Record};
 use ciliate_types::Protocol as Number;
@@ -44,7 +44,7 @@ impl Flow {
                 None => Answer::Unknown,
             },
             transport: transport(message)?,
-            interface: message.interface.as_ref().map_or(0, |interface| interface.index),
+            interface: message.interface.as_ref().and_then(interface),
             egress: judgement(&message.egress_allowed_by, &message.egress_denied_by),
             ingress: judgement(&message.ingress_allowed_by, &message.ingress_denied_by),
             match_type: MatchType::from_number(message.policy_match_type),
@@ -59,6 +59,12 @@ fn address(field: &'static str, text: &str) -> Result<Option<IpAddr>, MessageErr
         "" => Ok(None),
         text => text.parse().map(Some).map_err(|_| MessageError::Address { field, text: text.to_owned() }),
     }
+}
+
+/// None where it says nothing.
+fn interface(interface: &hubble::NetworkInterface) -> Option<Arc<Interface>> {
+    let hubble::NetworkInterface { index, name } = interface;
+    (*index != 0 || !name.is_empty()).then(|| Arc::new(Interface { index: *index, name: name.clone() }))
 }
 
 fn port(field: &'static str, number: u32) -> Result<u16, MessageError> {
@@ -214,7 +220,6 @@ fn rare(message: &hubble::Flow, ip: &hubble::Ip) -> Result<Option<Box<Rare>>, Me
         source_service: service(&message.source_service),
         destination_service: service(&message.destination_service),
         proxy_port: port("proxy_port", message.proxy_port)?,
-        interface_name: message.interface.as_ref().map_or_else(String::new, |named| named.name.clone()),
         trace_id: message
             .trace_context
             .as_ref()

@@ -123,7 +123,7 @@ pub fn flow() -> impl Strategy<Value = Flow> {
                 direction: TrafficDirection::Egress,
                 answer,
                 transport,
-                interface: 3,
+                interface: Some(Arc::new(Interface { index: 3, name: "eth0".to_owned() })),
                 egress: judged.0,
                 ingress: judged.1,
                 match_type: MatchType::from_number(judged.2),

@@ -62,8 +62,9 @@ impl Flow {
                 Answer::Yes => Some(BoolValue { value: true }),
                 Answer::Unknown => None,
             },
-            interface: (self.interface != 0 || !rare.interface_name.is_empty()).then(|| {
-                hubble::NetworkInterface { index: self.interface, name: rare.interface_name.clone() }
+            interface: self.interface.as_deref().map(|interface| hubble::NetworkInterface {
+                index: interface.index,
+                name: interface.name.clone(),
             }),
             proxy_port: rare.proxy_port.into(),
             trace_context: (!rare.trace_id.is_empty()).then(|| hubble::TraceContext {

@@ -107,10 +107,9 @@ pub(crate) struct Stretch<'a> {
 pub(crate) struct Sharing {
     kinds: Known<Kind>,
     runs: Known<u64>,
-    interfaces: Known<u32>,
     addresses: Known<IpAddr>,
     /// Of what is shared by its place in memory, by what it is.
-    places: [Known<usize>; 7],
+    places: [Known<usize>; 8],
 }
 
 type Known<K> = HashMap<K, u32, FixedState>;
@@ -121,13 +120,16 @@ impl Sharing {
         let judgement =
             |judged: &Option<Arc<Judgement>>| judged.as_ref().map_or(0, |by| Arc::as_ptr(by).addr());
         let names = |end: &End| end.names.as_ref().map_or(0, |names| Arc::as_ptr(names).cast::<()>().addr());
-        let [nodes, sources, destinations, source_names, destination_names, egress, ingress] =
+        let [nodes, interfaces, sources, destinations, source_names, destination_names, egress, ingress] =
             &mut self.places;
         let mut by_place = |known: &mut Known<usize>, place: &dyn Fn(&Flow) -> usize| {
             gather(flows, |flow| Some(place(flow)), known, stretches);
         };
         match of {
             Of::Node => by_place(nodes, &|flow| Arc::as_ptr(&flow.node).addr()),
+            Of::Interface => by_place(interfaces, &|flow| {
+                flow.interface.as_ref().map_or(0, |interface| Arc::as_ptr(interface).addr())
+            }),
             Of::Source => by_place(sources, &|flow| Arc::as_ptr(&flow.source.party).addr()),
             Of::Destination => by_place(destinations, &|flow| Arc::as_ptr(&flow.destination.party).addr()),
             Of::SourceNames => by_place(source_names, &|flow| names(&flow.source)),
@@ -136,7 +138,6 @@ impl Sharing {
             Of::Ingress => by_place(ingress, &|flow| judgement(&flow.ingress)),
             Of::Kind => gather(flows, |flow| Some(Kind::of(flow)), &mut self.kinds, stretches),
             Of::Run => gather(flows, |flow| Some(flow.id.run.get()), &mut self.runs, stretches),
-            Of::Interface => gather(flows, |flow| Some(flow.interface), &mut self.interfaces, stretches),
             Of::SourceAddress => gather(flows, |flow| flow.source.address, &mut self.addresses, stretches),
             Of::DestinationAddress => {
                 gather(flows, |flow| flow.destination.address, &mut self.addresses, stretches);

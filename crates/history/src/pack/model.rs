@@ -2,8 +2,8 @@
 
 use super::Pack;
 use ciliate_flow::{
-    Answer, Content, Dns, DropReason, Event, EventType, Header, Http, Judgement, Kafka, MatchType, Node,
-    Outcome, Party, PolicyRef, Rare, Request, Run, Service, Stage, TcpFlags, TraceObservationPoint,
+    Answer, Content, Dns, DropReason, Event, EventType, Header, Http, Interface, Judgement, Kafka, MatchType,
+    Node, Outcome, Party, PolicyRef, Rare, Request, Run, Service, Stage, TcpFlags, TraceObservationPoint,
     TraceReason, TrafficDirection, Transport, Verdict, Workload,
 };
 use ciliate_types::Protocol;
@@ -27,6 +27,7 @@ macro_rules! pack_struct {
 
 pack_struct! {
     Node { name, labels }
+    Interface { index, name }
     Party { endpoint, identity, cluster, namespace, pod, labels, workloads }
     Workload { name, kind }
     Service { name, namespace }
@@ -38,7 +39,7 @@ pack_struct! {
     Dns { query, addresses, ttl, cnames, observer, rcode, query_types, record_types }
     Kafka { error_code, api_version, api_key, correlation_id, topic }
     Rare {
-        source_translated, source_service, destination_service, proxy_port, interface_name, trace_id, ip_trace_id,
+        source_translated, source_service, destination_service, proxy_port, trace_id, ip_trace_id,
         encrypted
     }
     EventType { kind, sub }

@@ -2,8 +2,8 @@
 //! and goes outside. Most connections make six flows, some are denied, some are looked into. The same seed gives the same flows.
 
 use ciliate_flow::{
-    Answer, Content, Dns, DropReason, End, Event, Flow, FlowId, Http, Judgement, MatchType, Node, Outcome,
-    Party, PolicyRef, Request, Run, Stage, TcpFlags, Time, TraceObservationPoint, TraceReason,
+    Answer, Content, Dns, DropReason, End, Event, Flow, FlowId, Http, Interface, Judgement, MatchType, Node,
+    Outcome, Party, PolicyRef, Request, Run, Stage, TcpFlags, Time, TraceObservationPoint, TraceReason,
     TrafficDirection, Transport, Verdict, Workload,
 };
 use std::{
@@ -15,6 +15,8 @@ use std::{
 
 const SECOND: u64 = 1_000_000_000;
 const PODS: u64 = 300;
+/// Of the node; a flow is seen at its source's.
+const DEVICES: u32 = 64;
 /// Of each workload.
 const REPLICAS: u64 = 3;
 /// Workloads that each workload calls.
@@ -32,6 +34,7 @@ pub struct Traffic {
     run: Run,
     node: Arc<Node>,
     pods: Vec<End>,
+    devices: Vec<Arc<Interface>>,
     sites: Vec<End>,
     allowed: Vec<Arc<Judgement>>,
     denied: Vec<Arc<Judgement>>,
@@ -105,6 +108,9 @@ impl Traffic {
                 name: "node-1".to_owned(),
                 labels: vec!["kubernetes.io/os=linux".to_owned()],
             }),
+            devices: (0..DEVICES)
+                .map(|index| Arc::new(Interface { index, name: format!("cil{index:012x}") }))
+                .collect(),
             pods,
             sites,
             allowed: (0..40)
@@ -177,7 +183,10 @@ impl Traffic {
             direction: TrafficDirection::Egress,
             answer: Answer::No,
             transport,
-            interface: 12,
+            interface: usize::try_from(source.party.endpoint)
+                .ok()
+                .and_then(|endpoint| self.devices.get(endpoint.checked_rem(self.devices.len())?))
+                .cloned(),
             egress: None,
             ingress: None,
             match_type: MatchType::None,
