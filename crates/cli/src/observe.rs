@@ -17,6 +17,7 @@ use crate::{
     context::Context,
     output::{Page, emit},
 };
+use ciliate_flow::Mask;
 use ciliate_hubble::{
     FieldMask,
     observer::{GetFlowsRequest, GetFlowsResponse},
@@ -168,8 +169,9 @@ impl FlowArgs {
         let mut out = Sink::new(self.printer(&context.page), self.silent_errors);
         if let Some(path) = &self.input_file {
             let filter = filters.compile()?;
+            let mask = Mask::new(&mask)?;
             input::read(&mut *input::open(path)?, &filter, &selection, |line| match line {
-                input::Line::Answer(answer) => out.flows(&input::masked(*answer, &mask)?),
+                input::Line::Answer(answer) => out.flows(&input::masked(*answer, mask.as_ref())),
                 input::Line::Mistake(mistake) => {
                     out.warn(&mistake);
                     Ok(())
@@ -203,9 +205,7 @@ impl FlowArgs {
         if !json && !wanted.is_empty() {
             return Err(usage("--field-mask goes with -o json only".to_owned()));
         }
-        for path in wanted {
-            ciliate_flow::check_path(path).map_err(|what| usage(format!("--field-mask: {what}")))?;
-        }
+        Mask::new(wanted).map_err(|what| usage(format!("--field-mask: {what}")))?;
         if json || !self.use_default_field_masks {
             return Ok(wanted.clone());
         }

@@ -1,12 +1,12 @@
 //! Which flows an exporter tells of, and what of each.
 
 use crate::{buffer::Entry, event::ExportEvent};
-use ciliate_flow::{Filter, FilterError, Flow, Judge, Node};
+use ciliate_flow::{Filter, FilterError, Flow, Judge, Mask, MaskError, Node};
 use ciliate_hubble::{
-    FieldMask, Timestamp,
+    Timestamp,
     flow::{FlowFilter, LostEvent, LostEventSource},
 };
-use ciliate_observer::{Mask, MaskError, log::Lost};
+use ciliate_observer::log::Lost;
 use std::{cell::RefCell, sync::Arc};
 
 /// Which flows, and what of them.
@@ -29,7 +29,7 @@ impl Selection {
     /// # Errors
     /// Says what is wrong with which filter or field.
     pub fn new(allow: &[FlowFilter], deny: &[FlowFilter], mask: &[String]) -> Result<Self, SelectionError> {
-        let mask = Mask::new(&FieldMask { paths: mask.to_vec() })?;
+        let mask = Mask::new(mask)?;
         let judge = RefCell::new(Judge::new(Arc::new(Filter::new(allow, deny)?)));
         Ok(Self { judge, mask })
     }

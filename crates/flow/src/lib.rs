@@ -20,7 +20,7 @@ pub use flow::{
     Answer, End, Event, EventType, Flow, Interface, Judgement, MatchType, Outcome, PolicyRef, Rare, TcpFlags,
     Transport,
 };
-pub use mask::check_path;
+pub use mask::{Mask, MaskError};
 pub use message::MessageError;
 pub use party::{Node, Party, Service, Workload};
 pub use time::Time;

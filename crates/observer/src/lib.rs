@@ -7,7 +7,6 @@ mod agent_event;
 mod keep;
 pub mod log;
 mod loss;
-mod mask;
 pub mod metrics;
 mod past;
 mod server;
@@ -15,7 +14,6 @@ mod server;
 pub use agent_event::AgentEntry;
 pub use keep::{TURN, keep_history, make_history_files};
 pub use loss::{Loss, LossSource, LossWriter, Losses};
-pub use mask::{Mask, MaskError};
 pub use server::{Peer, serve};
 
 use ciliate_flow::{Flow, Node, Run};

@@ -2,12 +2,11 @@
 
 use super::select::Selection;
 use anyhow::Context as _;
-use ciliate_flow::{Filter, Flow, Time};
+use ciliate_flow::{Filter, Flow, Mask, Time};
 use ciliate_hubble::{
     Timestamp, flow as hubble,
     observer::{GetFlowsResponse, get_flows_response::ResponseTypes},
 };
-use serde_json::{Map, Value};
 use std::{
     collections::VecDeque,
     fs::File,
@@ -84,26 +83,12 @@ pub fn read(
     last.into_iter().map(|answer| Line::Answer(Box::new(answer))).try_for_each(give)
 }
 
-/// The answer with these fields of its flow and no others; all of them where none is named.
-pub fn masked(mut answer: GetFlowsResponse, paths: &[String]) -> anyhow::Result<GetFlowsResponse> {
-    if let (Some(ResponseTypes::Flow(flow)), false) = (&mut answer.response_types, paths.is_empty()) {
-        let (whole, mut kept) = (serde_json::to_value(&*flow)?, Value::Object(Map::new()));
-        for path in paths {
-            keep(&whole, &mut kept, path);
-        }
-        *flow = serde_json::from_value(kept)?;
+/// The answer with the fields of the mask in its flow and no others.
+pub fn masked(mut answer: GetFlowsResponse, mask: Option<&Mask>) -> GetFlowsResponse {
+    if let (Some(ResponseTypes::Flow(flow)), Some(mask)) = (&mut answer.response_types, mask) {
+        *flow = mask.apply(flow);
     }
-    Ok(answer)
-}
-
-/// Takes over what lies at a path, if anything does.
-fn keep(whole: &Value, kept: &mut Value, path: &str) {
-    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
-    let (Some(found), Value::Object(fields)) = (whole.get(name), kept) else { return };
-    match rest {
-        None => drop(fields.insert(name.to_owned(), found.clone())),
-        Some(rest) => keep(found, fields.entry(name).or_insert_with(|| Value::Object(Map::new())), rest),
-    }
+    answer
 }
 
 fn within(selection: &Selection, time: Option<&Timestamp>) -> bool {

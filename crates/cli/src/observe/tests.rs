@@ -166,7 +166,7 @@ fn wrong_flags_are_named_with_what_would_be_right() {
         assert!(error.to_string().contains(expected), "{line:?}: {error:#}");
     }
     let masked = parse(&["-o", "json", "--experimental-field-mask", "time,source.pod"]).unwrap().1;
-    assert!(masked.mask().unwrap_err().to_string().contains("Endpoint has no field \"pod\""));
+    assert!(masked.mask().unwrap_err().to_string().contains("Endpoint has no \"pod\""));
 }
 
 #[test]
@@ -187,6 +187,6 @@ fn selections_are_those_of_hubble() {
 #[test]
 fn default_masks_are_made_of_known_fields() {
     for path in PRINTED.iter().chain(&PRINTED_POLICIES) {
-        assert_eq!(ciliate_flow::check_path(path), Ok(()));
+        assert!(Mask::new(&[path]).is_ok(), "{path}");
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     spec::{Spec, Target},
 };
 use ciliate_config_file::{YamlError, parse};
-use ciliate_flow::{FilterError, Time, check_path};
+use ciliate_flow::{FilterError, Mask, Time};
 use ciliate_hubble::flow::FlowFilter;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
@@ -119,7 +119,7 @@ fn understand(path: &Path, log: Spanned<Log>) -> Result<Read, ConfigError> {
         return Err(place.error("aggregationInterval", interval, what));
     }
     for field in &log.field_mask {
-        check_path(&field.value).map_err(|what| place.error("fieldMask", field, what))?;
+        Mask::new(&[&field.value]).map_err(|what| place.error("fieldMask", field, what.to_string()))?;
     }
     let end = log.end.as_ref().map(|end| read_end(&place, end)).transpose()?;
     let bounds = match &log.buffer {

@@ -89,7 +89,7 @@ fn mistakes_name_file_line_key_and_what_is_right() {
         ),
         (
             one("  fieldMask:\n  - verdict\n  - source.pod"),
-            "/etc/f.yaml:6: fieldMask (a): \"source.pod\": Endpoint has no field \"pod\"",
+            "/etc/f.yaml:6: fieldMask (a): \"source.pod\" names no field: flow.Endpoint has no \"pod\"",
         ),
         (one("  end: tomorrow"), "/etc/f.yaml:4: end (a): write a time such as 2026-"),
         (one("  buffer: 0"), "/etc/f.yaml:4: buffer (a): write a number of flows from 1 to 1048576"),

@@ -1,7 +1,6 @@
 //! Which flows a client wants, and what of them.
 
-use crate::mask::Mask;
-use ciliate_flow::{Filter, Flow, Judge};
+use ciliate_flow::{Filter, Flow, Judge, Mask};
 use ciliate_hubble::{flow, observer::GetFlowsRequest};
 use std::sync::Arc;
 use tonic::Status;
@@ -15,10 +14,12 @@ impl Selection {
     /// # Errors
     /// `INVALID_ARGUMENT`: what is wrong in which filter or mask.
     pub fn new(request: &GetFlowsRequest) -> Result<Self, Status> {
-        let invalid = |error: &dyn std::error::Error| Status::invalid_argument(error.to_string());
-        let filter = Filter::new(&request.whitelist, &request.blacklist).map_err(|error| invalid(&error))?;
-        let mask = request.field_mask.as_ref().map(Mask::new).transpose().map_err(|error| invalid(&error))?;
-        Ok(Self { filter: Arc::new(filter), mask: mask.flatten() })
+        let filter = Filter::new(&request.whitelist, &request.blacklist)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let paths = request.field_mask.as_ref().map_or(&[][..], |mask| &mask.paths);
+        let mask = Mask::new(paths)
+            .map_err(|error| Status::invalid_argument(format!("field_mask: {error}")))?;
+        Ok(Self { filter: Arc::new(filter), mask })
     }
 
     /// Says which flows are wanted; one for each who reads.
