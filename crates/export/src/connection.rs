@@ -1,7 +1,7 @@
 //! Connections to receivers, with TLS or without.
 
-use crate::{address::Address, fault::Fault};
-use ciliate_transport::{ClientFiles, ClientTls, ServerName};
+use crate::fault::Fault;
+use ciliate_transport::{ClientFiles, ClientTls, HostPort, ServerName};
 use nix::sys::socket::{setsockopt, sockopt};
 use std::{
     io,
@@ -35,13 +35,13 @@ pub struct Tls {
 /// How to get a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    pub address: Address,
+    pub address: HostPort,
     pub tls: Option<Tls>,
 }
 
 pub struct Connection {
     stream: Stream,
-    to: Address,
+    to: HostPort,
     /// Bytes that were written, before encryption.
     written: u64,
 }
@@ -56,8 +56,7 @@ impl Route {
     pub async fn connect(&self, protocols: &'static [&'static [u8]]) -> Result<Connection, Fault> {
         let fault = |error| Fault::Connect { to: self.address.clone(), error };
         let connecting = async {
-            let target = (self.address.host.as_str(), self.address.port);
-            let plain = TcpStream::connect(target).await.map_err(fault)?;
+            let plain = TcpStream::connect(self.address.target()).await.map_err(fault)?;
             prepare(&plain).map_err(fault)?;
             let stream = match &self.tls {
                 None => Stream::Plain(plain),
@@ -91,7 +90,7 @@ impl Tls {
     /// Reads files.
     fn client(
         &self,
-        to: &Address,
+        to: &HostPort,
         protocols: &'static [&'static [u8]],
     ) -> Result<(ClientTls, ServerName<'static>), Fault> {
         let wrong = |what: String| Fault::Tls { to: to.clone(), what };
@@ -159,7 +158,7 @@ impl Connection {
         ciliate_net::unacknowledged(stream.as_fd()).unwrap_or(u64::MAX)
     }
 
-    pub fn to(&self) -> &Address {
+    pub fn to(&self) -> &HostPort {
         &self.to
     }
 }

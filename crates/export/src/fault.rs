@@ -1,6 +1,6 @@
 //! Why something could not be delivered now.
 
-use crate::address::Address;
+use ciliate_transport::HostPort;
 use std::{io, path::PathBuf, time::Duration};
 
 /// Something that may be over when it is tried again.
@@ -11,21 +11,21 @@ pub enum Fault {
     #[error("cannot write to standard output: {0}")]
     Stdout(io::Error),
     #[error("cannot connect to {to}: {error}")]
-    Connect { to: Address, error: io::Error },
+    Connect { to: HostPort, error: io::Error },
     #[error("no TLS with {to}: {what}")]
-    Tls { to: Address, what: String },
+    Tls { to: HostPort, what: String },
     #[error("the connection to {to} broke: {error}")]
-    Connection { to: Address, error: io::Error },
+    Connection { to: HostPort, error: io::Error },
     #[error("{0} hung up")]
-    HungUp(Address),
+    HungUp(HostPort),
     #[error("{to} does not do as its protocol says: {what}")]
-    Protocol { to: Address, what: String },
+    Protocol { to: HostPort, what: String },
     #[error("{}: {what}", path.display())]
     Secret { path: PathBuf, what: String },
     #[error("{to} takes no logs: {what}")]
-    Otlp { to: Address, what: String, wait: Option<Duration> },
+    Otlp { to: HostPort, what: String, wait: Option<Duration> },
     #[error("cannot send to {to} by UDP: {error}")]
-    Datagram { to: Address, error: io::Error },
+    Datagram { to: HostPort, error: io::Error },
 }
 
 impl Fault {

@@ -1,7 +1,6 @@
 //! What an exporter is to do: checked, and comparable, so that a change of the file changes only what it is about.
 
 use crate::{
-    address::Address,
     buffer::Bounds,
     connection::Route,
     selection::{Selection, SelectionError},
@@ -9,6 +8,7 @@ use crate::{
 };
 use ciliate_flow::Time;
 use ciliate_hubble::flow::FlowFilter;
+use ciliate_transport::HostPort;
 use std::{path::PathBuf, time::Duration};
 
 /// One exporter.
@@ -62,7 +62,7 @@ pub struct SyslogTarget {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SyslogRoute {
-    Udp(Address),
+    Udp(HostPort),
     /// With octet counting.
     Stream(Route),
 }

@@ -8,7 +8,6 @@ mod outage;
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod place;
 #[path = "support/receiver.rs"]
-#[expect(dead_code, reason = "certificates are for other tests")]
 mod receiver;
 
 use outage::{Case, survives};

@@ -10,10 +10,11 @@ mod place;
 #[path = "support/receiver.rs"]
 mod receiver;
 
+use ciliate_certificates::{Authority, Folder};
 use ciliate_export::Sources;
 use outage::{Case, survives};
 use place::{Place, second, until};
-use receiver::{Certificates, Receiver, free_port};
+use receiver::{Receiver, free_port};
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// Its settings: it writes what it understood of each message.
@@ -95,11 +96,18 @@ fn tcp_with_octet_counting() {
 fn tls_with_certificates_of_both() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
-    let Certificates { ca, server, client } = Certificates::make(folder.path());
+    let (files, authority) = (Folder::new(folder.path()), Authority::new().unwrap());
+    files.put_authority("ca.pem", &authority).unwrap();
+    for name in ["server", "client"] {
+        files.put_pair(name, "localhost", &authority).unwrap();
+    }
+    let path = |name: &str| files.path(name).display().to_string();
+    let ca = path("ca.pem");
     let input = format!(
         r#"global(defaultNetstreamDriver="gtls" defaultNetstreamDriverCAFile="{ca}" defaultNetstreamDriverCertFile="{}" defaultNetstreamDriverKeyFile="{}")
 input(type="imtcp" address="127.0.0.1" port="{port}" streamDriver.name="gtls" streamDriver.mode="1" streamDriver.authMode="x509/certvalid")"#,
-        server.0, server.1
+        path("server.pem"),
+        path("server.key")
     );
     let receiver = rsyslog(folder.path(), &input);
     survives_an_outage(
@@ -107,7 +115,8 @@ input(type="imtcp" address="127.0.0.1" port="{port}" streamDriver.name="gtls" st
         receiver,
         &format!(
             "    address: tls://127.0.0.1:{port}\n    tls: {{caFile: {ca}, certFile: {}, keyFile: {}, serverName: localhost}}\n",
-            client.0, client.1
+            path("client.pem"),
+            path("client.key")
         ),
     );
 }

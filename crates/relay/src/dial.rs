@@ -1,7 +1,7 @@
 //! Connections to nodes.
 
 use crate::peer::Peer;
-use ciliate_transport::{Address, ClientTls, Dialed, connect};
+use ciliate_transport::{Address, ClientTls, Dialed, HostPort, connect};
 use hyper_util::rt::TokioIo;
 use std::{
     io,
@@ -70,7 +70,7 @@ impl Dialer {
     pub fn server_name(&self, peer: &Peer) -> Option<String> {
         match (&self.encryption, &peer.address) {
             (Encryption::Missing | Encryption::Off, _) | (_, Address::Socket(_)) => None,
-            (Encryption::Tls(_), Address::Tcp { host, .. }) => {
+            (Encryption::Tls(_), Address::Tcp(HostPort { host, .. })) => {
                 Some(peer.server_name.clone().unwrap_or_else(|| host.clone()))
             }
         }

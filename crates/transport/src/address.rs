@@ -2,16 +2,24 @@
 
 use std::{
     fmt,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     path::PathBuf,
 };
 use thiserror::Error;
 
-/// `unix:///run/x.sock`, or `HOST:PORT` where the host is a name, an IPv4 address or an IPv6 address in brackets.
+/// `unix:///run/x.sock`, or `HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Address {
     Socket(PathBuf),
-    Tcp { host: String, port: u16 },
+    Tcp(HostPort),
+}
+
+/// `HOST:PORT`, where the host is a name, an IPv4 address or an IPv6 address in brackets.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostPort {
+    /// A name, or an IP address without brackets.
+    pub host: String,
+    pub port: u16,
 }
 
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -45,18 +53,7 @@ impl Address {
             None => text,
         };
         let wrong = || AddressError::Tcp { text: text.to_owned(), port: usual_port };
-        let (host, port) = match rest.rsplit_once(':') {
-            Some((host, port)) if !host.ends_with(':') && (!host.contains(':') || host.ends_with(']')) => {
-                (host, port.parse().map_err(|_| wrong())?)
-            }
-            Some(_) => return Err(wrong()),
-            None => (rest, usual_port),
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        if host.is_empty() {
-            return Err(wrong());
-        }
-        Ok(Self::Tcp { host: host.to_owned(), port })
+        HostPort::parse(rest, usual_port).map(Self::Tcp).ok_or_else(wrong)
     }
 
     /// Whether nothing that is said there leaves this machine.
@@ -64,7 +61,7 @@ impl Address {
     pub fn is_local(&self) -> bool {
         match self {
             Self::Socket(_) => true,
-            Self::Tcp { host, .. } => {
+            Self::Tcp(HostPort { host, .. }) => {
                 host == "localhost"
                     || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
             }
@@ -72,9 +69,44 @@ impl Address {
     }
 }
 
+impl HostPort {
+    /// Reads `HOST` or `HOST:PORT`; one without a port has the usual one. None if it is neither.
+    #[must_use]
+    pub fn parse(text: &str, usual_port: u16) -> Option<Self> {
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (host, port) = rest.split_once(']')?;
+                let (address, _zone) = host.split_once('%').unwrap_or((host, ""));
+                address.parse::<Ipv6Addr>().ok()?;
+                (host, port)
+            }
+            None => text.split_at(text.find(':').unwrap_or(text.len())),
+        };
+        let port = match port {
+            "" => usual_port,
+            port => port.strip_prefix(':')?.parse().ok()?,
+        };
+        let fits = |c: char| c.is_ascii_alphanumeric() || "._-:%".contains(c);
+        let is_host = !host.is_empty() && host.chars().all(fits);
+        is_host.then(|| Self { host: host.to_owned(), port })
+    }
+
+    /// As the functions that connect want it.
+    #[must_use]
+    pub fn target(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+}
+
+impl From<SocketAddr> for HostPort {
+    fn from(address: SocketAddr) -> Self {
+        Self { host: address.ip().to_string(), port: address.port() }
+    }
+}
+
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Self {
-        Self::Tcp { host: address.ip().to_string(), port: address.port() }
+        Self::Tcp(address.into())
     }
 }
 
@@ -82,8 +114,17 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Socket(path) => write!(f, "unix://{}", path.display()),
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Tcp(address) => address.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        match host.contains(':') {
+            true => write!(f, "[{host}]:{port}"),
+            false => write!(f, "{host}:{port}"),
         }
     }
 }
@@ -101,6 +142,8 @@ mod tests {
             ("localhost:4245", "localhost:4245", true),
             ("relay", "relay:4245", false),
             ("tls://[::1]:80", "[::1]:80", true),
+            ("tls://[fe80::1%eth0]:80", "[fe80::1%eth0]:80", false),
+            ("[::1]", "[::1]:4245", true),
             ("tcp://10.0.0.1:1", "10.0.0.1:1", false),
             ("dns:///relay.test:80", "relay.test:80", false),
         ] {
@@ -117,6 +160,11 @@ mod tests {
             ("http://x", "\"http\" is no kind of server: write unix://, tcp:// or tls://"),
             ("a:b:c", "\"a:b:c\" is no address: write HOST:PORT, as in localhost:1 or [::1]:1"),
             ("x:99999", "\"x:99999\" is no address: write HOST:PORT, as in localhost:1 or [::1]:1"),
+            ("[x]:1", "\"[x]:1\" is no address: write HOST:PORT, as in localhost:1 or [::1]:1"),
+            ("[::1]1", "\"[::1]1\" is no address: write HOST:PORT, as in localhost:1 or [::1]:1"),
+            ("::1", "\"::1\" is no address: write HOST:PORT, as in localhost:1 or [::1]:1"),
+            ("a b", "\"a b\" is no address: write HOST:PORT, as in localhost:1 or [::1]:1"),
+            ("x:", "\"x:\" is no address: write HOST:PORT, as in localhost:1 or [::1]:1"),
             (":80", "\":80\" is no address: write HOST:PORT, as in localhost:1 or [::1]:1"),
         ] {
             assert_eq!(Address::parse(text, 1).map_err(|e| e.to_string()), Err(message.to_owned()));

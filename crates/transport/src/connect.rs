@@ -26,12 +26,12 @@ pub enum Dialed {
 /// # Errors
 /// Of the socket or of TLS, which says what is wrong with the certificate.
 pub async fn connect(address: &Address, tls: Option<(&Arc<ClientTls>, &str)>) -> io::Result<Dialed> {
-    let (host, port) = match address {
+    let target = match address {
         Address::Socket(path) => return UnixStream::connect(path).await.map(Dialed::Socket),
-        Address::Tcp { host, port } => (host.as_str(), *port),
+        Address::Tcp(address) => address.target(),
     };
     let Some((tls, name)) = tls else {
-        let stream = TcpStream::connect((host, port)).await?;
+        let stream = TcpStream::connect(target).await?;
         stream.set_nodelay(true)?;
         return Ok(Dialed::Tcp(stream));
     };
@@ -39,7 +39,7 @@ pub async fn connect(address: &Address, tls: Option<(&Arc<ClientTls>, &str)>) ->
         .map_err(|_| io::Error::other(format!("{name:?} is no name that a certificate can have")))?;
     let tls = Arc::clone(tls);
     let connector = task::spawn_blocking(move || tls.connector()).await.map_err(io::Error::other)?;
-    let stream = TcpStream::connect((host, port)).await?;
+    let stream = TcpStream::connect(target).await?;
     stream.set_nodelay(true)?;
     Ok(Dialed::Tls(Box::new(connector.connect(name, stream).await?)))
 }

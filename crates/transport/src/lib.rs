@@ -7,6 +7,7 @@ mod accept;
 mod address;
 mod anybody;
 mod backoff;
+mod codec;
 mod connect;
 mod connection;
 mod pem;
@@ -15,8 +16,9 @@ mod socket;
 mod tls;
 
 pub use accept::{Incoming, Limits, Listener, Secrecy, accept};
-pub use address::{Address, AddressError};
+pub use address::{Address, AddressError, HostPort};
 pub use backoff::Backoff;
+pub use codec::{ByteCodec, FromBytes};
 pub use connect::{Dialed, connect};
 pub use connection::{Connection, Origin};
 pub use pem::{CertificateError, certificates, identity, roots};

@@ -9,7 +9,7 @@ use crate::{
 };
 use anyhow::Context as _;
 use ciliate_hubble::observer::observer_client::ObserverClient;
-use ciliate_transport::{Address, AddressError, connect};
+use ciliate_transport::{Address, AddressError, HostPort, connect};
 use hyper_util::rt::TokioIo;
 use std::{io, time::Duration};
 use tonic::{
@@ -87,7 +87,7 @@ impl ServerFlags {
         self.note(|| format!("connecting to {address}"));
         let connecting = async {
             let tls = match (&address, secrecy) {
-                (Address::Tcp { host, .. }, Secrecy::Tls) => Some(self.tls.client(host)?),
+                (Address::Tcp(HostPort { host, .. }), Secrecy::Tls) => Some(self.tls.client(host)?),
                 (Address::Socket(_), _) | (_, Secrecy::Plain) => None,
             };
             let target = address.clone();
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn addresses_are_read() {
-        let tcp = |host: &str, port| Address::Tcp { host: host.to_owned(), port };
+        let tcp = |host: &str, port| Address::Tcp(HostPort { host: host.to_owned(), port });
         for (text, address, secrecy) in [
             ("unix:///run/x.sock", Address::Socket("/run/x.sock".into()), Secrecy::Plain),
             ("/run/x.sock", Address::Socket("/run/x.sock".into()), Secrecy::Plain),

@@ -212,7 +212,7 @@ impl ServeFlags {
                     .map_err(|error| wrong(error.to_string()))?
             }
         };
-        let (host, port) = match &address {
+        let target = match &address {
             Address::Socket(path) => {
                 if let Some(folder) = path.parent() {
                     std::fs::create_dir_all(folder)
@@ -221,7 +221,7 @@ impl ServeFlags {
                 let listener = bind(path, &config.socket_group)?;
                 return Ok(Door::Socket(listener, path.clone()));
             }
-            Address::Tcp { host, port } => (host.as_str(), *port),
+            Address::Tcp(address) => address.target(),
         };
         let secrecy = match tls {
             Some(tls) if address.is_local() || self.lets_only_some() => Secrecy::Tls(tls),
@@ -240,7 +240,7 @@ impl ServeFlags {
             }
         };
         let addresses =
-            (host, port).to_socket_addrs().map_err(|error| wrong(format!("{address}: {error}")))?;
+            target.to_socket_addrs().map_err(|error| wrong(format!("{address}: {error}")))?;
         let listener = TcpListener::bind(addresses.collect::<Vec<_>>().as_slice())
             .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
             .with_context(|| format!("cannot listen on {address}"))?;

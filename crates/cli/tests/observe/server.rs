@@ -1,5 +1,6 @@
 //! A server of Hubble's interface that has a handful of flows, on a socket and over mutual TLS.
 
+use ciliate_certificates::{Authority, Folder};
 use ciliate_flow::{Filter, Flow};
 use ciliate_hubble::{
     Timestamp, UInt32Value,
@@ -17,7 +18,6 @@ use ciliate_hubble::{
     relay::NodeState,
 };
 use futures_util::{StreamExt as _, stream};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use std::{
     fs,
     net::SocketAddr,
@@ -31,7 +31,7 @@ use tokio_rustls::{
     rustls::{
         RootCertStore, ServerConfig,
         crypto::aws_lc_rs,
-        pki_types::{PrivateKeyDer, pem::PemObject as _},
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
         server::WebPkiClientVerifier,
     },
 };
@@ -83,30 +83,23 @@ impl Server {
 
     /// Listens on TCP too, for clients that have a certificate; leaves theirs in the folder.
     pub fn with_tls(&self) -> SocketAddr {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority =
-            CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
-        let signed = |name: &str| {
-            let key = KeyPair::generate().expect("a key");
-            let params = CertificateParams::new([name.to_owned()]).expect("a name");
-            (params.signed_by(&key, &authority).expect("a certificate"), key)
-        };
-        let write = |name: &str, text: String| fs::write(self.folder().join(name), text).expect("a file");
-        let ((certificate, key), (client, client_key)) = (signed("relay.test"), signed("client.test"));
-        write("ca.pem", authority.pem());
-        write("client.pem", client.pem());
-        write("client.key", client_key.serialize_pem());
+        let files = Folder::new(self.folder());
+        let authority = Authority::new().expect("an authority");
+        files.put_authority("ca.pem", &authority).expect("a file");
+        files.put_pair("server", "relay.test", &authority).expect("files");
+        files.put_pair("client", "client.test", &authority).expect("files");
+        let read = |path: PathBuf| CertificateDer::from_pem_file(path).expect("a certificate");
+        let (certificate, key) = files.pair("server");
         let mut roots = RootCertStore::empty();
-        roots.add(authority.der().clone()).expect("an authority");
+        roots.add(read(files.path("ca.pem"))).expect("an authority");
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-        let secret = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).expect("a key");
+        let secret = PrivateKeyDer::from_pem_file(key).expect("a key");
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("versions")
             .with_client_cert_verifier(verifier.build().expect("a verifier"))
-            .with_single_cert(vec![certificate.der().clone()], secret)
+            .with_single_cert(vec![read(certificate)], secret)
             .expect("a certificate");
         config.alpn_protocols = vec![b"h2".to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(config));

@@ -1,12 +1,9 @@
-//! An authority and what it signs, in a folder.
+//! What an authority signs for nodes, the relay and its clients, and an authority that takes its place.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use ciliate_certificates::{Authority, Folder};
+use std::{fs, path::Path};
 
-pub struct Certificates(PathBuf);
+pub struct Certificates(Folder);
 
 /// Names of files with the names that certificates have.
 const SIGNED: [(&str, &str); 3] =
@@ -15,14 +12,14 @@ const SIGNED: [(&str, &str); 3] =
 impl Certificates {
     pub fn new(folder: &Path) -> Self {
         fs::create_dir(folder).unwrap();
-        let certificates = Self(folder.to_owned());
+        let certificates = Self(Folder::new(folder));
         certificates.sign();
-        certificates.pair("stranger", "me.test", &authority());
+        certificates.0.put_pair("stranger", "me.test", &Authority::new().unwrap()).unwrap();
         certificates
     }
 
     pub fn path(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
+        self.0.path(name).display().to_string()
     }
 
     /// Another authority takes the place of the first; what was goes on under `old-`.
@@ -34,30 +31,10 @@ impl Certificates {
     }
 
     fn sign(&self) {
-        let authority = authority();
-        self.put("ca.pem", &authority.pem());
+        let authority = Authority::new().unwrap();
+        self.0.put_authority("ca.pem", &authority).unwrap();
         for (file, name) in SIGNED {
-            self.pair(file, name, &authority);
+            self.0.put_pair(file, name, &authority).unwrap();
         }
     }
-
-    fn pair(&self, file: &str, name: &str, authority: &CertifiedIssuer<'static, KeyPair>) {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new([name.to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, authority).unwrap();
-        self.put(&format!("{file}.pem"), &certificate.pem());
-        self.put(&format!("{file}.key"), &key.serialize_pem());
-    }
-
-    /// At once, as `mv` does.
-    fn put(&self, name: &str, content: &str) {
-        fs::write(self.path("fresh"), content).unwrap();
-        fs::rename(self.path("fresh"), self.path(name)).unwrap();
-    }
-}
-
-fn authority() -> CertifiedIssuer<'static, KeyPair> {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }

@@ -10,11 +10,10 @@ pub use syslog::RawSyslog;
 
 use super::{ConfigError, document::Place};
 use crate::{
-    address::Address,
     connection::{Route, Tls},
     spec::{Compression, FileTarget, Target},
 };
-use ciliate_transport::{ClientFiles, Trust};
+use ciliate_transport::{ClientFiles, HostPort, Trust};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use std::path::PathBuf;
@@ -137,7 +136,7 @@ pub enum Secrecy {
 pub fn route(
     place: &Place<'_>,
     key: &str,
-    (address, secrecy): (Address, Secrecy),
+    (address, secrecy): (HostPort, Secrecy),
     tls: Option<&Spanned<RawTls>>,
 ) -> Result<Route, ConfigError> {
     let tls = match (secrecy, tls) {

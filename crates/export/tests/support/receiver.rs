@@ -1,9 +1,7 @@
 //! A receiver of logs that is a process of its own and can be stopped and started.
 
 use std::{
-    fs,
     net::TcpListener,
-    path::Path,
     process::{Child, Command, Stdio},
 };
 
@@ -49,42 +47,4 @@ impl Drop for Receiver {
 /// One that nobody listened on a moment ago.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// Files in PEM: an authority, and certificates with their keys.
-pub struct Certificates {
-    pub ca: String,
-    pub server: (String, String),
-    pub client: (String, String),
-}
-
-impl Certificates {
-    pub fn make(folder: &Path) -> Self {
-        let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
-        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        parameters.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
-        let key = rcgen::KeyPair::generate().unwrap();
-        let authority = parameters.self_signed(&key).unwrap();
-        let issuer = rcgen::Issuer::new(parameters, key);
-        let write = |name: &str, text: String| {
-            let path = folder.join(name);
-            fs::write(&path, text).unwrap();
-            path.display().to_string()
-        };
-        let signed = |name: &str, usage| {
-            let mut parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-            parameters.extended_key_usages = vec![usage];
-            let key = rcgen::KeyPair::generate().unwrap();
-            let certificate = parameters.signed_by(&key, &issuer).unwrap();
-            (
-                write(&format!("{name}.pem"), certificate.pem()),
-                write(&format!("{name}.key"), key.serialize_pem()),
-            )
-        };
-        Self {
-            ca: write("ca.pem", authority.pem()),
-            server: signed("server", rcgen::ExtendedKeyUsagePurpose::ServerAuth),
-            client: signed("client", rcgen::ExtendedKeyUsagePurpose::ClientAuth),
-        }
-    }
 }

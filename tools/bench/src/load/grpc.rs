@@ -2,7 +2,8 @@
 
 use super::{Outcome, Timings};
 use anyhow::{Context as _, Result, ensure};
-use bytes::{Buf as _, BufMut as _, Bytes};
+use bytes::Bytes;
+use ciliate_transport::ByteCodec;
 use std::{
     convert::Infallible,
     net::SocketAddr,
@@ -16,7 +17,6 @@ use tokio::{
 use tonic::{
     Request, Response, Status,
     body::Body,
-    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     codegen::{BoxFuture, Service, http, http::uri::PathAndQuery},
     transport::{Channel, Endpoint, Server},
 };
@@ -49,42 +49,7 @@ pub struct Args {
 }
 
 /// Messages as they are.
-#[derive(Clone, Copy, Debug, Default)]
-struct Plain;
-
-impl Codec for Plain {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Plain {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(message);
-        Ok(())
-    }
-}
-
-impl Decoder for Plain {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
-    }
-}
+type Plain = ByteCodec<Bytes, Bytes>;
 
 /// Gives every message back.
 #[derive(Clone, Copy, Debug)]
@@ -117,7 +82,7 @@ impl Service<http::Request<Body>> for Landing {
             if request.uri().path() != METHOD {
                 return Ok(Status::unimplemented("there is no such method").into_http());
             }
-            Ok(tonic::server::Grpc::new(Plain).unary(Self, request).await)
+            Ok(tonic::server::Grpc::new(Plain::default()).unary(Self, request).await)
         })
     }
 }
@@ -188,7 +153,7 @@ async fn keep_calling(channel: Channel, offset: f64, pause: Option<f64>, seconds
 async fn call(client: &mut tonic::client::Grpc<Channel>) -> Result<()> {
     client.ready().await?;
     let request = Request::new(Bytes::from_static(MESSAGE));
-    let answer = client.unary(request, PathAndQuery::from_static(METHOD), Plain).await?;
+    let answer = client.unary(request, PathAndQuery::from_static(METHOD), Plain::default()).await?;
     ensure!(answer.get_ref() == MESSAGE, "the answer is {:?}", answer.get_ref());
     Ok(())
 }

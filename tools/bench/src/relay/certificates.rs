@@ -1,57 +1,37 @@
 //! One authority, and what it signs: a certificate for all nodes, the relay's and the follower's.
 
 use super::{follower, nodes};
-use anyhow::{Context, Result};
+use anyhow::Result;
+use ciliate_certificates::{Authority, Folder};
 use ciliate_transport::{ClientFiles, ClientTls, HTTP2, ServerFiles, ServerTls, Trust};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
-pub struct Certificates(PathBuf);
+pub struct Certificates(Folder);
 
 impl Certificates {
     pub fn new(folder: &Path) -> Result<Self> {
-        let certificates = Self(folder.to_owned());
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
-        certificates.write("ca.pem", &authority.pem())?;
+        let folder = Folder::new(folder);
+        let authority = Authority::new()?;
+        folder.put_authority("ca.pem", &authority)?;
         for (file, name) in
             [("node", nodes::SERVER_NAME), ("relay", follower::SERVER_NAME), ("me", "me.test")]
         {
-            let key = KeyPair::generate()?;
-            let signed = CertificateParams::new([name.to_owned()])?.signed_by(&key, &authority)?;
-            certificates.write(&format!("{file}.pem"), &signed.pem())?;
-            certificates.write(&format!("{file}.key"), &key.serialize_pem())?;
+            folder.put_pair(file, name, &authority)?;
         }
-        Ok(certificates)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) -> Result<()> {
-        let path = self.path(name);
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+        Ok(Self(folder))
     }
 
     /// Of every node.
     pub fn server(&self) -> Result<Arc<ServerTls>> {
-        Ok(Arc::new(ServerTls::new(ServerFiles {
-            certificate: self.path("node.pem"),
-            key: self.path("node.key"),
-            client_authorities: vec![self.path("ca.pem")],
-        })?))
+        let (certificate, key) = self.0.pair("node");
+        let client_authorities = vec![self.0.path("ca.pem")];
+        Ok(Arc::new(ServerTls::new(ServerFiles { certificate, key, client_authorities })?))
     }
 
     /// Of the follower.
     pub fn client(&self) -> Result<Arc<ClientTls>> {
-        let identity = Some((self.path("me.pem"), self.path("me.key")));
-        let trust = Trust::Authorities(vec![self.path("ca.pem")]);
+        let identity = Some(self.0.pair("me"));
+        let trust = Trust::Authorities(vec![self.0.path("ca.pem")]);
         Ok(Arc::new(ClientTls::new(ClientFiles { identity, trust }, &[HTTP2])?))
     }
 
@@ -65,6 +45,6 @@ impl Certificates {
             ("relay-server-key-file", "relay.key"),
             ("relay-client-ca-files", "ca.pem"),
         ];
-        files.map(|(flag, file)| format!("--tls-{flag}={}", self.path(file).display())).to_vec()
+        files.map(|(flag, file)| format!("--tls-{flag}={}", self.0.path(file).display())).to_vec()
     }
 }

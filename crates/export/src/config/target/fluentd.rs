@@ -2,7 +2,7 @@
 
 use super::{RawTls, Secrecy, absolute, route};
 use crate::{
-    address::Address,
+    address,
     config::{ConfigError, document::Place},
     spec::{Answers, FluentdKeys, FluentdTarget},
 };
@@ -26,7 +26,7 @@ const SCHEMES: [(&str, u16, Secrecy); 2] = [("tcp", 24224, Secrecy::Plain), ("tl
 impl RawFluentd {
     pub fn understand(&self, place: &Place<'_>) -> Result<FluentdTarget, ConfigError> {
         let Self { address, tls, tag, acknowledge, shared_key_file, username, password_file } = self;
-        let to = Address::read(&address.value, &SCHEMES)
+        let to = address::read(&address.value, &SCHEMES)
             .map_err(|what| place.error("fluentd.address", address, what))?;
         let tag = match tag {
             None => "ciliate.flow".to_owned(),

@@ -2,7 +2,7 @@
 
 use super::{RawTls, Secrecy, route};
 use crate::{
-    address::Address,
+    address,
     config::{ConfigError, document::Place},
     spec::{OtlpProtocol, OtlpTarget},
 };
@@ -41,7 +41,7 @@ impl RawOtlp {
             OtlpProtocol::Http => 4318,
         };
         let schemes = [("http", port, Secrecy::Plain), ("https", port, Secrecy::Tls)];
-        let to = Address::read(&endpoint.value, &schemes)
+        let to = address::read(&endpoint.value, &schemes)
             .map_err(|what| place.error("otlp.endpoint", endpoint, what))?;
         let path = match (path, protocol) {
             (None, _) => "/v1/logs".to_owned(),

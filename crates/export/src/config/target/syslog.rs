@@ -2,7 +2,7 @@
 
 use super::{RawTls, Secrecy, route};
 use crate::{
-    address::Address,
+    address,
     config::{ConfigError, document::Place},
     sink::syslog::{Facility, Form, StructuredId},
     spec::{SyslogRoute, SyslogTarget},
@@ -35,7 +35,7 @@ const SCHEMES: [(&str, u16, Scheme); 3] =
 impl RawSyslog {
     pub fn understand(&self, place: &Place<'_>) -> Result<SyslogTarget, ConfigError> {
         let Self { address, tls, facility, app_name, form, structured_data_id } = self;
-        let (to, scheme) = Address::read(&address.value, &SCHEMES)
+        let (to, scheme) = address::read(&address.value, &SCHEMES)
             .map_err(|what| place.error("syslog.address", address, what))?;
         let stream =
             |secrecy| route(place, "syslog", (to.clone(), secrecy), tls.as_ref()).map(SyslogRoute::Stream);

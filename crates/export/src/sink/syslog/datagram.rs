@@ -1,6 +1,7 @@
 //! Messages by UDP: nobody says what arrives, but a closed port is answered (ICMP, port unreachable).
 
-use crate::{address::Address, fault::Fault};
+use crate::fault::Fault;
+use ciliate_transport::HostPort;
 use std::{io, time::Duration};
 use tokio::{
     net::{UdpSocket, lookup_host},
@@ -14,14 +15,14 @@ const BURST: usize = 32;
 const REST: Duration = Duration::from_millis(5);
 
 pub struct Datagrams {
-    to: Address,
+    to: HostPort,
     socket: Option<UdpSocket>,
     /// It is not known whether anybody listens.
     doubt: bool,
 }
 
 impl Datagrams {
-    pub fn new(to: Address) -> Self {
+    pub fn new(to: HostPort) -> Self {
         Self { to, socket: None, doubt: true }
     }
 
@@ -71,8 +72,8 @@ impl Datagrams {
 }
 
 /// A name is looked up each time.
-async fn open(to: &Address) -> io::Result<UdpSocket> {
-    let target = lookup_host((to.host.as_str(), to.port)).await?.next();
+async fn open(to: &HostPort) -> io::Result<UdpSocket> {
+    let target = lookup_host(to.target()).await?.next();
     let target = target.ok_or_else(|| io::Error::other("the name has no address"))?;
     let any = match target {
         std::net::SocketAddr::V4(_) => "0.0.0.0:0",

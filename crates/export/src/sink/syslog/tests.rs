@@ -1,12 +1,13 @@
 use super::*;
-use crate::{address::Address, selection::Selection};
+use crate::selection::Selection;
 use ciliate_flow::{Flow, Node, Time};
 use ciliate_observer::log::Lost;
+use ciliate_transport::HostPort;
 use serde_json::json;
 use std::sync::Arc;
 
 fn target(form: Form) -> SyslogTarget {
-    let address = Address { host: "localhost".to_owned(), port: 1 };
+    let address = HostPort { host: "localhost".to_owned(), port: 1 };
     SyslogTarget {
         route: SyslogRoute::Udp(address),
         facility: Facility::LOCAL0,
