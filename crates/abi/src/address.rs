@@ -1,6 +1,7 @@
 //! Addresses of both families in one form.
 
 use crate::layout;
+use core::net::{IpAddr, Ipv6Addr};
 
 /// An IPv6 address, or an IPv4 address in its mapped form `::ffff:a.b.c.d`; bytes as on the wire.
 #[repr(C, align(4))]
@@ -56,6 +57,21 @@ impl Address {
     #[must_use]
     pub const fn is_v4(&self) -> bool {
         matches!(self.0, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ..])
+    }
+}
+
+impl From<IpAddr> for Address {
+    fn from(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(v4) => Self::v4(v4.octets()),
+            IpAddr::V6(v6) => Self::v6(v6.octets()),
+        }
+    }
+}
+
+impl From<Address> for IpAddr {
+    fn from(address: Address) -> Self {
+        Ipv6Addr::from(address.0).to_canonical()
     }
 }
 

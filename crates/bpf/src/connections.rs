@@ -1,7 +1,7 @@
 //! Reading and clearing connection tracking.
 
 use crate::{
-    Datapath, Error, Handle, batch, ip,
+    Datapath, Error, Handle, batch,
     maps::{Maps, call},
 };
 use ciliate_abi::{Connection, ConnectionKey, TICK_SHIFT, connection_flags as flags};
@@ -64,8 +64,8 @@ fn remaining(row: &Connection, now: u32) -> i32 {
 }
 
 fn row((key, value): &(ConnectionKey, Connection), now: u32) -> ConnectionRow {
-    let low = (ip(key.low), key.low_port);
-    let high = (ip(key.high), key.high_port);
+    let low = (IpAddr::from(key.low), key.low_port);
+    let high = (IpAddr::from(key.high), key.high_port);
     let (source, destination) = if value.flags & flags::FROM_HIGH == 0 { (low, high) } else { (high, low) };
     let has = |flag| value.flags & flag != 0;
     let ticks = u64::try_from(remaining(value, now)).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Rows of endpoints.
 
-use crate::{Datapath, Error, Handle, address, ip, maps::operation};
-use ciliate_abi::{Endpoint, endpoint_flags};
+use crate::{Datapath, Error, Handle, maps::operation};
+use ciliate_abi::{Address, Endpoint, endpoint_flags};
 use ciliate_types::{EndpointId, Identity};
 use std::net::IpAddr;
 
@@ -31,7 +31,7 @@ impl Datapath {
     /// Writes an endpoint's row. Its open connections are judged again if identity, rule set or audit mode differ
     /// from what they were.
     pub fn put_endpoint(&mut self, at: IpAddr, row: &EndpointRow) -> Result<(), Error> {
-        let key = address(at);
+        let key = Address::from(at);
         let old = self.maps.endpoints.get(&key, 0).ok();
         let mut new = Endpoint {
             identity: row.identity.get(),
@@ -59,7 +59,7 @@ impl Datapath {
 
     /// Forgets an endpoint's address; one that is not there is no error.
     pub fn remove_endpoint(&mut self, at: IpAddr) -> Result<(), Error> {
-        match self.maps.endpoints.remove(&address(at)) {
+        match self.maps.endpoints.remove(&Address::from(at)) {
             Ok(()) | Err(aya::maps::MapError::KeyNotFound) => Ok(()),
             Err(aya::maps::MapError::SyscallError(e))
                 if e.io_error.kind() == std::io::ErrorKind::NotFound =>
@@ -76,7 +76,7 @@ impl Datapath {
             let Some(id) = EndpointId::new(value.id) else { continue };
             let audit = if value.flags & endpoint_flags::AUDIT == 0 { Audit::Off } else { Audit::On };
             rows.push((
-                ip(key),
+                key.into(),
                 EndpointRow {
                     id,
                     identity: Identity::new(value.identity),

@@ -1,6 +1,6 @@
 //! Identities of addresses that no endpoint here has.
 
-use crate::{Datapath, Error, address, maps::operation, prefix, prefix_bits};
+use crate::{Datapath, Error, maps::operation, prefix, prefix_bits};
 use aya::maps::{MapError, lpm_trie::Key};
 use ciliate_abi::IpcacheKey;
 use ciliate_types::Identity;
@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use std::net::IpAddr;
 
 fn key(net: &IpNet) -> Key<IpcacheKey> {
-    Key::new(IpcacheKey::SCOPE_BITS.saturating_add(prefix_bits(net)), IpcacheKey::new(address(net.network())))
+    Key::new(IpcacheKey::SCOPE_BITS.saturating_add(prefix_bits(net)), IpcacheKey::new(net.network().into()))
 }
 
 impl Datapath {

@@ -50,18 +50,6 @@ pub use view::{Judged, Ruling, Side, Stamp, Use, View};
 
 use ciliate_abi::Address;
 use ipnet::IpNet;
-use std::net::{IpAddr, Ipv6Addr};
-
-fn address(ip: IpAddr) -> Address {
-    match ip {
-        IpAddr::V4(v4) => Address::v4(v4.octets()),
-        IpAddr::V6(v6) => Address::v6(v6.octets()),
-    }
-}
-
-fn ip(address: Address) -> IpAddr {
-    Ipv6Addr::from(address.0).to_canonical()
-}
 
 /// Significant bits of a prefix in the maps, where IPv4 lies in its mapped range.
 fn prefix_bits(net: &IpNet) -> u32 {
@@ -77,5 +65,5 @@ fn prefix(bits: u32, address: Address) -> Option<IpNet> {
         true => bits.checked_sub(Address::V4_PREFIX)?,
         false => bits,
     };
-    IpNet::new(ip(address), u8::try_from(bits).ok()?).ok()
+    IpNet::new(address.into(), u8::try_from(bits).ok()?).ok()
 }

@@ -2,11 +2,11 @@
 
 use ciliate_abi::{Address, Aggregation, Config, TICK_SHIFT, config_flags};
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{Ipv4Addr, Ipv6Addr},
     time::Duration,
 };
 
-use crate::{address, endpoints::Audit};
+use crate::endpoints::Audit;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeSettings {
@@ -66,8 +66,8 @@ impl NodeSettings {
         }
         let none = Address([0; 16]);
         Config {
-            gateway_v4: self.gateway4.map_or(none, |v4| address(IpAddr::V4(v4))),
-            gateway_v6: self.gateway6.map_or(none, |v6| address(IpAddr::V6(v6))),
+            gateway_v4: self.gateway4.map_or(none, |v4| Address::v4(v4.octets())),
+            gateway_v6: self.gateway6.map_or(none, |v6| Address::v6(v6.octets())),
             lifetimes: ciliate_abi::Lifetimes {
                 tcp: ticks(self.lifetimes.tcp),
                 tcp_syn: ticks(self.lifetimes.tcp_syn),

@@ -14,7 +14,6 @@ use ipnet::IpNet;
 use std::{
     collections::BTreeMap,
     mem::size_of,
-    net::IpAddr,
     num::NonZeroU32,
     os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
 };
@@ -92,11 +91,7 @@ impl RecordRule {
 fn masked(net: &IpNet) -> ([u64; 2], [u64; 2]) {
     let bits = crate::prefix_bits(net);
     let mask = u128::MAX.checked_shl(128_u32.saturating_sub(bits)).unwrap_or(0);
-    let first = match net.network() {
-        IpAddr::V4(v4) => Address::v4(v4.octets()),
-        IpAddr::V6(v6) => Address::v6(v6.octets()),
-    };
-    (first.halves(), Address(mask.to_be_bytes()).halves())
+    (Address::from(net.network()).halves(), Address(mask.to_be_bytes()).halves())
 }
 
 /// How a recording goes on.

@@ -5,7 +5,7 @@
 mod agreement;
 
 use crate::{
-    Datapath, Error, address, batch,
+    Datapath, Error, batch,
     maps::{Maps, call, operation},
     prefix_bits,
 };
@@ -495,9 +495,9 @@ fn compile_direction(
             rule_set: 0,
             direction: direction as u8,
             kind: kind as u8,
-            family: address(net.network()).family(),
+            family: Address::from(net.network()).family(),
             pad: 0,
-            address: address(net.network()),
+            address: net.network().into(),
         };
         into.prefixes.insert((PrefixKey::SCOPE_BITS.saturating_add(prefix_bits(net)), key), class.0);
     }

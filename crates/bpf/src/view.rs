@@ -4,7 +4,7 @@ mod names;
 
 pub use names::{Stamp, Use};
 
-use crate::{Error, address, batch::syscall, maps::call, pins::Pins};
+use crate::{Error, batch::syscall, maps::call, pins::Pins};
 use ciliate_abi::{
     Address, Config, Connection, ConnectionKey, Direction, Endpoint, IpcacheKey, PolicyEntry, PolicyKey,
     PrefixKey, RuleSet, TICK_SHIFT, config_flags, connection_flags, endpoint_flags,
@@ -175,7 +175,7 @@ impl View {
     }
 
     fn party(&self, config: &Config, at: IpAddr) -> Result<Party, Error> {
-        let address = address(at);
+        let address = Address::from(at);
         let row: Option<Endpoint> =
             syscall::look_up(self.endpoints.as_fd(), &address).map_err(call("read", "ENDPOINTS"))?;
         let identity = match &row {

@@ -30,13 +30,6 @@ use std::{net::IpAddr, num::NonZeroU32};
 const EVERY: NonZeroU32 = NonZeroU32::MIN;
 const WHOLE: RecordTerms = RecordTerms { until: u64::MAX, snap: NonZeroU32::MAX, one_of: EVERY };
 
-fn address(ip: IpAddr) -> Address {
-    match ip {
-        IpAddr::V4(v4) => Address::v4(v4.octets()),
-        IpAddr::V6(v6) => Address::v6(v6.octets()),
-    }
-}
-
 fn rule(source: &str, destination: &str) -> RecordRule {
     RecordRule {
         source: source.parse().unwrap(),
@@ -52,7 +45,7 @@ fn packet(from: &Endpoint, to: IpAddr, port: u16, length: usize) -> Vec<u8> {
     let source = if to.is_ipv4() { from.v4 } else { from.v6 };
     let mut body = [4000_u16.to_be_bytes(), port.to_be_bytes(), [0, 0], [0, 0]].concat();
     body.extend((0..length).map(|at| (at % 251) as u8));
-    let mut frame = Frame::raw(17, address(source), address(to), body).bytes();
+    let mut frame = Frame::raw(17, source.into(), to.into(), body).bytes();
     frame[6..12].copy_from_slice(&from.created.container_mac.0);
     frame
 }
@@ -195,7 +188,7 @@ fn filters_mean_the_same_here_and_in_the_kernel() {
                     && [0, 9].contains(&rule.destination_port)
                     && [0, 17].contains(&rule.protocol)
             });
-            let (source, destination) = (address(source), address(destination));
+            let (source, destination) = (Address::from(source), Address::from(destination));
             let tuple = Tuple {
                 source: &source,
                 destination: &destination,

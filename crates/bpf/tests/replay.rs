@@ -27,18 +27,11 @@ use proptest::{
 };
 use std::net::IpAddr;
 
-fn address(ip: IpAddr) -> Address {
-    match ip {
-        IpAddr::V4(v4) => Address::v4(v4.octets()),
-        IpAddr::V6(v6) => Address::v6(v6.octets()),
-    }
-}
-
 /// What the node's maps hold, in memory.
 fn mirror(node: &Node, endpoints: &[&Endpoint]) -> Memory {
     let mut memory = Memory::default();
-    memory.config.gateway_v4 = address(node::GATEWAYS[0].parse().unwrap());
-    memory.config.gateway_v6 = address(node::GATEWAYS[1].parse().unwrap());
+    memory.config.gateway_v4 = node::GATEWAYS[0].parse::<IpAddr>().unwrap().into();
+    memory.config.gateway_v6 = node::GATEWAYS[1].parse::<IpAddr>().unwrap().into();
     for gateway in [memory.config.gateway_v4, memory.config.gateway_v6] {
         memory.ipcache.insert((128, gateway), node::HOST.get());
     }
@@ -57,7 +50,7 @@ fn mirror(node: &Node, endpoints: &[&Endpoint]) -> Memory {
                 gateway_mac: endpoint.created.host_mac.0,
                 flags: 0,
             };
-            memory.endpoints.insert(address(ip), row);
+            memory.endpoints.insert(ip.into(), row);
         }
     }
     memory
@@ -122,8 +115,8 @@ fn packet() -> impl Strategy<Value = Packet> {
 
 fn bytes(packet: &Packet, endpoints: &[&Endpoint]) -> Vec<u8> {
     let of = |index: usize| match (endpoints.get(index), packet.family) {
-        (Some(endpoint), true) => address(endpoint.v4),
-        (Some(endpoint), false) => address(endpoint.v6),
+        (Some(endpoint), true) => endpoint.v4.into(),
+        (Some(endpoint), false) => endpoint.v6.into(),
         (None, true) => Address::v4([192, 0, 2, 1]),
         (None, false) => Address::v6([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
     };
@@ -196,12 +189,12 @@ fn the_census_counts_what_lives() {
         let b = node.endpoint(11, &RuleSet::default());
         node.settings.sizes.connections = 1 << 18;
         node.datapath = ciliate_bpf::Datapath::open(&node.settings).unwrap();
-        let source = address(a.v4);
+        let source = Address::from(a.v4);
         let mut send = |count: u32| {
             for number in 0..count {
                 let [_, port, high, low] = number.to_be_bytes();
                 let body = vec![high, low, 7, port, 0, 8, 0, 0];
-                let mut frame = Frame::raw(17, source, address(b.v4), body).bytes();
+                let mut frame = Frame::raw(17, source, Address::from(b.v4), body).bytes();
                 frame[6..12].copy_from_slice(&a.created.container_mac.0);
                 let at = a.created.host_ifindex;
                 let (fate, _) = node.datapath.replay(Replay::Sent, at, &frame, 1).unwrap();

@@ -7,7 +7,7 @@ use ciliate_types::{Direction, EndpointId, Identity, Protocol};
 use ipnet::IpNet;
 use std::{
     fmt::Write as _,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
 };
 
 /// The rules of both directions of a connection.
@@ -113,13 +113,13 @@ fn packet(
         direction,
         source: peer(
             state,
-            address(seen.source),
+            seen.source.into(),
             port(seen.source_port),
             Identity::new(seen.source_identity),
         ),
         destination: peer(
             state,
-            address(seen.destination),
+            seen.destination.into(),
             port(seen.destination_port),
             Identity::new(seen.destination_identity),
         ),
@@ -139,10 +139,6 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-fn address(address: ciliate_abi::Address) -> IpAddr {
-    Ipv6Addr::from(address.0).to_canonical()
 }
 
 pub fn peer(state: &State, address: IpAddr, port: u16, identity: Identity) -> PeerView {

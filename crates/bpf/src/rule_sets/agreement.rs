@@ -1,7 +1,7 @@
 //! Random worlds, judged by the naive model of the policies and by the packet code on compiled rule sets.
 
 use super::{Compiled, compile};
-use crate::{address, prefix_bits};
+use crate::prefix_bits;
 use ciliate_abi::{Endpoint, PolicyKey, PrefixKey};
 use ciliate_dp_core::{Action, model::Memory};
 use ciliate_policy::{
@@ -46,11 +46,11 @@ fn node(world: &World, engine: &mut Engine, beings: &[Being]) -> Memory {
     for net in engine.prefixes() {
         let labels = Engine::prefix_labels(&net);
         let (identity, _) = known.iter().find(|(_, info)| info.labels == labels).unwrap();
-        memory.ipcache.insert((prefix_bits(&net), address(net.network())), identity.get());
+        memory.ipcache.insert((prefix_bits(&net), net.network().into()), identity.get());
     }
     for (device, being) in (FIRST_DEVICE..).zip(beings) {
         if being.kind != PeerKind::Endpoint {
-            memory.ipcache.insert((128, address(being.address)), being.identity.get());
+            memory.ipcache.insert((128, being.address.into()), being.identity.get());
             continue;
         }
         let set = engine.rule_set(&Subject::endpoint(&being.labels, &being.named_ports));
@@ -65,7 +65,7 @@ fn node(world: &World, engine: &mut Engine, beings: &[Being]) -> Memory {
             gateway_mac: frame::GATEWAY_MAC,
             flags: 0,
         };
-        memory.endpoints.insert(address(being.address), row);
+        memory.endpoints.insert(being.address.into(), row);
     }
     memory
 }
@@ -77,7 +77,7 @@ fn bytes(packet: Packet, source: &Being, destination: &Being, device: u32) -> Ve
         _ => vec![0xc3, 0x50, high, low, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 2, 0, 0, 0, 0, 0, 0],
     };
     let mut bytes =
-        Frame::raw(packet.protocol.number(), address(source.address), address(destination.address), body)
+        Frame::raw(packet.protocol.number(), source.address.into(), destination.address.into(), body)
             .bytes();
     bytes[6..12].copy_from_slice(&mac(device));
     bytes

@@ -2,9 +2,8 @@
 
 use super::{Prefixed, View, now};
 use crate::{
-    Error, address,
+    Error,
     batch::{Cursor, Reached, syscall},
-    ip,
     maps::call,
     prefix, prefix_bits,
 };
@@ -51,7 +50,7 @@ impl View {
 
     /// The identity of the longest prefix around an address that has one.
     pub fn identity_of(&self, at: IpAddr) -> Result<Option<Identity>, Error> {
-        Ok(self.identity(&address(at))?.map(Identity::new))
+        Ok(self.identity(&at.into())?.map(Identity::new))
     }
 
     /// Gives an address an identity. Connections that it has already are not judged again.
@@ -129,7 +128,7 @@ impl View {
 const NEVER: u32 = 0;
 
 fn used(key: &ConnectionKey, row: &Connection) -> Use {
-    let (low, high) = (ip(key.low), ip(key.high));
+    let (low, high) = (IpAddr::from(key.low), IpAddr::from(key.high));
     let from_high = row.flags & connection_flags::FROM_HIGH != 0;
     let (source, destination) = if from_high { (high, low) } else { (low, high) };
     Use { source, destination }
@@ -138,6 +137,6 @@ fn used(key: &ConnectionKey, row: &Connection) -> Use {
 fn key(at: IpAddr) -> Prefixed<IpcacheKey> {
     Prefixed {
         bits: IpcacheKey::SCOPE_BITS.saturating_add(prefix_bits(&at.into())),
-        key: IpcacheKey::new(address(at)),
+        key: IpcacheKey::new(at.into()),
     }
 }
