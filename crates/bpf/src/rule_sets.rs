@@ -3,25 +3,23 @@
 #[cfg(test)]
 #[expect(clippy::arithmetic_side_effects, reason = "tests state plainly what they expect")]
 mod agreement;
+mod compiled;
+mod dump;
+
+pub use dump::PolicyDump;
 
 use crate::{
     Datapath, Error, batch,
-    maps::{Maps, call, operation},
-    prefix_bits,
+    maps::{call, operation},
 };
 use aya::maps::lpm_trie::Key;
-use ciliate_abi::{
-    ANY_PROTOCOL_SHAPE, CLASS_BIT, DirectionShapes, ENTRY_ALLOW, ENTRY_DENY, ENTRY_REDIRECT, PolicyEntry,
-    PolicyKey, PrefixKey, RuleSet, rule_set_flags,
-};
-use ciliate_policy::rule_set::{
-    self as policy, Action, DirectionRules, FilterDigest, Otherwise, Peer, PeerKind, Traffic,
-};
-use ciliate_types::{Direction, Identity};
+use ciliate_abi::{PolicyKey, PrefixKey};
+use ciliate_policy::rule_set as policy;
+use ciliate_types::Identity;
+use compiled::{Compiled, Digest};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     fmt,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
     time::{Duration, Instant},
 };
 
@@ -56,34 +54,10 @@ pub enum Extended {
     NotPossible,
 }
 
-/// A rule set as it lies in the kernel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyDump {
-    pub shapes: RuleSet,
-    pub entries: Vec<(PolicyKey, PolicyEntry)>,
-    /// Significant bits behind the scope, where to, and the class.
-    pub prefixes: Vec<(u32, PrefixKey, u32)>,
-}
-
 /// Handles are below this: the prefix map and the class bit share their numbers with nothing.
 const MAX_HANDLE: u32 = 1 << 31;
 /// Longer than any program run: nobody still reads a rule set that no row has named for so long.
 const GRACE: Duration = Duration::from_secs(1);
-
-/// What the kernel will hold for a rule set. The rule set's number is filled in when it is known.
-struct Compiled {
-    shapes: RuleSet,
-    entries: BTreeMap<PolicyKey, PolicyEntry>,
-    prefixes: BTreeMap<(u32, PrefixKey), u32>,
-}
-
-impl PartialEq for Compiled {
-    fn eq(&self, other: &Self) -> bool {
-        self.shapes == other.shapes && self.entries == other.entries && self.prefixes == other.prefixes
-    }
-}
-
-type Digest = [u64; 2];
 
 struct Known {
     digest: Digest,
@@ -134,8 +108,8 @@ impl Datapath {
     /// Writes a rule set and takes a reference on it; one that is there already is shared. All of it is in place
     /// when this returns; on failure nothing is.
     pub fn write_rule_set(&mut self, set: &policy::RuleSet) -> Result<Handle, Error> {
-        let compiled = compile(set);
-        let digest = digest(&compiled);
+        let compiled = Compiled::new(set);
+        let digest = compiled.digest();
         if let Some(&number) = self.rule_sets.by_digest.get(&digest)
             && let Some(known) = self.rule_sets.known.get_mut(&number)
         {
@@ -165,10 +139,10 @@ impl Datapath {
         new: &policy::RuleSet,
         gone: &[Identity],
     ) -> Result<Extended, Error> {
-        let (old, new) = (compile(old), compile(new));
+        let (old, new) = (Compiled::new(old), Compiled::new(new));
         let known = self.rule_sets.known.get(&handle.0).ok_or(Error::UnknownRuleSet(handle.0))?;
         let references = known.references;
-        if known.digest != digest(&old) || !only_peers_differ(&old, &new, gone) {
+        if known.digest != old.digest() || !old.differs_by_peers(&new, gone) {
             return Ok(Extended::NotPossible);
         }
         let (added, removed) = (new.without(&old), old.without(&new));
@@ -183,7 +157,7 @@ impl Datapath {
         if let Some(before) = self.rule_sets.known.remove(&handle.0) {
             self.rule_sets.by_digest.remove(&before.digest);
         }
-        self.remember(handle.0, &new, digest(&new), references);
+        self.remember(handle.0, &new, new.digest(), references);
         Ok(Extended::InPlace { written: added.entries.len(), deleted: removed.entries.len() })
     }
 
@@ -230,7 +204,7 @@ impl Datapath {
         // Half-written by a process that was killed; no row names them.
         batch::delete(&self.maps.policy, &orphans).map_err(call("delete from", "POLICY"))?;
         for (number, compiled) in found {
-            let digest = digest(&compiled);
+            let digest = compiled.digest();
             self.remember(number, &compiled, digest, 0);
             self.rule_sets.last = self.rule_sets.last.max(number);
         }
@@ -330,176 +304,4 @@ impl Datapath {
             compiled.entries.keys().map(|key| PolicyKey { rule_set: number, ..*key }).collect();
         batch::delete(&self.maps.policy, &keys).map_err(call("delete from", "POLICY"))
     }
-}
-
-impl Maps {
-    /// What is there of the rule sets with these numbers, in one walk through the maps.
-    pub fn rule_set_dumps(&self, wanted: &BTreeSet<u32>) -> Result<BTreeMap<u32, PolicyDump>, Error> {
-        let mut dumps = BTreeMap::new();
-        for number in wanted {
-            if let Ok(shapes) = self.rule_sets.get(number, 0) {
-                dumps.insert(*number, PolicyDump { shapes, entries: Vec::new(), prefixes: Vec::new() });
-            }
-        }
-        for (key, entry) in self.policy_entries()? {
-            if let Some(dump) = dumps.get_mut(&key.rule_set) {
-                dump.entries.push((key, entry));
-            }
-        }
-        for (key, class) in self.prefix_entries()? {
-            if let Some(dump) = dumps.get_mut(&key.data().rule_set) {
-                let bits = key.prefix_len().saturating_sub(PrefixKey::SCOPE_BITS);
-                dump.prefixes.push((bits, key.data(), class));
-            }
-        }
-        for dump in dumps.values_mut() {
-            dump.entries.sort_by_key(|(key, _)| *key);
-            dump.prefixes.sort();
-        }
-        Ok(dumps)
-    }
-}
-
-impl Compiled {
-    /// The entries that another one lacks; the shapes are all there.
-    fn without(&self, other: &Self) -> Self {
-        let lacking = self.entries.iter().filter(|(key, _)| !other.entries.contains_key(key));
-        let entries = lacking.map(|(key, entry)| (*key, *entry)).collect();
-        Self { shapes: self.shapes, entries, prefixes: BTreeMap::new() }
-    }
-}
-
-fn only_peers_differ(old: &Compiled, new: &Compiled, gone: &[Identity]) -> bool {
-    let is_identity = |key: &PolicyKey| key.peer & CLASS_BIT == 0 && key.peer != 0;
-    old.shapes.flags == new.shapes.flags
-        && old.prefixes == new.prefixes
-        && old.entries.iter().all(|(key, entry)| match new.entries.get(key) {
-            Some(same) => same == entry,
-            None => is_identity(key) && gone.contains(&Identity::new(key.peer)),
-        })
-        && new.entries.iter().all(|(key, entry)| {
-            old.entries.contains_key(key) || (entry.action == ENTRY_ALLOW && is_identity(key))
-        })
-}
-
-/// Two independent 64-bit hashes of everything.
-fn digest(compiled: &Compiled) -> Digest {
-    [1_u64, 2].map(|seed| {
-        let mut hasher = DefaultHasher::new();
-        seed.hash(&mut hasher);
-        let shapes = &compiled.shapes;
-        shapes.flags.hash(&mut hasher);
-        for direction in [&shapes.ingress, &shapes.egress] {
-            (direction.any, direction.identity, direction.class).hash(&mut hasher);
-        }
-        for (key, entry) in &compiled.entries {
-            (key.peer, key.port, key.port_bits, key.protocol, key.direction).hash(&mut hasher);
-            (entry.precedence, entry.rule, entry.action, entry.filter).hash(&mut hasher);
-        }
-        compiled.prefixes.len().hash(&mut hasher);
-        for ((bits, key), class) in &compiled.prefixes {
-            (bits, key.direction, key.kind, key.family, key.address.0, class).hash(&mut hasher);
-        }
-        hasher.finish()
-    })
-}
-
-fn compile(set: &policy::RuleSet) -> Compiled {
-    let mut compiled =
-        Compiled { shapes: RuleSet::default(), entries: BTreeMap::new(), prefixes: BTreeMap::new() };
-    for direction in Direction::BOTH {
-        let rules = set.direction(direction);
-        let (kernel, isolate) = match direction {
-            Direction::Ingress => (ciliate_abi::Direction::Ingress, rule_set_flags::ISOLATE_INGRESS),
-            Direction::Egress => (ciliate_abi::Direction::Egress, rule_set_flags::ISOLATE_EGRESS),
-        };
-        if let Otherwise::Deny = rules.otherwise {
-            compiled.shapes.flags |= isolate;
-        }
-        let shapes = compile_direction(kernel, rules, &mut compiled);
-        match direction {
-            Direction::Ingress => compiled.shapes.ingress = shapes,
-            Direction::Egress => compiled.shapes.egress = shapes,
-        }
-    }
-    compiled
-}
-
-/// A digest as the kernel's row has it, low half first.
-fn halves(digest: FilterDigest) -> [u32; 2] {
-    let [low, high] = [digest.0, digest.0.wrapping_shr(32)];
-    [low & u64::from(u32::MAX), high].map(|half| u32::try_from(half).unwrap_or_default())
-}
-
-fn compile_direction(
-    direction: ciliate_abi::Direction,
-    rules: &DirectionRules,
-    into: &mut Compiled,
-) -> DirectionShapes {
-    let mut shapes = DirectionShapes::default();
-    let mut class_shapes = 0;
-    for (key, entry) in &rules.entries {
-        let (protocol, port, port_bits) = match key.traffic {
-            Traffic::Any => (0, 0, ANY_PROTOCOL_SHAPE),
-            Traffic::Ports(protocol, prefix) => (protocol.number(), prefix.value, u32::from(prefix.len)),
-        };
-        let shape = 1_u32.wrapping_shl(port_bits);
-        let peer = match key.peer {
-            Peer::Any => {
-                shapes.any |= shape;
-                0
-            }
-            Peer::Identity(identity) => {
-                shapes.identity |= shape;
-                identity.get()
-            }
-            Peer::Class(class) => {
-                class_shapes |= shape;
-                CLASS_BIT | class.0
-            }
-        };
-        let key = PolicyKey {
-            rule_set: 0,
-            peer,
-            port,
-            port_bits: u8::try_from(port_bits).unwrap_or_default(),
-            protocol,
-            direction: direction as u8,
-            pad: [0; 3],
-        };
-        let action = match entry.action {
-            Action::Allow => ENTRY_ALLOW,
-            Action::Redirect => ENTRY_REDIRECT,
-            Action::Deny => ENTRY_DENY,
-        };
-        into.entries.insert(
-            key,
-            PolicyEntry {
-                precedence: entry.precedence,
-                rule: entry.rule.0,
-                action,
-                filter: halves(entry.filter),
-            },
-        );
-    }
-    for ((kind, net), class) in &rules.prefixes {
-        let kind = match kind {
-            PeerKind::Endpoint => ciliate_abi::PeerKind::Endpoint,
-            PeerKind::Node => ciliate_abi::PeerKind::Node,
-            PeerKind::World => ciliate_abi::PeerKind::World,
-        };
-        if let Some(mask) = shapes.class.get_mut(kind as usize) {
-            *mask = class_shapes;
-        }
-        let key = PrefixKey {
-            rule_set: 0,
-            direction: direction as u8,
-            kind: kind as u8,
-            family: Address::from(net.network()).family(),
-            pad: 0,
-            address: net.network().into(),
-        };
-        into.prefixes.insert((PrefixKey::SCOPE_BITS.saturating_add(prefix_bits(net)), key), class.0);
-    }
-    shapes
 }

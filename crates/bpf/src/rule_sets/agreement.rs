@@ -1,6 +1,6 @@
 //! Random worlds, judged by the naive model of the policies and by the packet code on compiled rule sets.
 
-use super::{Compiled, compile};
+use super::compiled::Compiled;
 use crate::prefix_bits;
 use ciliate_abi::{Endpoint, PolicyKey, PrefixKey};
 use ciliate_dp_core::{Action, model::Memory};
@@ -54,7 +54,7 @@ fn node(world: &World, engine: &mut Engine, beings: &[Being]) -> Memory {
             continue;
         }
         let set = engine.rule_set(&Subject::endpoint(&being.labels, &being.named_ports));
-        load(&mut memory, device, &compile(&set));
+        load(&mut memory, device, &Compiled::new(&set));
         let row = Endpoint {
             identity: being.identity.get(),
             rule_set: device,
