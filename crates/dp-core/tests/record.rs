@@ -6,24 +6,19 @@
     reason = "tests state plainly what they expect"
 )]
 
+#[path = "support/endpoint.rs"]
+mod endpoint;
 #[path = "support/frame.rs"]
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod frame;
 
 use ciliate_abi::{
-    Address, DropReason, Endpoint, EventKind, Fate, RecordFilter, RecordTallyKey, Recording, RuleSet,
-    TracePoint, rule_set_flags,
+    Address, DropReason, EventKind, Fate, RecordFilter, RecordTallyKey, Recording, RuleSet, TracePoint,
+    rule_set_flags,
 };
 use ciliate_dp_core::model::Memory;
-use frame::{Frame, GATEWAY_MAC, mac};
-
-fn v4(last: u8) -> Address {
-    Address::v4([10, 0, 0, last])
-}
-
-fn v6(last: u8) -> Address {
-    Address::v6([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last])
-}
+use endpoint::{put_endpoint, v4, v6};
+use frame::{Frame, mac};
 
 /// Endpoint 2 that nothing isolates, 4 where all ingress is closed, and one recording of everything of IPv4 and one of IPv6.
 fn memory() -> Memory {
@@ -31,19 +26,7 @@ fn memory() -> Memory {
     memory.rule_sets.insert(1, RuleSet::default());
     memory.rule_sets.insert(2, RuleSet { flags: rule_set_flags::ISOLATE_INGRESS, ..RuleSet::default() });
     for (last, rule_set) in [(2, 1), (4, 2)] {
-        for address in [v4(last), v6(last)] {
-            let row = Endpoint {
-                identity: 1000 + u32::from(last),
-                rule_set,
-                epoch: 100 + u32::from(last),
-                ifindex: u32::from(last),
-                mac: mac(last),
-                id: u16::from(last),
-                gateway_mac: GATEWAY_MAC,
-                flags: 0,
-            };
-            memory.endpoints.insert(address, row);
-        }
+        put_endpoint(&mut memory, last, rule_set);
     }
     let prefix = Address::v4([0; 4]).halves();
     let mask = Address([255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0]).halves();

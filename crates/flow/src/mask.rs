@@ -170,8 +170,13 @@ mod tests {
             source_names: vec!["a".to_owned(), "b".to_owned()],
             ..Flow::default()
         };
-        let paths =
-            ["source.workloads.name", "flow.source.pod_name", "IP", "source_names", "l4.TCP.destination_port"];
+        let paths = [
+            "source.workloads.name",
+            "flow.source.pod_name",
+            "IP",
+            "source_names",
+            "l4.TCP.destination_port",
+        ];
         let masked = Mask::new(&paths).expect("a mask").expect("not everything").apply(&flow);
         let source = Endpoint {
             pod_name: "web".to_owned(),
@@ -202,8 +207,11 @@ mod tests {
     #[test]
     fn a_wrong_mask_is_told_what_is_wrong() {
         for (path, message) in [
-            ("sauce", "\"sauce\" names no field: flow.Flow has no \"sauce\", it has time, uuid,"),
-            ("source.pod", "\"source.pod\" names no field: flow.Endpoint has no \"pod\", it has ID, identity,"),
+            ("sauce", "\"sauce\" names no field: flow.Flow has no \"sauce\", it has time, verdict,"),
+            (
+                "source.pod",
+                "\"source.pod\" names no field: flow.Endpoint has no \"pod\", it has ID, identity,",
+            ),
             ("uuid.x", "\"uuid.x\" goes into \"uuid\", which has no fields"),
             ("", "\"\" names no field: "),
         ] {

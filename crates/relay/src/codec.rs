@@ -19,7 +19,8 @@ impl From<Answer> for Bytes {
 
 impl FromBytes for Answer {
     fn from_bytes(bytes: Bytes) -> Result<Self, Status> {
-        Self::read(bytes).map_err(|error| Status::internal(format!("the node's answer is no message: {error}")))
+        Self::read(bytes)
+            .map_err(|error| Status::internal(format!("the node's answer is no message: {error}")))
     }
 }
 

@@ -126,7 +126,8 @@ impl tower::Service<http::Request<Body>> for Passing {
         }
         let method = GetFlows(self.service.clone());
         Box::pin(async move {
-            let mut grpc = Grpc::new(Answering::default()).apply_max_message_size_config(Some(LONGEST_REQUEST), None);
+            let mut grpc =
+                Grpc::new(Answering::default()).apply_max_message_size_config(Some(LONGEST_REQUEST), None);
             Ok(grpc.server_streaming(method, request).await)
         })
     }

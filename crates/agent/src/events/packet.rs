@@ -5,10 +5,7 @@ use ciliate_abi::{DropReason, Event as Seen, EventKind, Outcome, TracePoint, eve
 use ciliate_api::{EventBody, PacketEvent, PeerView, RuleView, Verdict};
 use ciliate_types::{Direction, EndpointId, Identity, Protocol};
 use ipnet::IpNet;
-use std::{
-    fmt::Write as _,
-    net::IpAddr,
-};
+use std::{fmt::Write as _, net::IpAddr};
 
 /// The rules of both directions of a connection.
 pub struct Pair {
@@ -111,12 +108,7 @@ fn packet(
     PacketEvent {
         endpoint: endpoint(seen, direction),
         direction,
-        source: peer(
-            state,
-            seen.source.into(),
-            port(seen.source_port),
-            Identity::new(seen.source_identity),
-        ),
+        source: peer(state, seen.source.into(), port(seen.source_port), Identity::new(seen.source_identity)),
         destination: peer(
             state,
             seen.destination.into(),

@@ -77,8 +77,7 @@ fn bytes(packet: Packet, source: &Being, destination: &Being, device: u32) -> Ve
         _ => vec![0xc3, 0x50, high, low, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 2, 0, 0, 0, 0, 0, 0],
     };
     let mut bytes =
-        Frame::raw(packet.protocol.number(), source.address.into(), destination.address.into(), body)
-            .bytes();
+        Frame::raw(packet.protocol.number(), source.address.into(), destination.address.into(), body).bytes();
     bytes[6..12].copy_from_slice(&mac(device));
     bytes
 }

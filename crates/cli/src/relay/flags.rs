@@ -239,8 +239,7 @@ impl ServeFlags {
                 )));
             }
         };
-        let addresses =
-            target.to_socket_addrs().map_err(|error| wrong(format!("{address}: {error}")))?;
+        let addresses = target.to_socket_addrs().map_err(|error| wrong(format!("{address}: {error}")))?;
         let listener = TcpListener::bind(addresses.collect::<Vec<_>>().as_slice())
             .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
             .with_context(|| format!("cannot listen on {address}"))?;

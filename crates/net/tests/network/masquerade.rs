@@ -85,8 +85,7 @@ fn what_leaves_is_masqueraded_and_published_ports_lead_in() {
 
     world.host.run(Masquerade::remove).unwrap();
     world.host.run(Masquerade::remove).unwrap();
-    let tables =
-        world.host.run(|| Command::new("nft").args(["list", "tables"]).output().unwrap());
+    let tables = world.host.run(|| Command::new("nft").args(["list", "tables"]).output().unwrap());
     assert_eq!(String::from_utf8(tables.stdout).unwrap(), "");
 }
 

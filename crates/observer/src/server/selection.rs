@@ -17,8 +17,8 @@ impl Selection {
         let filter = Filter::new(&request.whitelist, &request.blacklist)
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
         let paths = request.field_mask.as_ref().map_or(&[][..], |mask| &mask.paths);
-        let mask = Mask::new(paths)
-            .map_err(|error| Status::invalid_argument(format!("field_mask: {error}")))?;
+        let mask =
+            Mask::new(paths).map_err(|error| Status::invalid_argument(format!("field_mask: {error}")))?;
         Ok(Self { filter: Arc::new(filter), mask })
     }
 

@@ -97,12 +97,17 @@ pub fn policy(extent: Extent) -> impl Strategy<Value = Object> {
 
 /// Another group with one of the names that policies refer to.
 pub fn group() -> impl Strategy<Value = Object> {
-    (select(vec!["g1", "g2"]), select(vec!["a", "b"]), vec(peers::cidr(), 0..3)).prop_map(|(name, kind, nets)| {
-        let mut metadata = metadata(None);
-        metadata.name = name.to_owned();
-        metadata.labels = [("kind".to_owned(), kind.to_owned())].into();
-        Object::CiliumCidrGroup(CiliumCidrGroup { metadata, spec: CidrGroupSpec { external_cidrs: nets } })
-    })
+    (select(vec!["g1", "g2"]), select(vec!["a", "b"]), vec(peers::cidr(), 0..3)).prop_map(
+        |(name, kind, nets)| {
+            let mut metadata = metadata(None);
+            metadata.name = name.to_owned();
+            metadata.labels = [("kind".to_owned(), kind.to_owned())].into();
+            Object::CiliumCidrGroup(CiliumCidrGroup {
+                metadata,
+                spec: CidrGroupSpec { external_cidrs: nets },
+            })
+        },
+    )
 }
 
 fn groups() -> impl Strategy<Value = Vec<Object>> {

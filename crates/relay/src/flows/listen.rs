@@ -60,7 +60,8 @@ impl Listener {
         .await?;
         let request = Request::new(self.question.clone());
         let path = PathAndQuery::from_static(PATH);
-        let mut answers = self.within(client.server_streaming(request, path, Asking::default())).await?.into_inner();
+        let mut answers =
+            self.within(client.server_streaming(request, path, Asking::default())).await?.into_inner();
         loop {
             let Some(first) = self.within(answers.message()).await? else { return Ok(()) };
             let mut batch = Vec::with_capacity(BATCH);
