@@ -1,9 +1,10 @@
 //! `ciliate top`: who talks most, what is dropped most, and so on, as it happens.
 
 mod frame;
-mod subject;
+mod sighting;
 mod tally;
 mod terminal;
+mod view;
 
 use crate::{
     context::Context,
@@ -26,7 +27,6 @@ use std::{
     io::{IsTerminal as _, stdout},
     time::{Duration, Instant},
 };
-use subject::View;
 use tally::Board;
 use terminal::Terminal;
 use tokio::{
@@ -35,6 +35,7 @@ use tokio::{
     time::{self, MissedTickBehavior},
 };
 use tonic::Streaming;
+use view::View;
 
 /// What keys do.
 const KEYS: &str = "q quit  tab,1-5 view  s sort  r reverse  p pause";
@@ -159,7 +160,7 @@ impl Args {
             blacklist: filters.deny,
             whitelist: filters.allow,
             since,
-            field_mask: Some(FieldMask { paths: subject::FIELDS.map(str::to_owned).to_vec() }),
+            field_mask: Some(FieldMask { paths: sighting::FIELDS.map(str::to_owned).to_vec() }),
             ..GetFlowsRequest::default()
         };
         server::run(async {

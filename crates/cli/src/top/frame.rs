@@ -1,8 +1,8 @@
 //! One picture: the rows of a view in their order, cut to the terminal, or as JSON.
 
 use super::{
-    subject::{Column, View},
     tally::{Board, Tally},
+    view::{Column, View},
 };
 use serde_json::{Map, Value, json};
 use std::cmp::Ordering;

@@ -1,6 +1,9 @@
 //! What was counted: a bounded number of rows for each view.
 
-use super::subject::{Sighting, View, What, sightings};
+use super::{
+    sighting::{Sighting, What, sightings},
+    view::View,
+};
 use crate::observe::print::Hosts;
 use ciliate_hubble::{
     flow::Flow,

@@ -2,8 +2,15 @@
 
 use crate::{CNP, check};
 
+/// The only fault of a policy with this rule, for what comes in.
+fn check_rule(rule: &str, field: &str, message: &str) {
+    let field =
+        if field.is_empty() { "spec.ingress[0]".to_owned() } else { format!("spec.ingress[0].{field}") };
+    check(CNP, &format!("{{endpointSelector: {{}}, ingress: [{{{rule}}}]}}"), &field, message);
+}
+
 #[test]
-fn values_are_checked() {
+fn peers_have_a_form_and_are_of_one_kind() {
     for (rule, field, message) in [
         ("fromCIDR: 10.0.0.0/8", "fromCIDR", "wants a list, not \"10.0.0.0/8\""),
         ("fromCIDRSet: [{cidr: 10.0.0.1}]", "fromCIDRSet[0].cidr", "not an address prefix"),
@@ -23,6 +30,14 @@ fn values_are_checked() {
         ("fromEntities: [moon]", "fromEntities[0]", "kube-apiserver"),
         ("fromEntities: [world], fromEndpoints: [{}]", "", "cannot stand in one rule"),
         ("fromCIDR: [10.0.0.0/8], fromCIDRSet: [{cidr: 10.0.0.0/8}]", "", "write two rules"),
+    ] {
+        check_rule(rule, field, message);
+    }
+}
+
+#[test]
+fn icmp_types_are_numbers_or_names() {
+    for (rule, field, message) in [
         (
             "icmps: [{fields: [{type: 8}]}], toPorts: [{ports: [{port: '80'}]}]",
             "icmps",
@@ -32,6 +47,14 @@ fn values_are_checked() {
         ("icmps: [{fields: [{type: Ping}]}]", "icmps[0].fields[0].type", "EchoRequest"),
         ("icmps: [{fields: [{type: 8, family: IPv5}]}]", "icmps[0].fields[0].family", "IPv4 or IPv6"),
         ("icmps: [{fields: []}]", "icmps[0].fields", "names no type"),
+    ] {
+        check_rule(rule, field, message);
+    }
+}
+
+#[test]
+fn ports_are_numbers_or_names_and_ranges_are_in_order() {
+    for (rule, field, message) in [
         ("toPorts: [{}]", "toPorts[0].ports", "names no port"),
         ("toPorts: [{ports: [{}]}]", "toPorts[0].ports[0].port", "is missing"),
         ("toPorts: [{ports: [{port: '65536'}]}]", "toPorts[0].ports[0].port", "1 to 65535"),
@@ -53,6 +76,14 @@ fn values_are_checked() {
         ("toPorts: [{ports: [{port: http, endPort: 90}]}]", "toPorts[0].ports[0].endPort", "not a name"),
         ("toPorts: [{ports: [{port: '80', protocol: ICMP}]}]", "toPorts[0].ports[0].protocol", "under icmps"),
         ("toPorts: [{ports: [{port: '80', protocol: GRE}]}]", "toPorts[0].ports[0].port", "no ports"),
+    ] {
+        check_rule(rule, field, message);
+    }
+}
+
+#[test]
+fn labels_and_what_is_asked_of_them_have_a_form() {
+    for (rule, field, message) in [
         ("fromEndpoints: {}", "fromEndpoints", "wants a list"),
         ("fromEndpoints: [{matchLabels: [a]}]", "fromEndpoints[0].matchLabels", "wants a mapping"),
         ("fromEndpoints: [{matchLabels: {a: [b]}}]", "fromEndpoints[0].matchLabels.a", "wants a text"),
@@ -94,10 +125,12 @@ fn values_are_checked() {
             "no values",
         ),
     ] {
-        let field =
-            if field.is_empty() { "spec.ingress[0]".to_owned() } else { format!("spec.ingress[0].{field}") };
-        check(CNP, &format!("{{endpointSelector: {{}}, ingress: [{{{rule}}}]}}"), &field, message);
+        check_rule(rule, field, message);
     }
+}
+
+#[test]
+fn a_spec_says_for_whom_it_is_and_what_is_denied() {
     for (spec, field, message) in [
         ("{ingress: [{}]}", "spec.endpointSelector", "is missing"),
         (
@@ -120,6 +153,10 @@ fn values_are_checked() {
     ] {
         check(CNP, spec, field, message);
     }
+}
+
+#[test]
+fn network_policies_have_values_of_their_own() {
     let netpol = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\n";
     for (spec, field, message) in [
         ("{policyTypes: [Both]}", "spec.policyTypes[0]", "Ingress or Egress"),

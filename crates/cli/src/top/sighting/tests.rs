@@ -79,19 +79,3 @@ fn requests_and_their_answers_are_one_row() {
     let dns = r#"{"event_type":{"type":129},"l7":{"type":"RESPONSE","dns":{"query":"a.example.","rcode":3,"qtypes":["A"]}}}"#;
     assert!(seen(dns).contains(&"dns a.example|A Failed { latency: 0 }".to_owned()));
 }
-
-#[test]
-fn numbers_are_short() {
-    for (kind, value, text) in [
-        (Kind::Rate, 12.34, "12.3"),
-        (Kind::Count, 12_345.0, "12,345"),
-        (Kind::Duration, 0.0, "-"),
-        (Kind::Duration, 42_000.0, "42us"),
-        (Kind::Duration, 3_200_000.0, "3.2ms"),
-        (Kind::Duration, 250e6, "250ms"),
-        (Kind::Duration, 1.5e9, "1.5s"),
-        (Kind::Moment, 3_661.0, "01:01:01"),
-    ] {
-        assert_eq!(kind.text(value), text);
-    }
-}

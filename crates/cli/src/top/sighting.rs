@@ -1,8 +1,8 @@
-//! The views: what of a flow names a row, what is counted of it and which columns show that.
+//! What a flow adds to the views.
 
-use super::tally::Tally;
+use super::view::View;
 use crate::observe::{
-    print::{Hosts, escaped, grouped, named},
+    print::{Hosts, escaped, named},
     words,
 };
 use ciliate_flow::EventType;
@@ -10,22 +10,6 @@ use ciliate_hubble::flow::{
     DropReason, Endpoint, Flow, L7FlowType, Policy, Service, TrafficDirection, Verdict, layer4::Protocol,
     layer7::Record,
 };
-
-/// What the rows are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
-pub enum View {
-    /// Who talks to whom
-    #[default]
-    Talkers,
-    /// What is dropped, and why
-    Drops,
-    /// Which policy decides how often
-    Policies,
-    /// Names that are asked for
-    Dns,
-    /// Requests by method and URL
-    Http,
-}
 
 /// One row that a flow belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,148 +28,6 @@ pub enum What {
     Answered { latency: u64 },
     Failed { latency: u64 },
     Broken { latency: u64 },
-}
-
-/// A number of a row.
-#[derive(Debug)]
-pub struct Column {
-    /// In JSON, and for `--sort`.
-    pub name: &'static str,
-    pub title: &'static str,
-    pub kind: Kind,
-    pub value: fn(&Tally) -> f64,
-}
-
-/// How a number is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Rate,
-    Count,
-    /// Nanoseconds.
-    Duration,
-    /// Seconds since 1970.
-    Moment,
-}
-
-impl Kind {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts came from integers")]
-    pub fn text(self, value: f64) -> String {
-        match self {
-            Self::Rate => format!("{value:.1}"),
-            Self::Count => grouped(value as u64),
-            Self::Duration if value > 0.0 => short(value),
-            Self::Moment if value > 0.0 => {
-                let moment = jiff::Timestamp::new(value as i64, 0).unwrap_or_default();
-                moment.strftime("%H:%M:%S").to_string()
-            }
-            Self::Duration | Self::Moment => "-".to_owned(),
-        }
-    }
-}
-
-/// Three digits and a unit.
-fn short(nanoseconds: f64) -> String {
-    match nanoseconds {
-        ns if ns < 1e6 => format!("{:.0}us", ns / 1e3),
-        ns if ns < 1e7 => format!("{:.1}ms", ns / 1e6),
-        ns if ns < 1e9 => format!("{:.0}ms", ns / 1e6),
-        ns => format!("{:.1}s", ns / 1e9),
-    }
-}
-
-macro_rules! columns {
-    ($($name:literal $title:literal $kind:ident $value:expr;)+) => {
-        &[$(Column { name: $name, title: $title, kind: Kind::$kind, value: $value }),+]
-    };
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for people")]
-fn number(count: u64) -> f64 {
-    count as f64
-}
-
-fn mean(tally: &Tally) -> f64 {
-    number(tally.latency_sum) / number(tally.latency_count.max(1))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for people")]
-fn last(tally: &Tally) -> f64 {
-    tally.last as f64
-}
-
-const TALKERS: &[Column] = columns! {
-    "rate" "FLOWS/S" Rate |tally| tally.rate;
-    "flows" "FLOWS" Count |tally| number(tally.events);
-    "dropped" "DROPPED" Count |tally| number(tally.dropped);
-    "last" "LAST" Moment last;
-};
-const DROPS: &[Column] = columns! {
-    "rate" "DROPS/S" Rate |tally| tally.rate;
-    "drops" "DROPS" Count |tally| number(tally.events);
-    "last" "LAST" Moment last;
-};
-const POLICIES: &[Column] = columns! {
-    "rate" "VERDICTS/S" Rate |tally| tally.rate;
-    "allowed" "ALLOWED" Count |tally| number(tally.forwarded);
-    "denied" "DENIED" Count |tally| number(tally.dropped);
-    "audited" "AUDITED" Count |tally| number(tally.audited);
-    "last" "LAST" Moment last;
-};
-const DNS: &[Column] = columns! {
-    "rate" "QUERIES/S" Rate |tally| tally.rate;
-    "queries" "QUERIES" Count |tally| number(tally.events);
-    "refused" "REFUSED" Count |tally| number(tally.dropped);
-    "answers" "ANSWERS" Count |tally| number(tally.answers);
-    "failed" "FAILED" Count |tally| number(tally.failed);
-    "mean" "MEAN" Duration mean;
-    "max" "MAX" Duration |tally| number(tally.latency_max);
-    "last" "LAST" Moment last;
-};
-const HTTP: &[Column] = columns! {
-    "rate" "REQUESTS/S" Rate |tally| tally.rate;
-    "requests" "REQUESTS" Count |tally| number(tally.events);
-    "refused" "REFUSED" Count |tally| number(tally.dropped);
-    "answers" "ANSWERS" Count |tally| number(tally.answers);
-    "4xx" "4XX" Count |tally| number(tally.failed);
-    "5xx" "5XX" Count |tally| number(tally.broken);
-    "mean" "MEAN" Duration mean;
-    "max" "MAX" Duration |tally| number(tally.latency_max);
-    "last" "LAST" Moment last;
-};
-
-impl View {
-    pub const ALL: [Self; 5] = [Self::Talkers, Self::Drops, Self::Policies, Self::Dns, Self::Http];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Talkers => "talkers",
-            Self::Drops => "drops",
-            Self::Policies => "policies",
-            Self::Dns => "dns",
-            Self::Http => "http",
-        }
-    }
-
-    pub const fn columns(self) -> &'static [Column] {
-        match self {
-            Self::Talkers => TALKERS,
-            Self::Drops => DROPS,
-            Self::Policies => POLICIES,
-            Self::Dns => DNS,
-            Self::Http => HTTP,
-        }
-    }
-
-    /// Titles of what names a row, for people; in lower case the names in JSON.
-    pub const fn keys(self) -> &'static [&'static str] {
-        match self {
-            Self::Talkers => &["SOURCE", "DESTINATION", "PORT"],
-            Self::Drops => &["REASON", "SOURCE", "DESTINATION", "PORT", "DIRECTION"],
-            Self::Policies => &["POLICY", "DIRECTION"],
-            Self::Dns => &["NAME", "TYPE"],
-            Self::Http => &["METHOD", "URL"],
-        }
-    }
 }
 
 /// Gives every row of every view that a flow belongs to.
