@@ -113,7 +113,7 @@ fn secrets_stay_here_and_metrics_change_as_they_are_told() {
 #[test]
 fn what_was_dropped_is_explained_after_a_restart_too() {
     inside("explained::what_was_dropped_is_explained_after_a_restart_too", |stage| {
-        stage.done(&["up"]);
+        stage.done(&["up", "--node-labels=topology.kubernetes.io/zone=a,rack=7"]);
         cast(stage);
         let rule = stage.file("rule1.yaml", RULE1_L7);
         stage.done(&["apply", "-f", &rule]);
@@ -155,6 +155,19 @@ fn what_was_dropped_is_explained_after_a_restart_too() {
         stage.done(&["up"]);
         let list = stage.done(&["observe", "--since", "5m", "--type", "drop", "--from-pod", "default/xwing"]);
         assert!(list.contains("Policy denied DROPPED (TCP Flags: SYN)"), "{list}");
+        // Where it was seen: on which node, and at which of its devices.
+        let of_drop = ["observe", "--since", "5m", "--uuid", &dropped];
+        let flow = stage.json(&of_drop);
+        let device = flow["flow"]["interface"]["name"].as_str().unwrap().to_owned();
+        assert_eq!(stage.json(&["endpoint", "get", "xwing"])[0]["device"]["name"], device.as_str());
+        for (filters, expected) in [
+            (["--interface", &device, "--node-label", "rack in (6,7),topology.kubernetes.io/zone"], 1),
+            (["--interface", "eth99", "--node-label", "rack=7"], 0),
+            (["--interface", &device, "--node-label", "rack=8"], 0),
+        ] {
+            let found = stage.done(&[&of_drop[..], &filters].concat());
+            assert_eq!(found.lines().count(), expected, "{filters:?}: {found}");
+        }
         assert_eq!(
             [why(&dropped), why(&refused)].each_ref().map(|why| decided(why)),
             before.each_ref().map(|why| decided(why))
