@@ -206,11 +206,15 @@ impl Desk {
         let counted = active.counted(&self.control);
         let state = Arc::clone(&self.state.borrow());
         let view = active.end(end, wall_clock(), &counted, |ifindex| active::device(&state, ifindex));
-        if let Some(end) = &view.progress.end {
-            let statistics = view.progress.statistics;
-            tracing::info!(
-                id = %view.id, packets = statistics.packets, lost = statistics.counted.lost, "recorded: {end}"
-            );
+        let statistics = view.progress.statistics;
+        let (packets, lost) = (statistics.packets, statistics.counted.lost);
+        match &view.progress.end {
+            Some(end @ End::Failed(_)) => {
+                let path = view.path.display();
+                tracing::warn!(id = %view.id, %path, packets, lost, "a recording is not complete: {end}");
+            }
+            Some(end) => tracing::info!(id = %view.id, packets, lost, "recorded: {end}"),
+            None => {}
         }
         if self.ended.len() == REMEMBERED {
             self.ended.pop_front();

@@ -3,6 +3,10 @@
 //! One section in little-endian order, Ethernet devices, times in nanoseconds. A block goes out in one piece, so that a file
 //! whose writer was killed lacks its end but is whole up to there.
 
+mod whole;
+
+pub(crate) use whole::WholeBlocks;
+
 use std::io::{self, Write};
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
@@ -55,8 +59,16 @@ pub struct Interface<'a> {
 }
 
 /// A device by its place in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct InterfaceId(u32);
+
+impl InterfaceId {
+    /// Whether it is among the first ones of the file, so many.
+    #[must_use]
+    pub fn is_before(self, count: u32) -> bool {
+        self.0 < count
+    }
+}
 
 #[derive(Clone, Debug)]
 pub struct Packet<'a> {
@@ -123,9 +135,9 @@ impl<W: Write> Writer<W> {
         if !interface.filter.is_empty() {
             block.option(option::INTERFACE_FILTER, &[&[FILTER_TEXT], interface.filter.as_bytes()]);
         }
-        self.write()?;
         let id = InterfaceId(self.interfaces);
         self.interfaces = self.interfaces.saturating_add(1);
+        self.write()?;
         Ok(id)
     }
 
@@ -166,13 +178,29 @@ impl<W: Write> Writer<W> {
         self.size
     }
 
+    /// Devices that it was told of.
+    pub fn interfaces(&self) -> u32 {
+        self.interfaces
+    }
+
+    /// What it writes to.
+    pub fn get_ref(&self) -> &W {
+        &self.out
+    }
+
+    /// What it writes to: whole blocks only.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.out
+    }
+
     /// Hands on what is still held back.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 
     /// Ends the file and gives back what it was written to.
-    pub fn finish(mut self) -> io::Result<W> {
+    #[cfg(test)]
+    fn finish(mut self) -> io::Result<W> {
         self.out.flush()?;
         Ok(self.out)
     }

@@ -2,12 +2,11 @@
 
 use crate::{
     End, Limits, Refusal, Request, Storage,
-    pcapng::{self, Interface, InterfaceId, Packet, Section, Writer},
+    pcapng::{self, Interface, InterfaceId, Packet, Section, WholeBlocks, Writer},
 };
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::{self, BufWriter},
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -57,7 +56,7 @@ pub struct Statistics {
 
 /// A file that packets are being put into, and how much of its limits they have used.
 pub struct Recording {
-    writer: Writer<BufWriter<File>>,
+    writer: Writer<WholeBlocks>,
     path: PathBuf,
     filter: String,
     snap: u32,
@@ -75,6 +74,8 @@ pub struct Recording {
 struct Written {
     id: InterfaceId,
     packets: u64,
+    /// Of packets, as many as were kept.
+    bytes: u64,
 }
 
 /// Bytes of a block besides a packet and its comment, and of what still has to fit behind the last one.
@@ -100,8 +101,15 @@ impl Recording {
             system: "Linux",
             comment: &comment,
         };
-        let writer = Writer::new(BufWriter::new(file), &section)
-            .map_err(|error| Refusal::Storage(format!("cannot write {}: {error}", path.display())))?;
+        let begun_file = Writer::new(WholeBlocks::new(file), &section).and_then(|mut writer| {
+            writer.flush()?;
+            Ok(writer)
+        });
+        let writer = begun_file.map_err(|error| {
+            // It holds nothing, and nobody is told of it.
+            let _ = fs::remove_file(&path);
+            Refusal::Storage(format!("cannot write {}: {error}", path.display()))
+        })?;
         Ok(Self {
             writer,
             path,
@@ -145,11 +153,9 @@ impl Recording {
             return Some(End::FileLimit);
         }
         if let Err(error) = self.write(seen, bytes, device) {
-            return Some(End::Failed(error.to_string()));
+            return Some(self.failed(&error));
         }
-        let statistics = &mut self.statistics;
-        statistics.packets = statistics.packets.saturating_add(1);
-        statistics.bytes = statistics.bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        let statistics = &self.statistics;
         if statistics.packets >= self.limits.packets {
             Some(End::PacketLimit)
         } else if statistics.bytes >= self.limits.bytes {
@@ -163,6 +169,11 @@ impl Recording {
         self.describe(seen.ifindex, device)?;
         let Some(device) = self.devices.get_mut(&seen.ifindex) else { return Ok(()) };
         device.packets = device.packets.saturating_add(1);
+        let kept = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        device.bytes = device.bytes.saturating_add(kept);
+        let statistics = &mut self.statistics;
+        statistics.packets = statistics.packets.saturating_add(1);
+        statistics.bytes = statistics.bytes.saturating_add(kept);
         self.writer.packet(&Packet {
             interface: device.id,
             time: seen.time,
@@ -181,17 +192,36 @@ impl Recording {
         let interface =
             Interface { name: &name, description: &description, snap: self.snap, filter: &self.filter };
         let id = self.writer.interface(&interface)?;
-        self.devices.insert(ifindex, Written { id, packets: 0 });
+        self.devices.insert(ifindex, Written { id, packets: 0, bytes: 0 });
         Ok(())
     }
 
     /// Has readers see what was put so far.
     pub fn flush(&mut self) -> Option<End> {
-        self.writer.flush().err().map(|error| End::Failed(error.to_string()))
+        self.writer.flush().err().map(|error| self.failed(&error))
+    }
+
+    /// The file takes no more: from now on this knows of what it holds only.
+    fn failed(&mut self, error: &io::Error) -> End {
+        let lost = self.writer.get_ref().lost();
+        let described = self.writer.interfaces().saturating_sub(lost.interfaces);
+        let mut statistics = Statistics { counted: self.statistics.counted, ..Statistics::default() };
+        self.devices.retain(|_, device| {
+            let (packets, bytes) = lost.packets.get(&device.id).copied().unwrap_or_default();
+            device.packets = device.packets.saturating_sub(packets);
+            device.bytes = device.bytes.saturating_sub(bytes);
+            device.id.is_before(described)
+        });
+        for device in self.devices.values() {
+            statistics.packets = statistics.packets.saturating_add(device.packets);
+            statistics.bytes = statistics.bytes.saturating_add(device.bytes);
+        }
+        self.statistics = statistics;
+        End::Failed(error.to_string())
     }
 
     /// Writes what was counted, device by device, and ends the file. What comes back is why the recording ended: what
-    /// was to be the reason, or that the file could not be completed.
+    /// was to be the reason, or that the file could not be completed. Then it ends behind the last packet that it has room for.
     pub fn end(
         mut self,
         end: End,
@@ -200,20 +230,25 @@ impl Recording {
         device: impl Fn(u32) -> Device,
     ) -> (End, Statistics) {
         self.count(counted);
-        let statistics = self.statistics;
-        match self.complete(&end, now, counted, device) {
-            Ok(()) => (end, statistics),
-            Err(error) => match end {
-                End::Failed(_) => (end, statistics),
-                _ => (End::Failed(error.to_string()), statistics),
-            },
+        if let End::Failed(_) = end {
+            // There may be room for this.
+            let _ = self.conclude(&end, now, counted);
+            return (end, self.statistics);
+        }
+        let completed = self.describe_all(counted, device).and_then(|()| self.conclude(&end, now, counted));
+        match completed {
+            Ok(()) => (end, self.statistics),
+            Err(error) => {
+                let end = self.failed(&error);
+                let _ = self.conclude(&end, now, counted);
+                (end, self.statistics)
+            }
         }
     }
 
-    fn complete(
-        mut self,
-        end: &End,
-        now: u64,
+    /// Also those at which the kernel counted and no packet was taken.
+    fn describe_all(
+        &mut self,
         counted: &BTreeMap<u32, Counted>,
         device: impl Fn(u32) -> Device,
     ) -> io::Result<()> {
@@ -225,6 +260,10 @@ impl Recording {
         if spared != Counted::default() || self.devices.is_empty() {
             self.describe(0, || Device { name: "others".to_owned(), ..Device::default() })?;
         }
+        Ok(())
+    }
+
+    fn conclude(&mut self, end: &End, now: u64, counted: &BTreeMap<u32, Counted>) -> io::Result<()> {
         for (ifindex, written) in &self.devices {
             let at = counted.get(ifindex).copied().unwrap_or_default();
             let sample = match self.one_of {
@@ -249,6 +288,9 @@ impl Recording {
             };
             self.writer.statistics(written.id, &seen)?;
         }
-        self.writer.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+        self.writer.get_mut().sync()
     }
 }
+
+#[cfg(test)]
+mod tests;
