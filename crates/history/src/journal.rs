@@ -200,6 +200,16 @@ pub(crate) fn overlaps(bytes: &[u8], since: u64, until: u64) -> bool {
     false
 }
 
+/// The latest moment of its flows.
+pub(crate) fn newest(bytes: &[u8]) -> Option<u64> {
+    let (mut at, mut newest) = (MAGIC.len(), None);
+    while let Ok((frame, next)) = frame(bytes, at) {
+        newest = newest.max(Some(frame.last));
+        at = next;
+    }
+    newest
+}
+
 /// Reads what is whole.
 pub(crate) fn replay(bytes: &[u8]) -> Replay {
     let mut flows = Vec::new();

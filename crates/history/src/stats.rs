@@ -70,6 +70,30 @@ impl Stats {
 }
 
 impl Reader {
+    /// The latest time of its flows, found without reading them; none without flows. Files that cannot be read do not count.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn newest(&self) -> Result<Option<Time>, HistoryError> {
+        let listing = list(self.directory())?;
+        let last = listing.files.last().map(|name| name.hour);
+        let mut newest = None;
+        for name in listing.files.iter().rev().take_while(|name| Some(name.hour) == last) {
+            let Ok(table) = Table::open(&self.directory().join(name.to_string()), Index::Groups) else {
+                continue;
+            };
+            newest = newest.max(table.groups().map(|group| Time(group.times().1)).max());
+        }
+        for path in listing.journals {
+            match journal::read(&path) {
+                Ok(bytes) => newest = newest.max(journal::newest(&bytes).map(Time)),
+                Err(error) if error.is_gone() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(newest)
+    }
+
     /// Counts what there is, without reading flows. Files that cannot be read are not counted.
     ///
     /// # Errors

@@ -224,8 +224,14 @@ fn a_clock_that_jumps_back_loses_nothing() {
     for hour in [5, 1, 4, 1] {
         history.append(&flows(START + hour * HOUR, 100));
         history.tick(at(START + hour * HOUR));
+        let newest = history.reader().newest().unwrap().unwrap();
+        assert!((START + 5 * HOUR..START + 6 * HOUR).contains(&newest.0), "{newest:?}");
     }
+    let newest = history.reader().newest().unwrap();
     history.flush().unwrap();
+    assert_eq!(history.reader().newest().unwrap(), newest, "also in files");
+    assert_eq!(history.reader().stats().unwrap().newest, newest);
+    assert_eq!(Reader::new(&directory.path().join("none")).newest().unwrap(), None);
     assert_eq!(count(&history.reader()), 400);
     assert_eq!(history.lost(), 0);
 }

@@ -16,7 +16,7 @@ pub use keep::{TURN, keep_history, make_history_files};
 pub use loss::{Loss, LossSource, LossWriter, Losses};
 pub use server::{Peer, serve};
 
-use ciliate_flow::{Flow, Node, Run};
+use ciliate_flow::{Flow, Node, Run, Time};
 use ciliate_history::Reader;
 use log::{Log, Writer};
 use std::{sync::Arc, time::Instant};
@@ -32,6 +32,8 @@ pub struct Observer {
     agent_events: Log<AgentEntry>,
     losses: Losses,
     history: Option<Reader>,
+    /// Latest time of what the history had in the beginning.
+    earlier: Option<Time>,
     begun: Instant,
 }
 
@@ -49,8 +51,17 @@ impl Observer {
         let (flows, flow_log) = log::log(run, capacity);
         let (agent_events, agent_log) = log::log(run, AGENT_EVENTS);
         let (loss_writer, losses) = Losses::new(run);
-        let observer =
-            Self { node, flows: flow_log, agent_events: agent_log, losses, history, begun: Instant::now() };
+        // Where it cannot be read, whoever asks is told, and so it has to be tried.
+        let earlier = history.as_ref().and_then(|history| history.newest().unwrap_or(Some(Time(u64::MAX))));
+        let observer = Self {
+            node,
+            flows: flow_log,
+            agent_events: agent_log,
+            losses,
+            history,
+            earlier,
+            begun: Instant::now(),
+        };
         (Inlets { flows, agent_events, losses: loss_writer }, observer)
     }
 
@@ -68,6 +79,11 @@ impl Observer {
     #[must_use]
     pub fn history(&self) -> Option<&Reader> {
         self.history.as_ref()
+    }
+
+    /// Latest time of all flows that are not in memory: of earlier runs, and of this one.
+    pub(crate) fn departed(&self) -> Option<Time> {
+        self.earlier.max(self.flows.departed())
     }
 
     /// What never became a flow.

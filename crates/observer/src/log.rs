@@ -40,12 +40,14 @@ impl Entry for Flow {
 /// Entries one after the other, numbered from the log's beginning.
 struct Chunk<T> {
     first: u64,
+    /// Latest time of all entries of earlier chunks; 0 without any.
+    before: Time,
     entries: Box<[OnceLock<T>]>,
 }
 
 impl<T> Chunk<T> {
-    fn new(first: u64) -> Self {
-        Self { first, entries: (0..CHUNK).map(|_| OnceLock::new()).collect() }
+    fn new(first: u64, before: Time) -> Self {
+        Self { first, before, entries: (0..CHUNK).map(|_| OnceLock::new()).collect() }
     }
 
     fn end(&self) -> u64 {
@@ -87,12 +89,14 @@ impl<T> Clone for Log<T> {
 pub struct Writer<T> {
     shared: Arc<Shared<T>>,
     chunk: Arc<Chunk<T>>,
+    /// Latest time of all entries.
+    latest: Time,
 }
 
 /// A log that keeps the last `capacity` entries.
 #[must_use]
 pub fn log<T: Entry>(run: Run, capacity: u64) -> (Writer<T>, Log<T>) {
-    let chunk = Arc::new(Chunk::new(0));
+    let chunk = Arc::new(Chunk::new(0, Time(0)));
     let shared = Arc::new(Shared {
         run,
         capacity: capacity.max(1),
@@ -100,7 +104,7 @@ pub fn log<T: Entry>(run: Run, capacity: u64) -> (Writer<T>, Log<T>) {
         next: AtomicU64::new(0),
         bell: watch::Sender::new(0),
     });
-    (Writer { shared: Arc::clone(&shared), chunk }, Log(shared))
+    (Writer { shared: Arc::clone(&shared), chunk, latest: Time(0) }, Log(shared))
 }
 
 impl<T: Entry> Writer<T> {
@@ -109,9 +113,10 @@ impl<T: Entry> Writer<T> {
         let sequence = self.shared.next.load(Ordering::Relaxed);
         entry.placed(self.shared.run, sequence);
         if sequence == self.chunk.end() {
-            self.chunk = Arc::new(Chunk::new(sequence));
+            self.chunk = Arc::new(Chunk::new(sequence, self.latest));
             self.shared.rotate(&self.chunk, sequence);
         }
+        self.latest = self.latest.max(entry.time());
         if let Some(slot) = self.chunk.slot(sequence) {
             // Empty: nobody else writes, and no sequence comes twice.
             let _ = slot.set(entry);
@@ -163,6 +168,21 @@ impl<T: Entry> Log<T> {
     #[must_use]
     pub fn kept(&self) -> u64 {
         self.seen().min(self.0.capacity)
+    }
+
+    /// Latest time of the entries that are no longer kept. Where clocks are set back that may be later than those that are.
+    #[must_use]
+    pub fn departed(&self) -> Option<Time> {
+        loop {
+            let oldest = self.oldest();
+            if oldest == 0 {
+                return None;
+            }
+            // The writer may have dropped it in this very moment.
+            let Some(chunk) = self.chunk(oldest) else { continue };
+            let times = (chunk.first..oldest).filter_map(|sequence| chunk.entry(sequence).map(T::time));
+            return Some(times.fold(chunk.before, Time::max));
+        }
     }
 
     /// A place to read on from: the entry of this sequence.

@@ -8,13 +8,10 @@ use std::ops::ControlFlow;
 use tokio::{sync::mpsc, task};
 use tonic::Status;
 
-/// Nanoseconds by which the history is read beyond the oldest flow in memory.
-const OVERLAP: u64 = 1_000_000_000;
-
 /// Flows on their way from the disk to a client.
 const WAITING: usize = 256;
 
-/// What a client wants of the history: flows since a moment that lie before those in memory.
+/// What a client wants of the history: flows since a moment that are no longer in memory.
 #[derive(Clone, Debug)]
 pub struct Past {
     reader: Reader,
@@ -22,19 +19,21 @@ pub struct Past {
 }
 
 impl Past {
-    /// None where the client named no moment, or memory reaches back to it, or there is no history.
-    pub fn new(observer: &Observer, request: &GetFlowsRequest, oldest: Option<Time>) -> Option<Self> {
+    /// None where the client named no moment, or nothing since then has left memory, or there is no history.
+    ///
+    /// What has left memory mostly is older than what has not, but a clock may have been set back since.
+    pub fn new(observer: &Observer, request: &GetFlowsRequest) -> Option<Self> {
         let since = Time::from(request.since.as_ref()?);
         let reader = observer.history()?.clone();
-        if oldest.is_some_and(|oldest| oldest <= since) {
-            return None;
-        }
+        let last = match (observer.flows().kept(), observer.departed()) {
+            (0, _) => None,
+            (_, Some(departed)) if departed >= since => Some(departed),
+            (_, Some(_) | None) => return None,
+        };
         let until = request.until.as_ref().map(Time::from);
-        // Times of flows need not be in their order.
-        let oldest = oldest.map(|Time(oldest)| Time(oldest.saturating_add(OVERLAP)));
-        let until = match (until, oldest) {
-            (Some(until), Some(oldest)) => Some(until.min(oldest)),
-            (until, oldest) => until.or(oldest),
+        let until = match (until, last) {
+            (Some(until), Some(last)) => Some(until.min(last)),
+            (until, last) => until.or(last),
         };
         let any_of = request.whitelist.iter().map(hint).collect();
         Some(Self { reader, hints: Hints { since: Some(since), until, any_of } })

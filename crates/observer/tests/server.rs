@@ -9,6 +9,7 @@ use ciliate_flow::{
     End, Event, Flow, Node, Party, Run, TcpFlags, Time, TraceObservationPoint, TraceReason, Transport,
     Verdict,
 };
+use ciliate_history::Reader;
 use ciliate_hubble::{
     FieldMask, Timestamp,
     flow::{self as hubble, AgentEvent, AgentEventType, FlowFilter},
@@ -35,16 +36,21 @@ struct Place {
 
 impl Place {
     async fn new(capacity: u64) -> Self {
-        Self::with(capacity, None, Vec::new()).await
+        Self::with(capacity, None, None, Vec::new()).await
     }
 
-    /// A node that records packets, or answers elsewhere too.
-    async fn with(capacity: u64, recordings: Option<Recordings>, mut doors: Vec<Listener>) -> Self {
+    /// A node that keeps flows on disk, records packets, or answers elsewhere too.
+    async fn with(
+        capacity: u64,
+        history: Option<Reader>,
+        recordings: Option<Recordings>,
+        mut doors: Vec<Listener>,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("hubble.sock");
         doors.push(Listener::Socket(UnixListener::bind(&path).expect("a socket")));
         let node = Arc::new(Node { name: "node-1".to_owned(), labels: Vec::new() });
-        let (inlets, observer) = Observer::new(node, Run::new(1), capacity, None);
+        let (inlets, observer) = Observer::new(node, Run::new(1), capacity, history);
         let peer = Peer { name: "node-1".to_owned(), address: "unix:///x".to_owned(), server_name: None };
         let incoming = accept(doors, Limits::default());
         tokio::spawn(serve(observer, peer, recordings, incoming, future::pending()));

@@ -12,6 +12,21 @@ fn flow(time: u64) -> Flow {
 }
 
 proptest! {
+    /// Against looking at all of them.
+    #[test]
+    fn the_latest_time_of_what_has_gone(
+        capacity in 1..3000_u64,
+        times in proptest::collection::vec(0..1_000_000_u64, 0..5000),
+    ) {
+        let (mut writer, log) = log(Run::new(7), capacity);
+        for time in &times {
+            writer.append(flow(*time));
+        }
+        let gone = times.len().saturating_sub(usize::try_from(capacity).unwrap_or(usize::MAX));
+        let latest = times[..gone].iter().max().map(|time| Time(*time));
+        prop_assert_eq!(log.departed(), latest);
+    }
+
     /// Against a queue: whoever reads sees each flow that is kept once and in order, and is told of all others.
     #[test]
     fn a_reader_sees_or_misses_every_flow(

@@ -133,12 +133,7 @@ impl Flows {
         let log = self.observer.flows();
         // What came into the log last need not be on disk yet, and is not sent twice.
         let kept = FlowId { run: log.run(), sequence: cursor.sequence() };
-        let mut oldest = log.cursor(log.oldest());
-        let oldest = match oldest.next() {
-            Step::Entry(flow) => Some(flow.time),
-            Step::Lost(_) | Step::End => None,
-        };
-        let Some(past) = Past::new(&self.observer, &self.request, oldest).filter(|_| most > 0) else {
+        let Some(past) = Past::new(&self.observer, &self.request).filter(|_| most > 0) else {
             return Some(0);
         };
         let mut judge = self.selection.judge();

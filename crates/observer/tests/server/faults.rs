@@ -1,6 +1,8 @@
 //! Clients that mean harm or do not know better, and what the others notice.
 
 use super::*;
+use ciliate_flow::FlowId;
+use ciliate_history::{History, Settings};
 use ciliate_hubble::{
     flow::flow_filter::Experimental,
     recorder::{RecordRequest, StartRecording, record_request::RequestType, recorder_client::RecorderClient},
@@ -27,7 +29,8 @@ async fn packets_are_recorded_only_for_who_comes_by_the_socket() {
     let address = Address::from(listener.local_addr().expect("a port"));
     let (recorder, _) = Recorder::channel();
     let recordings = Recordings { recorder, node: "node-1".to_owned() };
-    let mut place = Place::with(10, Some(recordings), vec![Listener::Tcp(listener, Secrecy::Plain)]).await;
+    let mut place =
+        Place::with(10, None, Some(recordings), vec![Listener::Tcp(listener, Secrecy::Plain)]).await;
     place.see(1, 1);
     let over_tcp = connect(&address).await;
     let answer = ObserverClient::new(over_tcp.clone()).get_flows(request()).await.expect("an answer");
@@ -175,4 +178,57 @@ async fn a_clock_that_jumps_hides_no_flows() {
         place.seconds(GetFlowsRequest { since: at(12), ..request() }).await,
         [12, 13, 14, 9000, 9001, 15, 16, 17, 18, 19]
     );
+}
+
+/// A history with flows of the seconds from `first` on, as a run numbered them.
+fn keep(history: &mut History, run: Run, sequence: u64, first: u64, count: u64) {
+    let flows: Vec<Flow> = (0..count)
+        .map(|nth| {
+            let mut flow = flow(first.saturating_add(nth));
+            flow.id = FlowId { run, sequence: sequence.saturating_add(nth) };
+            flow
+        })
+        .collect();
+    history.append(&flows);
+    history.flush().expect("they are kept");
+}
+
+/// What has left memory may be younger than what is there, and is found by its time all the same.
+#[tokio::test]
+async fn a_clock_that_is_set_back_hides_nothing_of_the_history() {
+    const NOON: u64 = 4_102_488_000;
+    const NINE: u64 = NOON - 3 * 3600;
+    let noon = i64::try_from(NOON).expect("small");
+    let nine = i64::try_from(NINE).expect("small");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut history = History::open(folder.path(), Run::new(1), Settings::default()).expect("a history");
+    // Of an earlier run, at whose end the clock was an hour ahead.
+    keep(&mut history, Run::new(9), 500, NOON + 3600, 3);
+    let mut place = Place::with(10, Some(history.reader()), None, Vec::new()).await;
+    // Thirty at noon, of which none is in memory any more when the clock was set back by hours and ten more came.
+    keep(&mut history, Run::new(1), 0, NOON, 30);
+    place.see(NOON, 30);
+    keep(&mut history, Run::new(1), 30, NINE, 10);
+    place.see(NINE, 10);
+    let seconds = |from: i64, count: i64| from..from + count;
+    let since = |second| GetFlowsRequest { since: at(second), ..request() };
+    let earlier: Vec<i64> = seconds(noon + 3600, 3).collect();
+    let all: Vec<i64> = seconds(noon, 30).chain(seconds(noon + 3600, 3)).chain(seconds(nine, 10)).collect();
+    assert_eq!(place.seconds(since(nine)).await, all, "each once");
+    assert_eq!(place.seconds(since(noon + 3600)).await, earlier);
+    let rest: Vec<i64> = seconds(noon + 5, 25).chain(earlier.iter().copied()).collect();
+    assert_eq!(place.seconds(since(noon + 5)).await, rest, "though memory reaches further back");
+    let until = GetFlowsRequest { until: at(noon + 7), ..since(noon + 5) };
+    assert_eq!(place.seconds(until).await, seconds(noon + 5, 3).collect::<Vec<_>>());
+    let last = GetFlowsRequest { number: 12, ..since(nine) };
+    let expected: Vec<i64> = seconds(noon + 3601, 2).chain(seconds(nine, 10)).collect();
+    assert_eq!(place.seconds(last).await, expected);
+    // Forward again: what came meanwhile is older now, and there.
+    keep(&mut history, Run::new(1), 40, NOON + 40, 20);
+    place.see(NOON + 40, 20);
+    let meanwhile = GetFlowsRequest { until: at(nine + 100), ..since(nine) };
+    assert_eq!(place.seconds(meanwhile).await, seconds(nine, 10).collect::<Vec<_>>());
+    // What memory has comes behind what it has no more.
+    let last: Vec<i64> = earlier.iter().copied().chain(seconds(noon + 55, 5)).collect();
+    assert_eq!(place.seconds(since(noon + 55)).await, last);
 }
