@@ -146,9 +146,8 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let incoming = doors.accept()?;
     let end = async move { shutdown.begun().await };
-    ciliate_observer::serve(observer, peer, Some(recordings), incoming, end)
-        .await
-        .context("cannot answer Hubble's clients")
+    ciliate_observer::serve(observer, peer, Some(recordings), incoming, end).await;
+    Ok(())
 }
 
 /// Those who follow never come to an end by themselves.

@@ -41,7 +41,7 @@ fn serve(flags: &ServeFlags, context: &Context) -> anyhow::Result<()> {
         tracing::info!("listening on {}", door.address());
         let limits = Limits { clients: flags.max_clients, ..Limits::default() };
         let incoming = accept([door.listener()?], limits);
-        ciliate_relay::serve(settings, incoming, end).await.context("the relay broke")?;
+        ciliate_relay::serve(settings, incoming, end).await;
         tracing::info!("ended");
         Ok(())
     })

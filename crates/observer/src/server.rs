@@ -24,21 +24,18 @@ use ciliate_hubble::{
     recorder::recorder_server::RecorderServer,
 };
 use ciliate_recorder::Service as Recordings;
-use ciliate_transport::{Incoming, Origin};
-use std::{future::Future, pin::Pin, time::Duration};
-use tokio::sync::mpsc;
-use tokio_stream::{Stream, wrappers::ReceiverStream};
-use tonic::{Request, Response, Status, async_trait, transport};
+use ciliate_transport::{Bounds, Incoming, Origin};
+use std::{future::Future, pin::Pin, sync::Arc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
+use tonic::{Request, Response, Status, async_trait, service::Routes};
 
-/// Messages that wait for a client; then the stream waits for it, and the log goes on without.
-const WAITING: usize = 256;
+/// Messages that wait for a client; then the stream waits for it, and the log goes on without. They are some kilobytes each.
+const WAITING: usize = 32;
+/// Streams of flows or events that go to clients over TCP at once, in all.
+const ANSWERS: usize = 1024;
 /// Longest request: filters of thousands of names fit, a flood does not.
 const LONGEST_REQUEST: usize = 4 << 20;
-
-/// Requests of one connection that are under way at once.
-const STREAMS: u32 = 256;
-/// How often a client is asked whether it is still there, and how long it may take to answer.
-const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 
 /// Hubble's clients ask for the health of this name.
 const HEALTH_NAME: &str = "hubble.server.Observer";
@@ -46,16 +43,13 @@ const HEALTH_NAME: &str = "hubble.server.Observer";
 type Reply<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Serves the clients that come in, until `end` is there.
-///
-/// # Errors
-/// When the server breaks.
 pub async fn serve(
     observer: Observer,
     peer: Peer,
     recordings: Option<Recordings>,
     incoming: Incoming,
     end: impl Future<Output = ()>,
-) -> Result<(), transport::Error> {
+) {
     let (health, health_service) = tonic_health::server::health_reporter();
     for name in ["", HEALTH_NAME] {
         health.set_service_status(name, tonic_health::ServingStatus::Serving).await;
@@ -63,24 +57,21 @@ pub async fn serve(
     health.set_serving::<ObserverServer<Service>>().await;
     let reflection =
         || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
-    let mut server = transport::Server::builder()
-        .max_concurrent_streams(STREAMS)
-        .http2_keepalive_interval(Some(KEEP_ALIVE.0))
-        .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
-        .add_service(health_service)
-        .add_service(ObserverServer::new(Service(observer)).max_decoding_message_size(LONGEST_REQUEST))
-        .add_service(PeerServer::new(peer))
-        .add_optional_service(
-            recordings.map(|recordings| RecorderServer::with_interceptor(recordings, on_the_node)),
-        );
+    let service = Service { observer, places: Arc::new(Semaphore::new(ANSWERS)) };
+    let mut routes = Routes::new(health_service)
+        .add_service(ObserverServer::new(service).max_decoding_message_size(LONGEST_REQUEST))
+        .add_service(PeerServer::new(peer));
+    if let Some(recordings) = recordings {
+        routes = routes.add_service(RecorderServer::with_interceptor(recordings, on_the_node));
+    }
     // Clients know one or the other.
     if let Ok(service) = reflection().build_v1() {
-        server = server.add_service(service);
+        routes = routes.add_service(service);
     }
     if let Ok(service) = reflection().build_v1alpha() {
-        server = server.add_service(service);
+        routes = routes.add_service(service);
     }
-    server.serve_with_incoming_shutdown(incoming, end).await
+    ciliate_transport::serve(routes, incoming, Bounds::default(), end).await;
 }
 
 /// Packets hold what others said, so that they stay with who may do everything on the node: as at Cilium's agents, a certificate that lets
@@ -97,7 +88,25 @@ fn on_the_node(request: Request<()>) -> Result<Request<()>, Status> {
 
 /// Answers for one node.
 #[derive(Clone)]
-struct Service(Observer);
+struct Service {
+    observer: Observer,
+    /// Of streams to clients that came over TCP.
+    places: Arc<Semaphore>,
+}
+
+impl Service {
+    /// A place for one more stream; who comes by the socket needs none.
+    fn place<T>(&self, request: &Request<T>) -> Result<Option<OwnedSemaphorePermit>, Status> {
+        if request.extensions().get::<Origin>() == Some(&Origin::Socket) {
+            return Ok(None);
+        }
+        Arc::clone(&self.places).try_acquire_owned().map(Some).map_err(|_| {
+            Status::resource_exhausted(format!(
+                "{ANSWERS} streams go to clients over TCP, which is the most: end some, or ask later"
+            ))
+        })
+    }
+}
 
 #[async_trait]
 impl observer_server::Observer for Service {
@@ -109,16 +118,18 @@ impl observer_server::Observer for Service {
         &self,
         request: Request<GetFlowsRequest>,
     ) -> Result<Response<Self::GetFlowsStream>, Status> {
-        let stream = flows::Flows::new(&self.0, request.into_inner())?;
-        Ok(reply(|out| stream.send(out)))
+        let place = self.place(&request)?;
+        let stream = flows::Flows::new(&self.observer, request.into_inner())?;
+        Ok(reply(place, |out| stream.send(out)))
     }
 
     async fn get_agent_events(
         &self,
         request: Request<GetAgentEventsRequest>,
     ) -> Result<Response<Self::GetAgentEventsStream>, Status> {
-        let stream = agent_events::AgentEvents::new(&self.0, &request.into_inner());
-        Ok(reply(|out| stream.send(out)))
+        let place = self.place(&request)?;
+        let stream = agent_events::AgentEvents::new(&self.observer, &request.into_inner());
+        Ok(reply(place, |out| stream.send(out)))
     }
 
     /// There are none: the datapath has one program for all, and says why by flows.
@@ -126,8 +137,9 @@ impl observer_server::Observer for Service {
         &self,
         request: Request<GetDebugEventsRequest>,
     ) -> Result<Response<Self::GetDebugEventsStream>, Status> {
+        let place = self.place(&request)?;
         let follow = request.into_inner().follow;
-        Ok(reply(|out| async move {
+        Ok(reply(place, |out| async move {
             if follow {
                 out.closed().await;
             }
@@ -135,31 +147,38 @@ impl observer_server::Observer for Service {
     }
 
     async fn get_nodes(&self, _: Request<GetNodesRequest>) -> Result<Response<GetNodesResponse>, Status> {
-        Ok(Response::new(node::nodes(&self.0)))
+        Ok(Response::new(node::nodes(&self.observer)))
     }
 
     async fn get_namespaces(
         &self,
         _: Request<GetNamespacesRequest>,
     ) -> Result<Response<GetNamespacesResponse>, Status> {
-        Ok(Response::new(node::namespaces(&self.0).await))
+        Ok(Response::new(node::namespaces(&self.observer).await))
     }
 
     async fn server_status(
         &self,
         _: Request<ServerStatusRequest>,
     ) -> Result<Response<ServerStatusResponse>, Status> {
-        Ok(Response::new(node::status(&self.0)))
+        Ok(Response::new(node::status(&self.observer)))
     }
 }
 
-/// Answers with what a task sends, until it ends or nobody listens any more.
-fn reply<T, F>(task: impl FnOnce(mpsc::Sender<Result<T, Status>>) -> F) -> Response<Reply<T>>
+/// Answers with what a task sends, until it ends or nobody listens any more. The place is kept until all is sent.
+fn reply<T, F>(
+    place: Option<OwnedSemaphorePermit>,
+    task: impl FnOnce(mpsc::Sender<Result<T, Status>>) -> F,
+) -> Response<Reply<T>>
 where
     T: Send + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
     let (out, messages) = mpsc::channel(WAITING);
     tokio::spawn(task(out));
-    Response::new(Box::pin(ReceiverStream::new(messages)))
+    let kept = move |message| {
+        let _ = &place;
+        message
+    };
+    Response::new(Box::pin(ReceiverStream::new(messages).map(kept)))
 }

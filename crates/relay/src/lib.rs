@@ -28,7 +28,7 @@ pub use question::Question;
 pub use sources::Source;
 
 use ciliate_hubble::DESCRIPTORS;
-use ciliate_transport::Incoming;
+use ciliate_transport::{Bounds, Incoming};
 use nodes::Nodes;
 use roster::Upkeep;
 use service::{Passing, Service};
@@ -38,15 +38,11 @@ use tokio::{
     task::JoinSet,
     time::sleep,
 };
-use tonic::transport;
+use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 /// Names for whose health clients ask.
 const HEALTH_NAMES: [&str; 3] = ["", "hubble.server.Observer", "observer.Observer"];
-/// Requests of one connection that are under way at once.
-const STREAMS: u32 = 256;
-/// How often a client is asked whether it is still there, and how long it may take to answer.
-const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 /// How long answers may go on after the end has begun.
 const DRAIN: Duration = Duration::from_secs(1);
 /// Changes of nodes that wait.
@@ -70,14 +66,7 @@ pub(crate) fn version() -> String {
 }
 
 /// Serves the clients that come in, until `end` is there.
-///
-/// # Errors
-/// When the server breaks.
-pub async fn serve(
-    settings: Settings,
-    incoming: Incoming,
-    end: impl Future<Output = ()>,
-) -> Result<(), transport::Error> {
+pub async fn serve(settings: Settings, incoming: Incoming, end: impl Future<Output = ()>) {
     let Settings { sources, dialer, retry, collecting, patience, streams } = settings;
     let nodes = Nodes::new();
     let (changes, changing) = mpsc::channel(CHANGES);
@@ -91,20 +80,15 @@ pub async fn serve(
     tasks.spawn(tell_health(health, nodes.clone()));
 
     let service = Service { nodes, collecting, patience, places: Arc::new(Semaphore::new(streams)) };
-    let mut server = transport::Server::builder()
-        .max_concurrent_streams(STREAMS)
-        .http2_keepalive_interval(Some(KEEP_ALIVE.0))
-        .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
-        .add_service(health_service)
-        .add_service(Passing::new(service));
+    let mut routes = Routes::new(health_service).add_service(Passing::new(service));
     let reflection =
         || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
     // Clients know one or the other.
     if let Ok(service) = reflection().build_v1() {
-        server = server.add_service(service);
+        routes = routes.add_service(service);
     }
     if let Ok(service) = reflection().build_v1alpha() {
-        server = server.add_service(service);
+        routes = routes.add_service(service);
     }
     let (ending, ended) = tokio::sync::oneshot::channel::<()>();
     let closing = async move {
@@ -118,8 +102,8 @@ pub async fn serve(
         sleep(DRAIN).await;
     };
     tokio::select! {
-        served = server.serve_with_incoming_shutdown(incoming, closing) => served,
-        () = late => Ok(()),
+        () = ciliate_transport::serve(routes, incoming, Bounds::default(), closing) => {}
+        () = late => {}
     }
 }
 

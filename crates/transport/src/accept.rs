@@ -1,6 +1,7 @@
 //! Clients that connect: how many at once, and how long they may take until they are understood.
 
-use crate::{Connection, ServerTls};
+use crate::{Connection, ServerTls, refusals::Refusals};
+use socket2::SockRef;
 use std::{
     collections::VecDeque,
     io,
@@ -8,7 +9,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::{
     net::{TcpListener, TcpStream, UnixListener},
@@ -22,8 +23,8 @@ use tokio_stream::Stream;
 const QUEUE: usize = 16;
 /// After a failure of the listener itself, mostly too many open files.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How often the log tells of clients that were not let in.
-const REPORT_INTERVAL: Duration = Duration::from_secs(10);
+/// Bytes that the kernel takes for a client beyond those that are on their way to it: one that does not read has no more here.
+const UNSENT: u32 = 64 << 10;
 
 /// Where clients come from.
 pub enum Listener {
@@ -113,13 +114,13 @@ impl Door {
 
     async fn tcp(self, listener: TcpListener, secrecy: Secrecy) {
         let mut handshakes = Handshakes::default();
-        let mut refusals = Refusals::default();
+        let mut refusals = Refusals::new("a client was turned away");
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 Some(done) = handshakes.tasks.join_next() => {
                     if let Ok(Err(refusal)) = done {
-                        refusals.note(&refusal);
+                        refusals.note(refusal.from, &refusal.why);
                     }
                     continue;
                 }
@@ -134,14 +135,15 @@ impl Door {
             };
             // A failure shows when it is read.
             let _ = stream.set_nodelay(true);
+            let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
             match &secrecy {
                 Secrecy::Plain => match self.let_in(from, stream).await {
                     Ok(()) => {}
-                    Err(refusal) => refusals.note(&refusal),
+                    Err(refusal) => refusals.note(refusal.from, &refusal.why),
                 },
                 Secrecy::Tls(tls) => {
                     if let Some(oldest) = handshakes.make_room(self.limits.handshakes) {
-                        refusals.note(&oldest);
+                        refusals.note(oldest.from, &oldest.why);
                     }
                     let (door, tls) = (self.clone(), Arc::clone(tls));
                     handshakes.start(from, async move { door.shake_hands(&tls, from, stream).await });
@@ -155,7 +157,7 @@ impl Door {
 
     async fn let_in(&self, from: SocketAddr, stream: TcpStream) -> Result<(), Refusal> {
         let place = self.place(from)?;
-        self.pass_on(Connection::tcp(stream, self.limits.patience, place)).await;
+        self.pass_on(Connection::tcp(stream, from, self.limits.patience, place)).await;
         Ok(())
     }
 
@@ -179,7 +181,7 @@ impl Door {
         };
         // Only who has the right takes a place.
         let place = self.place(from)?;
-        self.pass_on(Connection::tls(stream, self.limits.patience, place)).await;
+        self.pass_on(Connection::tls(stream, from, self.limits.patience, place)).await;
         Ok(())
     }
 
@@ -229,22 +231,4 @@ impl Handshakes {
 struct Refusal {
     from: SocketAddr,
     why: String,
-}
-
-/// Summed up, for whoever knocks a thousand times a second shall not fill the log.
-#[derive(Default)]
-struct Refusals {
-    told: Option<Instant>,
-    untold: u64,
-}
-
-impl Refusals {
-    fn note(&mut self, Refusal { from, why }: &Refusal) {
-        self.untold = self.untold.saturating_add(1);
-        if self.told.is_some_and(|at| at.elapsed() < REPORT_INTERVAL) {
-            return;
-        }
-        tracing::warn!(%from, count = self.untold, "a client was turned away: {why}");
-        (self.told, self.untold) = (Some(Instant::now()), 0);
-    }
 }

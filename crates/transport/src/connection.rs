@@ -1,8 +1,10 @@
 //! One connection of a client, whatever carries it.
 
 use std::{
+    fmt,
     future::Future as _,
     io,
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -14,14 +16,17 @@ use tokio::{
     time::{Sleep, sleep},
 };
 use tokio_rustls::server::TlsStream;
-use tonic::transport::server::Connected;
 
 /// Bytes with which every client of HTTP/2 begins (RFC 9113, 3.4).
 const PREFACE: usize = 24;
 
+/// Bytes of plain text that wait to be encrypted and sent: a record, so that little is kept for a client that does not read.
+const UNENCRYPTED: usize = 16 << 10;
+
 /// A client that was let in.
 pub struct Connection {
     carrier: Carrier,
+    client: Client,
     greeting: Greeting,
     /// Its place among those that may be there at once.
     _place: Option<OwnedSemaphorePermit>,
@@ -34,6 +39,24 @@ pub enum Origin {
     Socket,
     /// TCP, with TLS or without, also of this machine.
     Network,
+}
+
+/// Who it is, as the log names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Client {
+    /// By a socket of this machine; none where the kernel does not say, or from another namespace of processes.
+    Process(Option<i32>),
+    Address(SocketAddr),
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Process(Some(pid)) => write!(f, "process {pid}"),
+            Self::Process(None) => f.write_str("the socket"),
+            Self::Address(address) => address.fmt(f),
+        }
+    }
 }
 
 enum Carrier {
@@ -52,16 +75,48 @@ impl Connection {
     /// Over a socket of this machine; whoever may open it has no bounds.
     #[must_use]
     pub fn socket(stream: UnixStream) -> Self {
-        Self { carrier: Carrier::Socket(stream), greeting: Greeting::Said, _place: None }
+        let pid = stream.peer_cred().ok().and_then(|credentials| credentials.pid()).filter(|pid| *pid != 0);
+        let client = Client::Process(pid);
+        Self { carrier: Carrier::Socket(stream), client, greeting: Greeting::Said, _place: None }
     }
 
-    pub(crate) fn tcp(stream: TcpStream, patience: Duration, place: OwnedSemaphorePermit) -> Self {
-        Self { carrier: Carrier::Tcp(stream), greeting: Greeting::within(patience), _place: Some(place) }
+    pub(crate) fn tcp(
+        stream: TcpStream,
+        from: SocketAddr,
+        patience: Duration,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        Self::network(Carrier::Tcp(stream), from, patience, place)
     }
 
-    pub(crate) fn tls(stream: TlsStream<TcpStream>, patience: Duration, place: OwnedSemaphorePermit) -> Self {
-        let carrier = Carrier::Tls(Box::new(stream));
-        Self { carrier, greeting: Greeting::within(patience), _place: Some(place) }
+    pub(crate) fn tls(
+        mut stream: TlsStream<TcpStream>,
+        from: SocketAddr,
+        patience: Duration,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        stream.get_mut().1.set_buffer_limit(Some(UNENCRYPTED));
+        Self::network(Carrier::Tls(Box::new(stream)), from, patience, place)
+    }
+
+    fn network(carrier: Carrier, from: SocketAddr, patience: Duration, place: OwnedSemaphorePermit) -> Self {
+        let client = Client::Address(from);
+        Self { carrier, client, greeting: Greeting::within(patience), _place: Some(place) }
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client
+    }
+
+    /// By which way it came.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        match self.carrier {
+            Carrier::Socket(_) => Origin::Socket,
+            Carrier::Tcp(_) | Carrier::Tls(_) => Origin::Network,
+        }
     }
 }
 
@@ -71,24 +126,13 @@ impl Greeting {
     }
 }
 
-impl Connected for Connection {
-    type ConnectInfo = Origin;
-
-    fn connect_info(&self) -> Origin {
-        match self.carrier {
-            Carrier::Socket(_) => Origin::Socket,
-            Carrier::Tcp(_) | Carrier::Tls(_) => Origin::Network,
-        }
-    }
-}
-
 impl AsyncRead for Connection {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { carrier, greeting, _place } = self.get_mut();
+        let Self { carrier, greeting, .. } = self.get_mut();
         let before = buffer.filled().len();
         let polled = match carrier {
             Carrier::Socket(stream) => Pin::new(stream).poll_read(context, buffer),

@@ -43,6 +43,41 @@ async fn packets_are_recorded_only_for_who_comes_by_the_socket() {
     assert!(by_socket.message().starts_with("no filter"), "it has got through: {by_socket}");
 }
 
+#[tokio::test]
+async fn streams_over_tcp_are_bounded_and_the_socket_is_for_who_ends_them() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = Address::from(listener.local_addr().expect("a port"));
+    let mut place = Place::with(10, None, None, vec![Listener::Tcp(listener, Secrecy::Plain)]).await;
+    place.see(1, 1);
+    let follow = || GetFlowsRequest { number: 1, follow: true, ..request() };
+    let mut streams = Vec::new();
+    let refused = 'full: loop {
+        // As many as one connection may have.
+        let mut client = ObserverClient::new(connect(&address).await);
+        for _ in 0..256 {
+            match client.get_flows(follow()).await {
+                Ok(answer) => streams.push(answer.into_inner()),
+                Err(status) => break 'full status,
+            }
+        }
+    };
+    assert_eq!((refused.code(), streams.len()), (Code::ResourceExhausted, 1024), "{refused}");
+    assert!(refused.message().contains("1024 streams"), "{refused}");
+    assert_eq!(place.seconds(request()).await, [1], "who comes by the socket has no such bound");
+    streams.truncate(1000);
+    let mut late = ObserverClient::new(connect(&address).await);
+    let answer = timeout(Duration::from_secs(10), async {
+        loop {
+            match late.get_flows(follow()).await {
+                Ok(answer) => break answer,
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    });
+    let mut answer = answer.await.expect("places are free again").into_inner();
+    assert_eq!(next(&mut answer).await.as_ref().map(second), Some(1));
+}
+
 /// Thirty read nothing, one reads, and the log goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_never_reads_holds_up_nobody() {

@@ -3,11 +3,11 @@
 use super::message::{Script, Sent, now};
 use anyhow::{Context as _, Result};
 use ciliate_hubble::observer::GetFlowsRequest;
-use ciliate_transport::{Address, Limits, Listener, Secrecy, ServerTls, accept};
+use ciliate_transport::{Address, Bounds, Limits, Listener, Secrecy, ServerTls, accept, serve};
 use std::{
     convert::Infallible,
     fmt::Write as _,
-    future::Future,
+    future::{self, Future},
     net::Ipv4Addr,
     path::PathBuf,
     pin::Pin,
@@ -32,7 +32,7 @@ use tonic::{
     body::Body,
     codegen::http,
     server::{Grpc, NamedService, ServerStreamingService},
-    transport::Server,
+    service::Routes,
 };
 use tonic_prost::ProstCodec;
 
@@ -103,10 +103,10 @@ impl Nodes {
                 let mut tasks = JoinSet::new();
                 for (listener, node) in servers {
                     let incoming = accept([listener], Limits::default());
-                    tasks.spawn(Server::builder().add_service(node).serve_with_incoming(incoming));
+                    tasks.spawn(serve(Routes::new(node), incoming, Bounds::default(), future::pending()));
                 }
                 tokio::select! {
-                    Some(served) = tasks.join_next() => served?.context("a node's server broke"),
+                    Some(served) = tasks.join_next() => served.context("a node's server broke"),
                     // Its sender is only dropped.
                     _ = ended => Ok(()),
                 }
