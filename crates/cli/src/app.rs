@@ -9,6 +9,8 @@ use crate::{
 /// Network policy by identity for the processes and containers of a host
 #[derive(Debug, clap::Parser)]
 #[command(name = "ciliate", version, propagate_version = false, disable_help_subcommand = false)]
+// Of a flag that takes one value the last counts, as in Hubble, so that an alias may have defaults.
+#[command(args_override_self = true)]
 #[command(
     after_help = "`ciliate help VERB` says more about a verb, `ciliate help exit-codes` what the exit codes mean."
 )]
