@@ -123,12 +123,13 @@ impl Tools {
         command
             .env("PATH", &self.path)
             .env("RUSTC_BOOTSTRAP", "1")
-            // The programs are small enough to carry their line numbers: the verifier's log shows them.
+            // The programs are small enough to carry their line numbers: the verifier's log shows them. Memory is to be cleared by
+            // stores and not by a loop over bytes, which is what the linker's usual setting makes of it.
             .env(
                 "RUSTFLAGS",
                 format!(
-                    "-C linker=bpf-linker -C link-arg=--btf -C debuginfo=2 --cfg=bpf_target_arch=\"{arch}\" \
-                     --remap-path-prefix={}=",
+                    "-C linker=bpf-linker -C link-arg=--btf -C link-arg=--disable-expand-memcpy-in-order \
+                     -C debuginfo=2 --cfg=bpf_target_arch=\"{arch}\" --remap-path-prefix={}=",
                     env::var("CARGO_MANIFEST_DIR").unwrap_or_default()
                 ),
             );

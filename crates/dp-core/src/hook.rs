@@ -7,7 +7,7 @@ use crate::{
     scene::Scene,
     tables::Tables,
 };
-use ciliate_abi::{Address, Aggregation, Direction, DropReason, Endpoint, Fate, TracePoint, mark};
+use ciliate_abi::{Address, Aggregation, Direction, DropReason, Endpoint, TracePoint, mark};
 
 /// What to do with a packet. The rest that is needed for it is in the [`Scene`].
 ///
@@ -66,7 +66,7 @@ pub fn to_endpoint<P: Packet, T: Tables>(packet: &P, tables: &T, scene: &mut Sce
 fn conclude<P: Packet, T: Tables>(packet: &P, tables: &T, scene: &Scene) -> Action {
     let (action, reason) = (scene.action, scene.drop_reason);
     if tables.recorder().is_some_and(|recorder| recorder.filters != 0) {
-        record::record(scene, packet, tables, fate(action, scene.direction), reason);
+        record::record(scene, packet, tables);
     }
     tables.count(reason, scene.direction, scene.flow.length);
     // Every IPv6 stack announces its groups and looks for routers all the time: counted, not told.
@@ -86,17 +86,6 @@ impl Scene {
             Err(reason) => (Action::Drop, reason as u8),
         };
         core::hint::black_box(self)
-    }
-}
-
-#[inline(always)]
-fn fate(action: Action, direction: Direction) -> Fate {
-    match (action, direction) {
-        (Action::Drop, _) => Fate::Dropped,
-        (Action::Deliver, _) | (Action::Pass, Direction::Ingress) => Fate::ToEndpoint,
-        (Action::Pass, Direction::Egress) => Fate::ToStack,
-        (Action::Proxy | Action::ProxyBack, _) => Fate::ToProxy,
-        (Action::AnswerArp | Action::AnswerSolicitation, _) => Fate::Answered,
     }
 }
 

@@ -293,7 +293,7 @@ impl Tables for Memory {
         if self.recorded.borrow().len() >= self.record_room {
             return false;
         }
-        let event = Scene::new(0, 0, Direction::Ingress).event(EventKind::Drop, 0, 0);
+        let event = Scene::new(0, 0, Direction::Ingress).event(EventKind::Drop as u8, 0, 0);
         let mut recorded = Recorded { event, recordings: 0, captured: 0, length: 0, fate: 0, pad: [0; 3] };
         head(&mut recorded);
         let mut bytes = [0; ROOM];

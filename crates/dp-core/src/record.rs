@@ -1,8 +1,9 @@
 //! Whole packets for those who record them, with what became of each.
 
-use crate::{flow::Packet, scene::Scene, tables::Tables};
+use crate::{flow::Packet, hook::Action, scene::Scene, tables::Tables};
 use ciliate_abi::{
-    EventKind, Fate, RecordFilter, RecordTally, RecordTallyKey, Recorded, Recording, TracePoint, Tuple,
+    Direction, EventKind, Fate, RECORDINGS_MAX, RecordFilter, RecordTally, RecordTallyKey, Recorded,
+    Recording, TracePoint, Tuple,
 };
 
 /// What recordings want of one packet. It lies in memory of its own: what the verifier cannot follow cannot multiply the
@@ -11,22 +12,29 @@ use ciliate_abi::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wish {
     /// A bit for each recording with a filter that matches.
-    pub matching: u32,
+    pub matching: u8,
     /// A bit for each recording that gets the packet.
-    pub recordings: u32,
+    pub recordings: u8,
+    /// What became of the packet: a [`Fate`], and the kind of event that would say so, with its detail.
+    pub fate: u8,
+    pub kind: u8,
+    pub detail: u8,
+    pub pad: [u8; 3],
     /// Most bytes that one of them wants.
     pub snap: u32,
 }
 
+const _: () = assert!(RECORDINGS_MAX <= u8::BITS as usize);
+// Its map stays from build to build of one version of the layouts.
+const _: () = assert!(size_of::<Wish>() == 12);
+
 /// Hands a packet to the recordings that want it. Only called while there are any.
-///
-/// A `reason` of 0 stands for none.
 #[inline(never)]
-pub fn record<P: Packet, T: Tables>(scene: &Scene, packet: &P, tables: &T, fate: Fate, reason: u8) {
+pub fn record<P: Packet, T: Tables>(scene: &Scene, packet: &P, tables: &T) {
     let Some(recorder) = tables.recorder() else { return };
     let time = tables.nanoseconds();
     tables.with_wish(|wish| {
-        *wish = Wish::default();
+        wish.begin(scene);
         let mut left = recorder.filters;
         for filter in &recorder.filter {
             if left == 0 {
@@ -46,26 +54,19 @@ pub fn record<P: Packet, T: Tables>(scene: &Scene, packet: &P, tables: &T, fate:
         if wish.recordings == 0 {
             return;
         }
-        let (kind, detail) = match fate {
-            Fate::Dropped => (EventKind::Drop, reason),
-            Fate::ToEndpoint => (EventKind::Trace, TracePoint::ToEndpoint as u8),
-            Fate::ToStack => (EventKind::Trace, TracePoint::ToStack as u8),
-            Fate::ToProxy => (EventKind::Trace, TracePoint::ToProxy as u8),
-            Fate::Answered => (EventKind::Trace, TracePoint::FromEndpoint as u8),
-        };
         let taken = tables.record(packet, wish, |recorded| {
             *recorded = Recorded {
-                event: scene.event(kind, detail, time),
-                recordings: wish.recordings,
+                event: scene.event(wish.kind, wish.detail, time),
+                recordings: u32::from(wish.recordings),
                 captured: 0,
                 length: packet.length(),
-                fate: fate as u8,
+                fate: wish.fate,
                 pad: [0; 3],
             };
         });
         if !taken {
             let bytes = u64::from(wish.snap.min(packet.length()));
-            for recording in 0..ciliate_abi::RECORDINGS_MAX as u32 {
+            for recording in 0..RECORDINGS_MAX as u32 {
                 if wish.recordings >> recording & 1 != 0 {
                     let key = RecordTallyKey { recording, ifindex: scene.ifindex };
                     tables.tally(&key, &RecordTally { matched: 0, lost: 1, lost_bytes: bytes });
@@ -73,6 +74,27 @@ pub fn record<P: Packet, T: Tables>(scene: &Scene, packet: &P, tables: &T, fate:
             }
         }
     });
+}
+
+impl Wish {
+    /// Of a packet whose outcome is settled.
+    #[inline(always)]
+    fn begin(&mut self, scene: &Scene) {
+        let (fate, kind, detail) = match (scene.action, scene.direction) {
+            (Action::Drop, _) => (Fate::Dropped, EventKind::Drop, scene.drop_reason),
+            (Action::Deliver, _) | (Action::Pass, Direction::Ingress) => {
+                (Fate::ToEndpoint, EventKind::Trace, TracePoint::ToEndpoint as u8)
+            }
+            (Action::Pass, Direction::Egress) => (Fate::ToStack, EventKind::Trace, TracePoint::ToStack as u8),
+            (Action::Proxy | Action::ProxyBack, _) => {
+                (Fate::ToProxy, EventKind::Trace, TracePoint::ToProxy as u8)
+            }
+            (Action::AnswerArp | Action::AnswerSolicitation, _) => {
+                (Fate::Answered, EventKind::Trace, TracePoint::FromEndpoint as u8)
+            }
+        };
+        *self = Self { fate: fate as u8, kind: kind as u8, detail, ..Self::default() };
+    }
 }
 
 /// Notes the recording of a filter that matches.
@@ -87,7 +109,7 @@ fn ask(filter: &RecordFilter, scene: &Scene, wish: &mut Wish) {
         protocol: flow.protocol,
     };
     if filter.matches(&tuple) {
-        wish.matching |= 1_u32.wrapping_shl(u32::from(filter.recording));
+        wish.matching |= 1_u8.wrapping_shl(u32::from(filter.recording));
     }
 }
 
@@ -101,7 +123,7 @@ fn admit<T: Tables>(recording: &Recording, number: u32, scene: &Scene, tables: &
         one_of => tables.random().checked_rem(one_of) == Some(0),
     };
     if sampled {
-        wish.recordings |= 1_u32.wrapping_shl(number);
+        wish.recordings |= 1_u8.wrapping_shl(number);
         wish.snap = wish.snap.max(recording.snap);
     }
 }

@@ -168,14 +168,14 @@ impl Scene {
             untold |= event_flags::VERDICTS_UNTOLD;
         }
         tables.emit(packet, watch, || {
-            let event = self.event(kind, detail, time);
+            let event = self.event(kind as u8, detail, time);
             Event { flags: event.flags | untold, ..event }
         });
     }
 
     #[inline(always)]
     #[must_use]
-    pub fn event(&self, kind: EventKind, detail: u8, time: u64) -> Event {
+    pub fn event(&self, kind: u8, detail: u8, time: u64) -> Event {
         let flow = &self.flow;
         let (source_port, destination_port) = match flow.protocol {
             ICMP | ICMPV6 => (u16::from(flow.icmp_type), u16::from(flow.icmp_code)),
@@ -195,7 +195,7 @@ impl Scene {
             destination_port,
             source_endpoint: self.source_endpoint,
             destination_endpoint: self.destination_endpoint,
-            kind: kind as u8,
+            kind,
             protocol: flow.protocol,
             direction: self.direction as u8,
             detail,
