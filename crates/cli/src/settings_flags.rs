@@ -28,7 +28,9 @@ fn flag(setting: &'static Setting) -> Arg {
         ["true", "false"] => arg.num_args(0..=1).default_missing_value("true").value_name("true|false"),
         _ => arg.value_name(setting.form),
     };
-    if choices.len() > 1 { arg.value_parser(PossibleValuesParser::new(choices)) } else { arg }
+    // What is written in capitals stands for something else, such as a path.
+    let words = choices.iter().all(|choice| !choice.contains(|letter: char| letter.is_ascii_uppercase()));
+    if choices.len() > 1 && words { arg.value_parser(PossibleValuesParser::new(choices)) } else { arg }
 }
 
 impl Args for SettingsFlags {
@@ -53,5 +55,30 @@ impl FromArgMatches for SettingsFlags {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(flag: &str) -> Result<SettingsFlags, clap::Error> {
+        let command = SettingsFlags::augment_args(Command::new("up"));
+        SettingsFlags::from_arg_matches(&command.try_get_matches_from(["up", flag])?)
+    }
+
+    #[test]
+    fn choices_are_checked_and_forms_are_not() {
+        for (name, value) in [
+            ("hubble-export-file-path", "/var/log/flows.json"),
+            ("hubble-export-file-path", "stdout"),
+            ("hubble-redact-enabled", "false"),
+        ] {
+            let flags = given(&format!("--{name}={value}")).unwrap();
+            assert_eq!(flags.0.get(name).map(String::as_str), Some(value));
+        }
+        assert_eq!(given("--hubble-redact-enabled").unwrap().0["hubble-redact-enabled"], "true");
+        let error = given("--hubble-redact-enabled=maybe").unwrap_err().to_string();
+        assert!(error.contains("--hubble-redact-enabled") && error.contains("true, false"), "{error}");
     }
 }

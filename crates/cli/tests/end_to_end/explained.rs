@@ -2,7 +2,7 @@
 
 use crate::{
     stage::{Stage, eventually, inside},
-    story::{LANDING, RULE1_L7, Ship, agent, ask, cast, kill_hard},
+    story::{LANDING, Lines, RULE1_L7, Ship, agent, ask, cast, kill_hard},
 };
 use std::{
     fs,
@@ -13,18 +13,62 @@ use std::{
 
 const METRICS: &str = "127.0.0.1:9965";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-const SECRETS: [&str; 2] = ["hidden-query", "hidden-header"];
+const SECRETS: [&str; 4] = ["hidden-query", "hidden-header", "hidden-password", "hidden-fragment"];
 
-/// The tiefighter asks to land with a secret, as a part of a trace.
-fn land(ship: &Ship, query: &str) {
-    let [_, header] = SECRETS;
+/// The tiefighter asks for something with a secret header, as a part of a trace. Whether it is answered.
+fn asks(ship: &Ship, method: &str, target: &str, more: &str) -> bool {
+    let [_, header, ..] = SECRETS;
     let mut line = ship.call().unwrap();
     let request = format!(
-        "POST /v1/request-landing{query} HTTP/1.1\r\nHost: deathstar\r\nAuthorization: Bearer {header}\r\n\
-         X-Fleet: seventh\r\nTraceparent: 00-{TRACE}-00f067aa0ba902b7-01\r\nContent-Length: 0\r\n\r\n"
+        "{method} {target} HTTP/1.1\r\nHost: deathstar\r\nAuthorization: Bearer {header}\r\nX-Fleet: seventh\r\n\
+         Traceparent: 00-{TRACE}-00f067aa0ba902b7-01\r\n{more}Content-Length: 0\r\n\r\n"
     );
     line.0.get_mut().write_all(request.as_bytes()).unwrap();
-    line.hear().unwrap();
+    line.hear().is_ok()
+}
+
+fn land(ship: &Ship, query: &str) {
+    assert!(asks(ship, "POST", &format!("/v1/request-landing{query}"), ""));
+}
+
+/// All that may be a secret, in requests that are let through, denied, and refused because of what they look like. The last one
+/// is by `DELETE`.
+fn ask_with_secrets(ship: &Ship) {
+    let [query, header, password, fragment] = SECRETS;
+    let landing = "/v1/request-landing";
+    land(ship, &format!("?token={query}"));
+    land(ship, &format!("?token={query}&again=http://you:{password}@x/?{query}"));
+    for target in [
+        format!("http://me:{password}@deathstar{landing}?token={query}"),
+        format!("http://me:{password}@deathstar:80{landing}"),
+        format!("http://deathstar{landing}?token={query}#{fragment}"),
+        format!("{landing}#{fragment}"),
+        format!("/http://me:{password}@deathstar{landing}?token={query}"),
+    ] {
+        asks(ship, "POST", &target, "");
+    }
+    for more in [
+        format!("Referer: http://you:{password}@x/?token={query}\r\n"),
+        format!("Cookie: session={header}\r\nX-Fleet: eighth\r\n"),
+        format!("Not A Header: {header}\r\n"),
+        format!("Host: me:{password}@deathstar\r\n"),
+        format!("Transfer-Encoding: {header}\r\n"),
+    ] {
+        asks(ship, "POST", &format!("{landing}?token={query}"), &more);
+    }
+    assert!(asks(ship, "DELETE", &format!("/v1/exhaust-port?token={query}"), ""));
+}
+
+/// What a monitor prints of them.
+fn monitored(stage: &Stage, ship: &Ship, arguments: &[&str]) -> String {
+    let lines = Lines::of(stage, arguments);
+    lines.wake(|| land(ship, ""));
+    ask_with_secrets(ship);
+    let mut seen = String::new();
+    while !seen.contains("DELETE") {
+        seen.push_str(&lines.next());
+    }
+    seen
 }
 
 /// What Prometheus gets, with exemplars.
@@ -66,11 +110,13 @@ fn uuid(stage: &Stage, filters: &[&str]) -> String {
 #[test]
 fn secrets_stay_here_and_metrics_change_as_they_are_told() {
     inside("explained::secrets_stay_here_and_metrics_change_as_they_are_told", |stage| {
+        let exported = stage.folder.join("state/flows.json");
         stage.done(&[
             "up",
             "--hubble-redact-enabled=true",
             "--hubble-redact-http-urlquery=true",
             "--hubble-redact-http-headers-allow=x-fleet",
+            &format!("--hubble-export-file-path={}", exported.display()),
             "--hubble-metrics-server",
             METRICS,
             "--hubble-metrics=drop",
@@ -86,6 +132,11 @@ fn secrets_stay_here_and_metrics_change_as_they_are_told() {
             let flows = told();
             flows.contains("\"RESPONSE\"") && flows.contains("\"DROPPED\"")
         });
+        let monitors = [
+            monitored(stage, &ship, &["monitor", "-t", "l7"]),
+            monitored(stage, &ship, &["monitor", "--json", "-v"]),
+        ];
+        eventually("all are told of", || told().contains("DELETE"));
         let flows = told();
         for expected in
             ["\"X-Fleet\",\"value\":\"seventh\"", "HUBBLE_REDACTED", "http://deathstar/v1/request-landing\""]
@@ -101,11 +152,28 @@ fn secrets_stay_here_and_metrics_change_as_they_are_told() {
                 && text.contains(&format!("# {{traceID=\"{TRACE}\"}}"))
         });
         assert!(!scrape().contains("hubble_drop_total"));
+        let rest = [scrape(), stage.done(&["proxy", "status"]), stage.done(&["observe", "--all"])];
+        // With the logs, before all of it goes.
+        let run = bytes(&stage.folder.join("run"));
         stage.done(&["down"]);
-        let outside = [flows.into_bytes(), bytes(&stage.folder.join("state"))].concat();
-        assert!(is_in("deathstar", &outside), "there is a history");
-        for secret in SECRETS {
-            assert!(!is_in(secret, &outside), "{secret}");
+        for monitor in &monitors {
+            assert!(is_in("/v1/request-landing", monitor.as_bytes()), "{monitor}");
+        }
+        let file = fs::read(&exported).unwrap();
+        assert!(is_in("\"X-Fleet\",\"value\":\"seventh\"", &file) && is_in("HUBBLE_REDACTED", &file));
+        let state = bytes(&stage.folder.join("state"));
+        assert!(state.len() > file.len() && is_in("deathstar", &state), "there is a history");
+        for (place, told) in [
+            ("flows", flows.as_bytes()),
+            ("monitors", monitors.concat().as_bytes()),
+            ("metrics and tables", rest.concat().as_bytes()),
+            ("exporter", &file),
+            ("state with history", &state),
+            ("logs", &run),
+        ] {
+            for secret in SECRETS {
+                assert!(!is_in(secret, told), "{secret} is in {place}");
+            }
         }
     });
 }

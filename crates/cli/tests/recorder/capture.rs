@@ -124,8 +124,13 @@ impl Recording {
         said
     }
 
-    pub fn fails(&mut self) {
+    /// What it printed when it fails, and its errors.
+    pub fn fails(&mut self) -> (String, String) {
+        let (mut said, mut errors) = (String::new(), String::new());
+        self.out.read_to_string(&mut said).unwrap();
+        self.client.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
         assert!(!self.client.wait().unwrap().success());
+        (said, errors)
     }
 }
 
