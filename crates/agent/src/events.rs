@@ -92,20 +92,23 @@ pub async fn forward(sources: Sources) -> anyhow::Result<()> {
             // It shows only that much is waiting; that less is, the clock has to tell.
             ready = reader.readable(), if wanted => ready.context("cannot wait for events")?.clear_ready(),
         }
-        decoder.tell_of_requests(&mut accesses, &notices).await;
-        if !wanted {
-            continue;
-        }
         for _ in 0..IN_A_ROW {
             batch.clear();
-            reader.get_mut().read(&mut batch, BATCH);
-            if batch.is_empty() || !notices.wanted() {
+            if wanted && notices.wanted() {
+                reader.get_mut().read(&mut batch, BATCH);
+            }
+            if !batch.is_empty() {
+                decoder.decode(&batch, &notices).await;
+            }
+            // Behind the packets that brought them.
+            decoder.tell_of_requests(&mut accesses, &notices).await;
+            if batch.is_empty() {
                 break;
             }
-            decoder.decode(&batch, &notices).await;
-            decoder.tell_of_requests(&mut accesses, &notices).await;
         }
-        losses.report(&requests, &notices, &mut decoder).await;
+        if wanted {
+            losses.report(&requests, &notices, &mut decoder).await;
+        }
     }
     Ok(())
 }

@@ -167,7 +167,8 @@ fn files_and_pipes_are_filtered_here() {
     assert!(lines(&first)[0].contains("http-request"));
     let last = done(ciliate().args(["observe", "--input-file", FLOWS, "--last", "2"]));
     // Of a flag with one value the last counts, wherever a flag before comes from.
-    let twice = ["observe", "--last", "9", "-o", "json", "--input-file", FLOWS, "--last", "2", "-o", "compact"];
+    let twice =
+        ["observe", "--last", "9", "-o", "json", "--input-file", FLOWS, "--last", "2", "-o", "compact"];
     assert_eq!(text(&done(ciliate().args(twice)).stdout), text(&last.stdout));
     assert!(lines(&last)[0].contains("dns-response"), "{}", text(&last.stdout));
     // A flow alone, as older tools print it, and a line that is none.

@@ -66,7 +66,11 @@ impl Mask {
 
 /// Of the fields on a path, the outermost first.
 fn numbers(path: &str) -> Result<Vec<u32>, MaskError> {
-    let path = path.strip_prefix("flow.").unwrap_or(path);
+    walk(path.strip_prefix("flow.").unwrap_or(path))
+}
+
+/// The same of a path that begins in the flow.
+pub fn walk(path: &str) -> Result<Vec<u32>, MaskError> {
     let flow = POOL.as_ref().and_then(|pool| pool.get_message_by_name("flow.Flow"));
     let mut message = flow.ok_or(MaskError::Descriptors)?;
     let mut numbers = Vec::new();

@@ -73,12 +73,10 @@ impl Expression {
             if name == FLOW || elements.iter().any(|element| element == name) {
                 continue;
             }
-            names
-                .add_constant(name)
-                .map_err(|()| format!("{text:?} has the unknown name {name}: the flow is {FLOW}"))?;
+            names.add_constant(name).map_err(|what| format!("{text:?} {what}"))?;
         }
         let mut tree = program.expression().clone();
-        names.look_up(&mut tree, &elements);
+        names.look_up(&mut tree, &elements).map_err(|what| format!("{text:?} {what}"))?;
         let expression = Self { tree, names, bound };
         match expression.kind(env) {
             None => Ok(expression),

@@ -1,6 +1,11 @@
 //! What the names of an expression stand for, looked up as far as can be before there is a flow.
 
-use super::{FLOW, tree, view::View, whole};
+use super::{
+    FLOW, tree,
+    view::{View, element},
+    whole,
+};
+use crate::mask;
 use cel::{
     common::{
         ast::{Expr, IdedExpr, LiteralValue},
@@ -20,50 +25,76 @@ pub struct Names {
 }
 
 impl Names {
-    /// Of an enumeration, or of all of them.
+    /// Adds an enumeration, or all of them.
     ///
     /// # Errors
-    ///
     /// If nothing has that name.
-    pub fn add_constant(&mut self, name: &str) -> Result<(), ()> {
-        let value = whole::constant(name).and_then(|value| value.try_into().ok()).ok_or(())?;
+    pub fn add_constant(&mut self, name: &str) -> Result<(), String> {
+        let value = whole::constant(name).and_then(|value| value.try_into().ok());
+        let value = value.ok_or_else(|| format!("has the unknown name {name}: the flow is {FLOW}"))?;
         self.constants.push((name.to_owned(), value));
         Ok(())
     }
 
     /// Makes a number of each name in an enumeration, and one name of each `_flow.a.b`, so that no flow has to be asked for
     /// the `a` of which it is the `b`. The names in `elements` stand for what a loop is at, and stay.
-    pub fn look_up(&mut self, expression: &mut IdedExpr, elements: &[String]) {
-        let found = tree::selected(expression)
-            .filter(|(name, fields)| !fields.is_empty() && !elements.iter().any(|element| element == name))
-            .map(|(name, fields)| match name {
-                FLOW => Some(Expr::Ident(self.field(&fields))),
-                name => self.number(name, &fields).map(|number| Expr::Literal(LiteralValue::Int(number))),
-            });
-        match found {
-            Some(Some(found)) => expression.expr = found,
-            // A whole enumeration, which is looked up by its name.
-            Some(None) => (),
-            None => tree::parts_mut(expression).into_iter().for_each(|part| self.look_up(part, elements)),
+    ///
+    /// # Errors
+    /// If there is no such field or number.
+    pub fn look_up(&mut self, expression: &mut IdedExpr, elements: &[String]) -> Result<(), String> {
+        // Of `has(_flow.a.b)` the answer is in the flow, but what is asked can be wrong.
+        if let Expr::Select(select) = &expression.expr
+            && select.test
+            && let Some((FLOW, mut fields)) = tree::selected(&select.operand)
+            && !elements.iter().any(|element| element == FLOW)
+        {
+            fields.push(&select.field);
+            check(&fields)?;
         }
+        let selected = tree::selected(expression)
+            .filter(|(name, fields)| !fields.is_empty() && !elements.iter().any(|element| element == name));
+        let Some((name, fields)) = selected else {
+            return tree::parts_mut(expression).into_iter().try_for_each(|part| self.look_up(part, elements));
+        };
+        let found = match name {
+            FLOW => Some(Expr::Ident(self.field(&fields)?)),
+            name => self.number(name, &fields)?.map(|number| Expr::Literal(LiteralValue::Int(number))),
+        };
+        if let Some(found) = found {
+            expression.expr = found;
+        }
+        Ok(())
     }
 
-    fn field(&mut self, fields: &[&str]) -> String {
+    fn field(&mut self, fields: &[&str]) -> Result<String, String> {
+        check(fields)?;
         let name = format!("{FLOW}.{}", fields.join("."));
         if !self.fields.iter().any(|(known, _)| *known == name) {
             self.fields.push((name.clone(), fields.iter().map(|&field| field.to_owned()).collect()));
         }
-        name
+        Ok(name)
     }
 
-    fn number(&self, name: &str, fields: &[&str]) -> Option<CelInt> {
-        let (_, all) = self.constants.iter().find(|(known, _)| known == name)?;
+    /// None of a whole enumeration, which is looked up by its name.
+    fn number(&self, name: &str, fields: &[&str]) -> Result<Option<CelInt>, String> {
+        let Some((_, all)) = self.constants.iter().find(|(known, _)| known == name) else { return Ok(None) };
         let mut value = all.clone_as_boxed();
+        let mut path = name.to_owned();
         for field in fields {
-            value = super::view::element(value, field)?;
+            let known = whole::known(&path);
+            value = element(value, field)
+                .ok_or_else(|| format!("asks for {path}.{field}, but {path} has {known}"))?;
+            path = format!("{path}.{field}");
         }
-        value.downcast_ref::<CelInt>().map(|number| CelInt::from(*number.inner()))
+        Ok(value.downcast_ref::<CelInt>().map(|number| CelInt::from(*number.inner())))
     }
+}
+
+/// That the message of a flow has such a field.
+fn check(fields: &[&str]) -> Result<(), String> {
+    mask::walk(&fields.join("."))
+        .map(drop)
+        .map_err(|error| format!("asks for a field that no flow has: {error}"))
 }
 
 /// The names of an expression for one flow.

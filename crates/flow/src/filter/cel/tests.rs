@@ -148,13 +148,28 @@ fn names_mean_the_same_wherever_they_stand() {
     ] {
         assert!(says(text, &flow), "{text}");
     }
-    for text in [
-        "_flow.l4.TCP.flags.SYN",
-        "_flow.source.identity.more == 1",
-        "_flow.l7.http.nothing == 1",
-        "_flow.nothing == 1",
-    ] {
+    for text in ["_flow.l4.TCP.flags.SYN", "_flow.l7.dns.rcode == 0u", "_flow['nothing'] == 1"] {
         assert!(!says(text, &flow), "{text} is an error, and that is no match");
         assert!(!says(&format!("!({text})"), &flow), "{text} is an error, and so is its opposite");
+    }
+}
+
+#[test]
+fn names_that_nothing_has_are_refused_with_those_that_there_are() {
+    for (text, expected) in [
+        ("_flow.verdct == 1", "flow.Flow has no \"verdct\", it has time, "),
+        ("[1].exists(x, x == _flow.source.lables[0])", "flow.Endpoint has no \"lables\", it has ID, "),
+        ("has(_flow.l7.htp)", "flow.Layer7 has no \"htp\", it has type, "),
+        ("_flow.source.identity.more == 1", "goes into \"identity\", which has no fields"),
+        ("_flow.flow.verdict == 1", "flow.Flow has no \"flow\""),
+        (
+            "_flow.verdict == Verdict.DROPED",
+            "Verdict.DROPED, but Verdict has VERDICT_UNKNOWN, FORWARDED, DROPPED, ",
+        ),
+        ("_flow.verdict == flow.Verdit.DROPPED", "flow.Verdit, but flow has "),
+        ("_flow.verdict == Verdikt.DROPPED", "unknown name Verdikt: the flow is _flow"),
+    ] {
+        let error = Expression::read(text).unwrap_err();
+        assert!(error.contains(expected), "{error}");
     }
 }

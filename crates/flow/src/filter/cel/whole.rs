@@ -42,6 +42,23 @@ pub fn constant(name: &str) -> Option<Value> {
     }
 }
 
+/// The names that an enumeration has, or those of the enumerations in `flow`.
+pub fn known(path: &str) -> String {
+    let name = path.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('.')).unwrap_or(path);
+    let enums = POOL.iter().flat_map(|pool| pool.all_enums().filter(|one| one.package_name() == PACKAGE));
+    let names: Vec<String> = match name {
+        PACKAGE => enums.map(|one| one.name().to_owned()).collect(),
+        name => enums
+            .filter(|one| one.name() == name)
+            .flat_map(|one| one.values().map(|value| value.name().to_owned()).collect::<Vec<_>>())
+            .collect(),
+    };
+    match names.as_slice() {
+        [] => "no parts".to_owned(),
+        names => names.join(", "),
+    }
+}
+
 fn numbers(one: &EnumDescriptor) -> Value {
     map(one.values().map(|value| (value.name().to_owned(), Value::Int(value.number().into()))))
 }
