@@ -1,7 +1,12 @@
 //! Reading a packet's headers.
 
+mod network;
+mod transport;
+
 use crate::tables::Tables;
 use ciliate_abi::{Address, DropReason, FragmentKey, FragmentPorts};
+use network::{Fragment, Network, read_network};
+use transport::{ICMP_ECHO, ICMPV6_ECHO, read_icmp, read_ports, read_transport};
 
 pub const ETH_LENGTH: u32 = 14;
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
@@ -18,11 +23,6 @@ pub const TCP_FIN: u8 = 1;
 pub const TCP_SYN: u8 = 2;
 pub const TCP_RST: u8 = 4;
 pub const TCP_ACK: u8 = 16;
-
-const ICMP_ECHO_REPLY: u8 = 0;
-const ICMP_ECHO: u8 = 8;
-const ICMPV6_ECHO: u8 = 128;
-const ICMPV6_ECHO_REPLY: u8 = 129;
 
 /// A packet that starts with its Ethernet header.
 pub trait Packet {
@@ -124,20 +124,6 @@ impl Flow {
     }
 }
 
-/// What of the network header matters only while reading.
-#[derive(Clone, Copy)]
-struct Network {
-    fragment: Fragment,
-    identification: u32,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fragment {
-    Whole,
-    First,
-    Later,
-}
-
 /// Reads an IP packet into `flow`; ports of later fragments come from the first one's row.
 ///
 /// A function of its own in the kernel, like the other stages: the verifier then checks what follows once, and not
@@ -205,212 +191,4 @@ fn fragment_key(flow: &Flow, network: Network) -> FragmentKey {
         identification: network.identification,
         protocol: u32::from(flow.protocol),
     }
-}
-
-#[inline(always)]
-fn read_network<P: Packet>(
-    packet: &P,
-    offset: u32,
-    ethertype: u16,
-    flow: &mut Flow,
-) -> Result<Network, DropReason> {
-    match ethertype {
-        ETHERTYPE_IPV4 => read_ipv4(packet, offset, flow),
-        ETHERTYPE_IPV6 => read_ipv6(packet, offset, flow),
-        _ => Err(DropReason::UnsupportedL3),
-    }
-}
-
-#[inline(always)]
-fn read_ipv4<P: Packet>(packet: &P, offset: u32, flow: &mut Flow) -> Result<Network, DropReason> {
-    let header: [u8; 20] = packet.load(offset).ok_or(DropReason::TruncatedHeader)?;
-    let [
-        version_length,
-        _,
-        total_high,
-        total_low,
-        id_high,
-        id_low,
-        fragment_high,
-        fragment_low,
-        _,
-        protocol,
-        _,
-        _,
-        s0,
-        s1,
-        s2,
-        s3,
-        d0,
-        d1,
-        d2,
-        d3,
-    ] = header;
-    let header_length = u32::from(version_length & 0xf).wrapping_mul(4);
-    let total = u32::from(u16::from_be_bytes([total_high, total_low]));
-    if version_length >> 4 != 4 || header_length < 20 || total < header_length {
-        return Err(DropReason::InvalidPacket);
-    }
-    let fragment = u16::from_be_bytes([fragment_high, fragment_low]);
-    flow.source = Address::v4([s0, s1, s2, s3]);
-    flow.destination = Address::v4([d0, d1, d2, d3]);
-    flow.protocol = protocol;
-    flow.transport = offset.wrapping_add(header_length);
-    Ok(Network {
-        fragment: fragment_position(fragment & 0x1fff, fragment & 0x2000 != 0),
-        identification: u32::from(u16::from_be_bytes([id_high, id_low])),
-    })
-}
-
-#[inline(always)]
-fn fragment_position(offset: u16, more: bool) -> Fragment {
-    match (offset, more) {
-        (0, false) => Fragment::Whole,
-        (0, true) => Fragment::First,
-        (_, _) => Fragment::Later,
-    }
-}
-
-const HOP_BY_HOP: u8 = 0;
-const ROUTING: u8 = 43;
-const FRAGMENT: u8 = 44;
-const AUTHENTICATION: u8 = 51;
-const DESTINATION_OPTIONS: u8 = 60;
-/// More than any sane sender uses, few enough for the verifier.
-const MAX_EXTENSION_HEADERS: u32 = 6;
-
-#[inline(always)]
-fn read_ipv6<P: Packet>(packet: &P, offset: u32, flow: &mut Flow) -> Result<Network, DropReason> {
-    let header: [u8; 40] = packet.load(offset).ok_or(DropReason::TruncatedHeader)?;
-    let [version, _, _, _, _, _, next, _, addresses @ ..] = header;
-    if version >> 4 != 6 {
-        return Err(DropReason::InvalidPacket);
-    }
-    let (source, destination) = split_addresses(addresses);
-    flow.source = Address::v6(source);
-    flow.destination = Address::v6(destination);
-    let mut network = Network { fragment: Fragment::Whole, identification: 0 };
-    let mut protocol = next;
-    let mut transport = offset.wrapping_add(40);
-    // A mapped address on the wire would pass for an IPv4 one in every table.
-    if flow.source.is_v4() || flow.destination.is_v4() {
-        return Err(DropReason::InvalidPacket);
-    }
-    let mut count = 0;
-    while matches!(protocol, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS) {
-        if count == MAX_EXTENSION_HEADERS {
-            return Err(DropReason::ExtensionHeader);
-        }
-        count = count.wrapping_add(1);
-        let [next, length, fragment_high, fragment_low, i0, i1, i2, i3]: [u8; 8] =
-            packet.load(transport).ok_or(DropReason::ExtensionHeader)?;
-        let bytes = match protocol {
-            FRAGMENT => {
-                let fragment = u16::from_be_bytes([fragment_high, fragment_low]);
-                network.fragment = fragment_position(fragment >> 3, fragment & 1 != 0);
-                network.identification = u32::from_be_bytes([i0, i1, i2, i3]);
-                8
-            }
-            AUTHENTICATION => u32::from(length).wrapping_add(2).wrapping_mul(4),
-            _ => u32::from(length).wrapping_add(1).wrapping_mul(8),
-        };
-        protocol = next;
-        transport = transport.wrapping_add(bytes);
-        if let Fragment::Later = network.fragment {
-            break;
-        }
-    }
-    flow.protocol = protocol;
-    flow.transport = transport;
-    Ok(network)
-}
-
-#[inline(always)]
-fn split_addresses(both: [u8; 32]) -> ([u8; 16], [u8; 16]) {
-    let [
-        a0,
-        a1,
-        a2,
-        a3,
-        a4,
-        a5,
-        a6,
-        a7,
-        a8,
-        a9,
-        a10,
-        a11,
-        a12,
-        a13,
-        a14,
-        a15, //
-        b0,
-        b1,
-        b2,
-        b3,
-        b4,
-        b5,
-        b6,
-        b7,
-        b8,
-        b9,
-        b10,
-        b11,
-        b12,
-        b13,
-        b14,
-        b15,
-    ] = both;
-    (
-        [a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15],
-        [b0, b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15],
-    )
-}
-
-#[inline(always)]
-fn read_transport<P: Packet>(packet: &P, flow: &mut Flow) -> Result<(), DropReason> {
-    match flow.protocol {
-        TCP => {
-            let [s0, s1, d0, d1, _, _, _, _, _, _, _, _, _, flags]: [u8; 14] =
-                packet.load(flow.transport).ok_or(DropReason::TruncatedHeader)?;
-            flow.source_port = u16::from_be_bytes([s0, s1]);
-            flow.destination_port = u16::from_be_bytes([d0, d1]);
-            flow.tcp_flags = flags;
-        }
-        UDP | SCTP => read_ports(packet, flow)?,
-        ICMP | ICMPV6 => read_icmp(packet, flow)?,
-        _ => {}
-    }
-    Ok(())
-}
-
-#[inline(always)]
-fn read_ports<P: Packet>(packet: &P, flow: &mut Flow) -> Result<(), DropReason> {
-    let [s0, s1, d0, d1]: [u8; 4] = packet.load(flow.transport).ok_or(DropReason::TruncatedHeader)?;
-    flow.source_port = u16::from_be_bytes([s0, s1]);
-    flow.destination_port = u16::from_be_bytes([d0, d1]);
-    Ok(())
-}
-
-#[inline(always)]
-fn read_icmp<P: Packet>(packet: &P, flow: &mut Flow) -> Result<(), DropReason> {
-    let [kind, code, _, _, i0, i1, _, _]: [u8; 8] =
-        packet.load(flow.transport).ok_or(DropReason::TruncatedHeader)?;
-    let identifier = u16::from_be_bytes([i0, i1]);
-    flow.icmp_type = kind;
-    flow.icmp_code = code;
-    flow.kind = match (flow.protocol, kind) {
-        (ICMP, ICMP_ECHO) | (ICMPV6, ICMPV6_ECHO) => {
-            flow.source_port = identifier;
-            FlowKind::Connection
-        }
-        (ICMP, ICMP_ECHO_REPLY) | (ICMPV6, ICMPV6_ECHO_REPLY) => {
-            flow.destination_port = identifier;
-            FlowKind::AnswerOnly
-        }
-        // RFC 792: unreachable, time exceeded, parameter problem; RFC 4443: types below 128.
-        (ICMP, 3 | 11 | 12) | (ICMPV6, 1..=4) => FlowKind::IcmpError,
-        (_, _) => FlowKind::Single,
-    };
-    Ok(())
 }
