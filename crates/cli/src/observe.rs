@@ -22,9 +22,8 @@ use ciliate_hubble::{
     FieldMask,
     observer::{GetFlowsRequest, GetFlowsResponse},
 };
-use flags::FilterFlags;
 use print::{Format, FormatFlags, Hosts, Output, Printer};
-use raw_filter::{RawFilters, usage};
+use raw_filter::{Filters, RawFilters, usage};
 use select::{SelectFlags, Selection, Source};
 use server::ServerFlags;
 use std::path::PathBuf;
@@ -61,13 +60,7 @@ pub struct FlowArgs {
     #[command(flatten)]
     select: SelectFlags,
     #[command(flatten)]
-    filters: FilterFlags,
-    /// Filters as JSON messages of Hubble's interface: flows have to match one
-    #[arg(long, value_name = "JSON", help_heading = "Filters")]
-    allowlist: Vec<String>,
-    /// Filters as JSON messages of Hubble's interface: flows must match none
-    #[arg(long, value_name = "JSON", help_heading = "Filters")]
-    denylist: Vec<String>,
+    filters: Filters,
     #[command(flatten)]
     format: FormatFlags,
     /// Addresses instead of names
@@ -160,7 +153,7 @@ impl FlowArgs {
                 "-o table cannot be combined with --follow: columns are aligned at the end".to_owned(),
             ));
         }
-        let filters = RawFilters::new(&self.filters, &self.allowlist, &self.denylist)?;
+        let filters = self.filters.raw()?;
         let mask = self.mask()?;
         if self.print_raw_filters {
             emit(&filters.yaml()?)?;

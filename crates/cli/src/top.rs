@@ -1,5 +1,6 @@
 //! `ciliate top`: who talks most, what is dropped most, and so on, as it happens.
 
+mod board;
 mod frame;
 mod sighting;
 mod tally;
@@ -9,15 +10,15 @@ mod view;
 use crate::{
     context::Context,
     observe::{
-        flags::FilterFlags,
         moment,
         print::Hosts,
-        raw_filter::{RawFilters, usage},
+        raw_filter::{Filters, usage},
         server::{self, Server, ServerFlags},
     },
     output::emit,
 };
 use anyhow::Context as _;
+use board::Board;
 use ciliate_hubble::{
     FieldMask, Timestamp,
     observer::{GetFlowsRequest, GetFlowsResponse},
@@ -27,7 +28,6 @@ use std::{
     io::{IsTerminal as _, stdout},
     time::{Duration, Instant},
 };
-use tally::Board;
 use terminal::Terminal;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -76,13 +76,7 @@ pub struct Args {
     #[arg(long)]
     numeric: bool,
     #[command(flatten)]
-    filters: FilterFlags,
-    /// Filters as JSON messages of Hubble's interface: flows have to match one
-    #[arg(long, value_name = "JSON", help_heading = "Filters")]
-    allowlist: Vec<String>,
-    /// Filters as JSON messages of Hubble's interface: flows must match none
-    #[arg(long, value_name = "JSON", help_heading = "Filters")]
-    denylist: Vec<String>,
+    filters: Filters,
     #[command(flatten)]
     server: ServerFlags,
 }
@@ -153,7 +147,7 @@ impl Args {
         };
         let order = if self.reverse { Order::SmallestFirst } else { Order::LargestFirst };
         let shown = Shown { view: self.view, sort: Sort { column, order }, held: false };
-        let filters = RawFilters::new(&self.filters, &self.allowlist, &self.denylist)?;
+        let filters = self.filters.raw()?;
         let since = self.since.as_deref().map(|text| moment::flag("since", text)).transpose()?;
         let request = GetFlowsRequest {
             follow: !self.once || since.is_none(),

@@ -170,6 +170,11 @@ impl PortMapping {
     }
 }
 
+/// Takes `a=b, c=d` apart.
+pub(crate) fn split(text: &str) -> impl Iterator<Item = String> {
+    text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned)
+}
+
 /// Reads an address, with or without a prefix length.
 pub(crate) fn address(text: &str, place: &str) -> Result<IpAddr, Error> {
     let bare = text.split('/').next().unwrap_or(text);
@@ -218,7 +223,7 @@ impl Config {
             return Err(Error::new(Code::UnsupportedField, message, ""));
         }
         if let Some(text) = runtime.annotations.get(LABELS_ANNOTATION) {
-            labels.extend(crate::labels::split(text));
+            labels.extend(split(text));
         }
         for text in runtime.ips {
             addresses.push(address(&text, "runtimeConfig.ips")?);

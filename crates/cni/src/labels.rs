@@ -5,15 +5,10 @@
 
 use crate::{
     Code, Error,
-    config::Config,
+    config::{Config, split},
     environment::{Environment, LABEL_PREFIX},
 };
 use ciliate_types::{Label, Labels, source};
-
-/// Takes `a=b, c=d` apart.
-pub(crate) fn split(text: &str) -> impl Iterator<Item = String> {
-    text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned)
-}
 
 /// All of them, each key once.
 pub(crate) fn collect(config: &Config, environment: &Environment) -> Result<Vec<String>, Error> {

@@ -1,5 +1,6 @@
 //! An event as a line, in Cilium's manner and with the rule that decided.
 
+use super::request::{self, side};
 use crate::output::{Page, Tone};
 use ciliate_api::{Event, EventBody, PacketEvent, PeerView, Verdict};
 use ciliate_types::{Direction, Protocol};
@@ -37,7 +38,7 @@ pub fn event(event: &Event, detail: Detail, page: &Page) -> String {
             )
         }
         EventBody::PolicyVerdict { verdict, packet } => policy_verdict(*verdict, packet, page),
-        EventBody::L7(seen) => super::request::line(seen, page),
+        EventBody::L7(seen) => request::line(seen, page),
         EventBody::Agent { subject, message, endpoint: _ } => format!(">> {subject}: {message}"),
         EventBody::Lost { count, place } => {
             page.paint(&format!("** {count} events lost ({place})"), Tone::Doubtful)
@@ -47,7 +48,7 @@ pub fn event(event: &Event, detail: Detail, page: &Page) -> String {
     if detail == Detail::Verbose {
         match (&event.body, event.body.packet()) {
             (_, Some(packet)) => text.push_str(&particulars(event, packet)),
-            (EventBody::L7(seen), None) => text.push_str(&super::request::particulars(event, seen)),
+            (EventBody::L7(seen), None) => text.push_str(&request::particulars(event, seen)),
             (_, None) => {}
         }
     }
@@ -123,11 +124,6 @@ fn particulars(event: &Event, packet: &PacketEvent) -> String {
         text.push_str(&format!("    {:<12} {}\n", "because", rule.description));
     }
     text
-}
-
-pub fn side(title: &str, peer: &PeerView) -> String {
-    let name = peer.name.as_deref().unwrap_or("-");
-    format!("    {title:<12} {name} [{}]\n", peer.labels)
 }
 
 /// Sixteen bytes a line: offset, bytes, and what of them can be printed.

@@ -1,6 +1,5 @@
 //! A request or response as a line, in Cilium's manner and with the rule that decided.
 
-use super::line::side;
 use crate::output::{Page, Tone};
 use ciliate_api::{Content, DnsAnswerView, Event, Message, PeerView, RequestEvent, RequestVerdict, RuleView};
 use ciliate_types::Direction;
@@ -79,6 +78,12 @@ fn dns_answer(answer: &DnsAnswerView) -> String {
         text.push_str(&format!(", {}", addresses.join(" ")));
     }
     text
+}
+
+/// One end by name and labels, indented.
+pub fn side(title: &str, peer: &PeerView) -> String {
+    let name = peer.name.as_deref().unwrap_or("-");
+    format!("    {title:<12} {name} [{}]\n", peer.labels)
 }
 
 /// Time, both ends, how long the answer took, and the rule's description, indented.

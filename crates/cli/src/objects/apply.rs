@@ -31,12 +31,8 @@ pub struct Args {
 }
 
 impl Args {
-    pub fn depth(recursive: bool) -> Depth {
-        if recursive { Depth::Tree } else { Depth::Folder }
-    }
-
     pub fn run(self, context: &Context) -> anyhow::Result<()> {
-        let depth = Self::depth(self.recursive);
+        let depth = Depth::when(self.recursive);
         if self.dry_run {
             let sources = source::read(&self.files, depth)?;
             return validate::check(

@@ -1,6 +1,10 @@
 //! `ciliate delete`: objects by name or by the files they came from.
 
-use super::{apply, get, source, view};
+use super::{
+    apply, get,
+    source::{self, Depth},
+    view,
+};
 use crate::{
     context::Context,
     exit::{Code, Failure},
@@ -58,7 +62,7 @@ impl Args {
     fn request(&self) -> anyhow::Result<DeleteRequest> {
         let mut request = DeleteRequest::default();
         if !self.files.is_empty() {
-            let sources = source::read(&self.files, apply::Args::depth(self.recursive))?;
+            let sources = source::read(&self.files, Depth::when(self.recursive))?;
             request.text = Some(apply::request(&sources, &self.namespace)?);
             return Ok(request);
         }

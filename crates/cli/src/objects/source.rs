@@ -21,6 +21,13 @@ pub enum Depth {
     Tree,
 }
 
+impl Depth {
+    /// As the flag `--recursive` has it.
+    pub fn when(recursive: bool) -> Self {
+        if recursive { Self::Tree } else { Self::Folder }
+    }
+}
+
 /// More than this in one request is a mistake, such as a device or a log file.
 const LARGEST: u64 = 64 << 20;
 

@@ -1,7 +1,7 @@
 //! `ciliate validate`: strict checks without an agent.
 
 use super::{
-    source::{self, Source},
+    source::{self, Depth, Source},
     view,
 };
 use crate::{
@@ -42,7 +42,7 @@ pub enum Strictness {
 impl Args {
     pub fn run(self, context: &Context) -> anyhow::Result<()> {
         let files = [self.files, self.plain].concat();
-        let sources = source::read(&files, super::apply::Args::depth(self.recursive))?;
+        let sources = source::read(&files, Depth::when(self.recursive))?;
         check(context, &sources, &self.namespace, Strictness::Validate, &self.output)
     }
 }

@@ -8,6 +8,44 @@ use crate::exit::{Code, Failure};
 use ciliate_flow::{Filter, FilterError};
 use ciliate_hubble::flow::FlowFilter;
 
+/// Filters as people give them.
+#[derive(Debug, clap::Args)]
+pub struct Filters {
+    #[command(flatten)]
+    flags: FilterFlags,
+    /// Filters as JSON messages of Hubble's interface: flows have to match one
+    #[arg(long, value_name = "JSON", help_heading = "Filters")]
+    allowlist: Vec<String>,
+    /// Filters as JSON messages of Hubble's interface: flows must match none
+    #[arg(long, value_name = "JSON", help_heading = "Filters")]
+    denylist: Vec<String>,
+}
+
+impl Filters {
+    /// As messages.
+    ///
+    /// # Errors
+    /// Names the flag that is wrong, and says what would be right.
+    pub fn raw(&self) -> anyhow::Result<RawFilters> {
+        let list = |polarity| -> anyhow::Result<Vec<FlowFilter>> {
+            let mut pair = Pair::default();
+            let mut given = self.flags.0.iter().filter(|flag| flag.polarity == polarity).peekable();
+            if given.peek().is_none() {
+                return Ok(Vec::new());
+            }
+            given.try_for_each(|flag| pair.add(flag))?;
+            pair.check_namespaces()?;
+            Ok(pair.finish())
+        };
+        let mut filters = RawFilters { allow: list(Polarity::Wanted)?, deny: list(Polarity::Unwanted)? };
+        filters.allow.extend(messages("allowlist", &self.allowlist)?);
+        filters.deny.extend(messages("denylist", &self.denylist)?);
+        // What only shows in combination, such as requests that the types leave out.
+        filters.compile()?;
+        Ok(filters)
+    }
+}
+
 /// A flow has to match one of the first and none of the second.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RawFilters {
@@ -59,27 +97,6 @@ const CONFLICTS: [&[&str]; 19] = [
 ];
 
 impl RawFilters {
-    /// # Errors
-    /// Names the flag that is wrong, and says what would be right.
-    pub fn new(flags: &FilterFlags, allowlist: &[String], denylist: &[String]) -> anyhow::Result<Self> {
-        let list = |polarity| -> anyhow::Result<Vec<FlowFilter>> {
-            let mut pair = Pair::default();
-            let mut given = flags.0.iter().filter(|flag| flag.polarity == polarity).peekable();
-            if given.peek().is_none() {
-                return Ok(Vec::new());
-            }
-            given.try_for_each(|flag| pair.add(flag))?;
-            pair.check_namespaces()?;
-            Ok(pair.finish())
-        };
-        let mut filters = Self { allow: list(Polarity::Wanted)?, deny: list(Polarity::Unwanted)? };
-        filters.allow.extend(messages("allowlist", allowlist)?);
-        filters.deny.extend(messages("denylist", denylist)?);
-        // What only shows in combination, such as requests that the types leave out.
-        filters.compile()?;
-        Ok(filters)
-    }
-
     /// What judges flows here.
     pub fn compile(&self) -> anyhow::Result<Filter> {
         Filter::new(&self.allow, &self.deny).map_err(|error| usage(error.to_string()))

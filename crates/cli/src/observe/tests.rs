@@ -11,7 +11,7 @@ struct Observe {
 
 fn parse(line: &[&str]) -> anyhow::Result<(RawFilters, FlowArgs)> {
     let Args { command: _, flows } = Observe::try_parse_from(line)?.args;
-    Ok((RawFilters::new(&flows.filters, &flows.allowlist, &flows.denylist)?, flows))
+    Ok((flows.filters.raw()?, flows))
 }
 
 fn allowed(line: &[&str]) -> Value {

@@ -1,7 +1,8 @@
 //! One picture: the rows of a view in their order, cut to the terminal, or as JSON.
 
 use super::{
-    tally::{Board, Tally},
+    board::Board,
+    tally::Tally,
     view::{Column, View},
 };
 use serde_json::{Map, Value, json};

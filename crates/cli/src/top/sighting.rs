@@ -1,6 +1,6 @@
 //! What a flow adds to the views.
 
-use super::view::View;
+use super::{tally::What, view::View};
 use crate::observe::{
     print::{Hosts, escaped, named},
     words,
@@ -17,17 +17,6 @@ pub struct Sighting {
     /// As many as the view has titles.
     pub key: Vec<String>,
     pub what: What,
-}
-
-/// What it adds to the row; latencies in nanoseconds, 0 = not known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
-    Forwarded,
-    Dropped,
-    Audited,
-    Answered { latency: u64 },
-    Failed { latency: u64 },
-    Broken { latency: u64 },
 }
 
 /// Gives every row of every view that a flow belongs to.
