@@ -3,6 +3,7 @@
 pub mod l7;
 pub mod packet;
 pub mod rules;
+pub mod waiting;
 
 use crate::{
     engine::Requests,
@@ -27,6 +28,7 @@ use tokio::{
     sync::watch,
     time::{self, Instant},
 };
+use waiting::Waiting;
 
 /// Events that are decoded at once.
 const BATCH: usize = 256;
@@ -73,7 +75,7 @@ pub async fn forward(sources: Sources) -> anyhow::Result<()> {
     )]
     let mut reader = AsyncFd::with_interest(reader, Interest::READABLE).context("cannot wait for events")?;
     let mut losses = Losses::new(requests.call(|engine| engine.lost_events()).await.ok());
-    let mut decoder = Decoder { state, rules: Rules::new(requests.clone()), observed, lost_requests: 0 };
+    let mut decoder = Decoder::new(state, Rules::new(requests.clone()), observed);
     let mut batch = Batch::default();
     let mut ending = shutdown.subscribe();
     let mut last = false;
@@ -97,12 +99,11 @@ pub async fn forward(sources: Sources) -> anyhow::Result<()> {
             if wanted && notices.wanted() {
                 reader.get_mut().read(&mut batch, BATCH);
             }
-            if !batch.is_empty() {
-                decoder.decode(&batch, &notices).await;
-            }
-            // Behind the packets that brought them.
-            decoder.tell_of_requests(&mut accesses, &notices).await;
-            if batch.is_empty() {
+            decoder.hear(&mut accesses, &notices);
+            decoder.decode(&batch, &notices).await;
+            // What is young may still be in the ring, before requests that are here.
+            if batch.len() < BATCH {
+                decoder.tell_of_requests(&notices).await;
                 break;
             }
         }
@@ -172,21 +173,33 @@ fn now() -> Time {
 
 /// Makes sense of events.
 pub struct Decoder {
-    pub state: watch::Receiver<Arc<State>>,
-    pub rules: Rules,
+    state: watch::Receiver<Arc<State>>,
+    rules: Rules,
     pub observed: Option<Observed>,
+    waiting: Waiting,
     /// What the proxy had to leave out and nobody was told of yet.
-    pub lost_requests: u64,
+    lost_requests: u64,
 }
 
 impl Decoder {
+    pub fn new(state: watch::Receiver<Arc<State>>, rules: Rules, observed: Option<Observed>) -> Self {
+        Self { state, rules, observed, waiting: Waiting::default(), lost_requests: 0 }
+    }
+
+    /// Tells of packets, and of the requests before them.
     pub async fn decode(&mut self, batch: &Batch, notices: &Notices) {
+        if batch.is_empty() {
+            return;
+        }
         let state = Arc::clone(&self.state.borrow());
         let numbers = batch.iter().flat_map(|(seen, _)| [seen.egress_rule, seen.ingress_rule]);
-        self.rules.learn(&state, numbers).await;
+        self.rules.learn(&state, numbers.chain(self.waiting.rules())).await;
         let (watched, boot) = (notices.watched(), boot_time());
         for (seen, bytes) in batch.iter() {
             let time = boot.saturating_add(seen.time);
+            while let Some(access) = self.waiting.before(time) {
+                self.tell_of_request(&state, access, notices);
+            }
             let known = flows::Rules {
                 egress: self.rules.get(seen.egress_rule),
                 ingress: self.rules.get(seen.ingress_rule),
@@ -203,34 +216,41 @@ impl Decoder {
                 }
             }
         }
-        if let Some(Observed { log, .. }) = &self.observed {
-            log.ring();
-        }
+        self.ring();
     }
-}
 
-impl Decoder {
-    /// Decodes and passes on what the proxy has told.
-    async fn tell_of_requests(&mut self, accesses: &mut l7::Outlet, notices: &Notices) {
+    /// Takes what the proxy has told: names at once, requests to be told of in time.
+    fn hear(&mut self, accesses: &mut l7::Outlet, notices: &Notices) {
         let lost = accesses.lost();
         if lost > 0 {
             self.lost_requests = self.lost_requests.saturating_add(lost);
             notices.send(Timestamp::now(), EventBody::Lost { count: lost, place: "proxy".to_owned() });
         }
         while let Some(told) = accesses.take() {
-            let state = Arc::clone(&self.state.borrow());
-            self.rules.learn(&state, told.rules()).await;
             match told {
                 l7::Told::Names(names) => self.keep_names(names),
-                l7::Told::Accesses(accesses) => {
-                    for access in accesses {
-                        self.tell_of_request(&state, access, notices);
-                    }
-                }
+                l7::Told::Accesses(accesses) => self.waiting.put(accesses),
             }
-            if let Some(Observed { log, .. }) = &self.observed {
-                log.ring();
-            }
+        }
+    }
+
+    /// Tells of those that wait.
+    async fn tell_of_requests(&mut self, notices: &Notices) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let state = Arc::clone(&self.state.borrow());
+        self.rules.learn(&state, self.waiting.rules()).await;
+        while let Some(access) = self.waiting.before(u64::MAX) {
+            self.tell_of_request(&state, access, notices);
+        }
+        self.ring();
+    }
+
+    /// Wakes whoever waits for flows.
+    fn ring(&self) {
+        if let Some(Observed { log, .. }) = &self.observed {
+            log.ring();
         }
     }
 

@@ -72,7 +72,7 @@ impl Decoding {
         let rules = Rules::that_know(requests, revision, known);
         let observed = Some(Observed { flows: Flows::new(node, "default"), log, losses: None });
         Ok(Self {
-            decoder: Decoder { state, rules, observed, lost_requests: 0 },
+            decoder: Decoder::new(state, rules, observed),
             notices: Notices::new(None, 0, Attention::default()),
             runtime: runtime::Builder::new_current_thread().build()?,
             batch: Batch::default(),

@@ -38,6 +38,11 @@ impl Batch {
     }
 
     #[must_use]
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
     }

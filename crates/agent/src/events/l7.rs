@@ -27,15 +27,6 @@ pub enum Told {
 }
 
 impl Told {
-    /// The kernel's numbers of the rules that it is about.
-    pub fn rules(&self) -> impl Iterator<Item = u32> {
-        let accesses = match self {
-            Self::Accesses(accesses) => accesses.as_slice(),
-            Self::Names(_) => &[],
-        };
-        accesses.iter().flat_map(|access| access.closed_by.iter().copied().chain([access.rule]))
-    }
-
     fn accesses(&self) -> usize {
         match self {
             Self::Accesses(accesses) => accesses.len(),
