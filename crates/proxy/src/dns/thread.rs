@@ -1,20 +1,21 @@
 //! The thread itself.
 
+mod answers;
+mod queries;
+
 use super::{
     Random,
     datagram::Speaker,
     gates::Gates,
     lanes::Lanes,
-    many::{self, Inbox, Outgoing},
-    words,
+    many::{self, Inbox},
 };
 use crate::{
     gate::{Decided, Gate},
-    message::{Side, Verdict, What},
-    names::{Learned, Overdue},
     shared::Shared,
 };
-use ciliate_dns::{Answer, Asked, Full, Malformed, Pending, Query, Reply, Resolved, Route, reply, set_id};
+use answers::Held;
+use ciliate_dns::{Asked, Pending, Reply, Resolved, reply};
 use nix::errno::Errno;
 use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
@@ -23,7 +24,7 @@ use nix::sys::{
 use std::{
     collections::VecDeque,
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     os::fd::{AsFd as _, OwnedFd},
     sync::{Arc, atomic::Ordering::Relaxed},
     thread::JoinHandle,
@@ -47,16 +48,6 @@ const LISTENER: u64 = 0;
 const LANE: u64 = 1;
 const BELL: u64 = 2;
 const KIND_BITS: u32 = 2;
-
-/// An answer that waits for the identities of its addresses.
-struct Held {
-    until: Instant,
-    addresses: Vec<IpAddr>,
-    server: SocketAddr,
-    client: SocketAddr,
-    message: Vec<u8>,
-    learned: Learned,
-}
 
 /// A query that was let through.
 struct Passed {
@@ -194,263 +185,6 @@ impl Resolver {
 
     fn clock(&self) -> Duration {
         self.now.saturating_duration_since(self.born)
-    }
-
-    fn read_queries(&mut self, index: usize, inbox: &mut Inbox) {
-        for _ in 0..BATCHES {
-            let Some(listener) = self.listeners.get(index) else { return };
-            let count = match inbox.receive(listener) {
-                Ok(count) => count,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot receive queries");
-                    self.shared.counters.fault("dns-receive");
-                    return;
-                }
-            };
-            self.shared.counters.queries.fetch_add(u64::try_from(count).unwrap_or_default(), Relaxed);
-            let mut asked = std::mem::take(&mut self.asked);
-            for at in 0..count {
-                let Some((from, to)) = inbox.ends(at) else { continue };
-                let Some(message) = inbox.message(at) else { continue };
-                match self.query(message, from, to) {
-                    Ok(Some(lane)) => asked.push((lane, at)),
-                    Ok(None) => {}
-                    Err(error) => {
-                        tracing::debug!(%error, %from, %to, "cannot deal with a query");
-                        self.shared.counters.fault("dns-query");
-                    }
-                }
-            }
-            for run in asked.chunk_by(|(lane, _), (next, _)| lane == next) {
-                self.pass_on(run, inbox);
-            }
-            asked.clear();
-            self.asked = asked;
-            if count < many::AT_ONCE {
-                return;
-            }
-        }
-    }
-
-    /// Sends queries on, all on one lane, to its server.
-    fn pass_on(&mut self, mut run: &[(usize, usize)], inbox: &Inbox) {
-        while let Some((lane, _)) = run.first() {
-            let Some(row) = self.lanes.get(*lane) else { return };
-            let messages = run.iter().filter_map(|(_, at)| inbox.bytes(*at));
-            let outgoing = messages.map(|bytes| Outgoing { bytes, to: &[], control: &[] });
-            match many::send(&row.fd, outgoing) {
-                Ok(sent) => run = run.get(sent..).unwrap_or_default(),
-                Err(Errno::EINTR) => {}
-                // The kernel has no room now: they are lost, as datagrams may be.
-                Err(Errno::EAGAIN | Errno::ENOBUFS) => return self.shared.counters.fault("dns-send"),
-                Err(error) => {
-                    tracing::debug!(%error, server = %row.server, "cannot ask");
-                    self.shared.counters.fault("dns-query");
-                    return self.lane_failed(*lane);
-                }
-            }
-        }
-    }
-
-    /// Deals with one query of a client to a server; the lane to send it on, unless that was all.
-    fn query(
-        &mut self,
-        message: &mut [u8],
-        client: SocketAddr,
-        server: SocketAddr,
-    ) -> io::Result<Option<usize>> {
-        let found = self.gates.find(&self.shared, client, server).map_err(io::Error::other)?;
-        let Some(gate) = found else {
-            self.shared.counters.fault("policy");
-            return Ok(None);
-        };
-        let query = match Query::parse(message) {
-            Ok(query) => query,
-            Err(malformed) => {
-                return self.malformed(message, malformed, &gate, (client, server)).map(|()| None);
-            }
-        };
-        let decided = gate.dns(&query.question.name);
-        let reject = self.shared.settings.dns.reject;
-        let what = self.shared.watched().then(|| words::query(&query.question, decided, reject));
-        self.shared.note(&gate, (client, server), decided, what.as_ref());
-        if let Verdict::Denied | Verdict::Refused = decided.verdict {
-            reply::to_query(&query, reject, &mut self.out);
-            return self.say(server, client).map(|()| None);
-        }
-        let pair = (client.ip(), server);
-        let lane = match self.lanes.between(&self.shared, &self.epoll, pair, token, self.now) {
-            Ok(lane) => lane,
-            Err(error) => {
-                tracing::debug!(%error, %client, %server, "cannot ask in the client's name");
-                self.shared.counters.fault("dns-max-sockets");
-                reply::to_query(&query, Reply::Busy, &mut self.out);
-                return self.say(server, client).map(|()| None);
-            }
-        };
-        let route = Route { lane: number(lane), client, server };
-        let (clock, random) = (self.clock(), &mut self.random);
-        let id = match self.pending.insert(
-            clock,
-            &mut || random.number(),
-            &query,
-            route,
-            Passed { gate, decided },
-        ) {
-            Ok(id) => id,
-            Err(full) => {
-                self.shared.counters.fault(match full {
-                    Full::Table(_) => "dns-max-pending",
-                    Full::Client(..) => "dns-max-pending-per-client",
-                    Full::Ids(_) => "dns-ids",
-                });
-                reply::to_query(&query, Reply::Busy, &mut self.out);
-                return self.say(server, client).map(|()| None);
-            }
-        };
-        set_id(message, id);
-        Ok(Some(lane))
-    }
-
-    fn malformed(
-        &mut self,
-        message: &[u8],
-        malformed: Malformed,
-        gate: &Gate,
-        (client, server): (SocketAddr, SocketAddr),
-    ) -> io::Result<()> {
-        self.shared.counters.fault(malformed.label());
-        let decided = Decided { verdict: Verdict::Refused, side: Side::Egress, rule: 0 };
-        let what = self.shared.watched().then(|| What::Malformed { reason: malformed.to_string() });
-        self.shared.note(gate, (client, server), decided, what.as_ref());
-        if reply::to_malformed(message, malformed, &mut self.out) {
-            return self.say(server, client);
-        }
-        Ok(())
-    }
-
-    fn read_answers(&mut self, lane: usize, inbox: &mut Inbox) {
-        for _ in 0..BATCHES {
-            let Some(row) = self.lanes.get(lane) else { return };
-            let server = row.server;
-            let count = match inbox.receive(&row.fd) {
-                Ok(count) => count,
-                Err(error) => {
-                    // Such as a server's port that is closed: the next query tries again.
-                    tracing::debug!(%error, %server, "a server cannot be asked");
-                    self.shared.counters.fault("dns-server");
-                    return self.lane_failed(lane);
-                }
-            };
-            self.shared.counters.answers.fetch_add(u64::try_from(count).unwrap_or_default(), Relaxed);
-            for at in 0..count {
-                let Some(message) = inbox.message(at) else { continue };
-                if let Err(error) = self.answer(message, lane, server) {
-                    tracing::debug!(%error, %server, "cannot deal with an answer");
-                    self.shared.counters.fault("dns-answer");
-                }
-            }
-            if count < many::AT_ONCE {
-                return;
-            }
-        }
-    }
-
-    /// Deals with what came on a lane, which only its server can send to.
-    fn answer(&mut self, message: &mut [u8], lane: usize, server: SocketAddr) -> io::Result<()> {
-        let answer = match Answer::parse(message) {
-            Ok(answer) => answer,
-            Err(malformed) => {
-                self.shared.counters.fault(malformed.label());
-                return Ok(());
-            }
-        };
-        let asked = match self.pending.take(number(lane), server, &answer) {
-            Ok(asked) => asked,
-            Err(stray) => {
-                self.shared.counters.fault(stray.label());
-                return Ok(());
-            }
-        };
-        let (client, question) = (asked.route.client, asked.question());
-        let learned = match answer.resolve(&question, &mut self.resolved) {
-            Ok(()) => {
-                let endpoint = asked.tag.gate.client_endpoint;
-                let (view, found) = (&self.shared.view, &self.resolved.addresses);
-                self.shared.names.learn(view, endpoint, &question.name, found).map_err(|error| {
-                    tracing::warn!(%error, name = %question.name, "an answer is withheld");
-                    "dns-learn"
-                })
-            }
-            Err(malformed) => Err(malformed.label()),
-        };
-        let learned = match learned {
-            Ok(learned) => learned,
-            Err(fault) => {
-                self.shared.counters.fault(fault);
-                if let Some(failed) = self.shared.watched().then(|| words::failure(asked, self.born)) {
-                    self.shared.note_response(&asked.tag.gate, (client, server), &failed);
-                }
-                reply::to_asked(asked, Reply::ServFail, &mut self.out);
-                return self.say(server, client);
-            }
-        };
-        if let Some(told) =
-            self.shared.watched().then(|| words::answer(asked, self.born, &answer, &self.resolved))
-        {
-            self.shared.note_response(&asked.tag.gate, (client, server), &told);
-        }
-        let (limit, id) = (usize::from(asked.udp_limit()), asked.client_id);
-        set_id(message, id);
-        self.out.clear();
-        if message.len() > limit {
-            reply::truncate(message, &mut self.out).map_err(io::Error::other)?;
-        } else {
-            self.out.extend_from_slice(message);
-        }
-        if let Some(wait) = learned.wait(&self.shared.settings.dns) {
-            let until = self.now.checked_add(wait).unwrap_or(self.now);
-            let addresses = self.resolved.addresses.iter().map(|one| one.address).collect();
-            let message = std::mem::take(&mut self.out);
-            self.held.push_back(Held { until, addresses, server, client, message, learned });
-            return Ok(());
-        }
-        self.say(server, client)
-    }
-
-    /// Lets go of answers whose addresses have their identities, or that have waited for long enough.
-    fn release_held(&mut self) {
-        for _ in 0..self.held.len() {
-            let Some(held) = self.held.pop_front() else { return };
-            let is_late = held.until <= self.now;
-            if !is_late && !self.shared.names.is_settled(&held.addresses) {
-                self.held.push_back(held);
-                continue;
-            }
-            if is_late && held.learned.overdue(&self.shared.counters) == Overdue::Withhold {
-                continue;
-            }
-            self.out = held.message;
-            if let Err(error) = self.say(held.server, held.client) {
-                tracing::debug!(%error, client = %held.client, "cannot answer");
-            }
-        }
-    }
-
-    /// Answers for servers that have not.
-    fn give_up_overdue(&mut self) {
-        let clock = self.clock();
-        if self.pending.next_deadline().is_none_or(|deadline| deadline > clock) {
-            return;
-        }
-        let Self { pending, speaker, out, shared, born, .. } = self;
-        pending.expire(clock, &mut |asked| {
-            shared.counters.fault("dns-timeout");
-            if let Some(failed) = shared.watched().then(|| words::failure(asked, *born)) {
-                shared.note_response(&asked.tag.gate, (asked.route.client, asked.route.server), &failed);
-            }
-            fail(speaker, out, asked);
-        });
     }
 
     /// Answers for a server that cannot be asked.
