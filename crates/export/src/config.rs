@@ -2,12 +2,9 @@
 
 mod document;
 mod error;
-mod filters;
-mod keys;
 mod target;
 
 pub use error::ConfigError;
-pub use filters::read_filters;
 
 use crate::spec::Spec;
 use std::{collections::BTreeMap, path::Path};

@@ -4,8 +4,10 @@ mod cel;
 mod compile;
 mod http;
 mod judge;
+mod keys;
 mod label;
 mod name;
+mod read;
 mod test;
 
 use crate::Flow;
@@ -13,7 +15,9 @@ use ciliate_hubble::flow::FlowFilter;
 use compile::{Compiler, RegexSize};
 pub use judge::Judge;
 use judge::Place;
+pub use keys::{Keys, Unknown};
 use prost::Message as _;
+pub use read::read_filters;
 use std::fmt;
 use test::Test;
 

@@ -9,13 +9,14 @@ mod flow;
 mod mask;
 mod message;
 mod party;
+mod shortened;
 mod summary;
 mod time;
 mod uuid;
 
 pub use ciliate_hubble::flow::{DropReason, TraceObservationPoint, TraceReason, TrafficDirection, Verdict};
 pub use content::{Content, Dns, Header, Http, Kafka, Request, Stage};
-pub use filter::{Filter, FilterError, Judge, List, MOST_BYTES, MOST_FILTERS};
+pub use filter::{Filter, FilterError, Judge, Keys, List, MOST_BYTES, MOST_FILTERS, Unknown, read_filters};
 pub use flow::{
     Answer, End, Event, EventType, Flow, Interface, Judgement, MatchType, Outcome, PolicyRef, Rare, TcpFlags,
     Transport,
@@ -23,5 +24,6 @@ pub use flow::{
 pub use mask::{Mask, MaskError};
 pub use message::MessageError;
 pub use party::{Node, Party, Service, Workload};
+pub use shortened::shortened;
 pub use time::Time;
 pub use uuid::{FlowId, Run};

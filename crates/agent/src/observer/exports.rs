@@ -2,10 +2,8 @@
 
 use anyhow::{Context as _, anyhow};
 use ciliate_api::settings::{Config, ExportPath, Switch};
-use ciliate_export::{
-    Bounds, Compression, Exports, FileTarget, Report, Service, Sources, Spec, Target, config::read_filters,
-};
-use ciliate_flow::{Flow, Node};
+use ciliate_export::{Bounds, Compression, Exports, FileTarget, Report, Service, Sources, Spec, Target};
+use ciliate_flow::{Flow, Node, read_filters};
 use ciliate_observer::{
     log::Log,
     metrics::{Foreign, ForeignKind},

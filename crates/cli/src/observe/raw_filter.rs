@@ -5,7 +5,7 @@ use super::{
     question::{Sets, Setter},
 };
 use crate::exit::{Code, Failure};
-use ciliate_flow::{Filter, FilterError};
+use ciliate_flow::{Filter, FilterError, read_filters, shortened};
 use ciliate_hubble::flow::FlowFilter;
 
 /// Filters as people give them.
@@ -245,13 +245,7 @@ fn in_namespaces(namespaces: &[String], pods: &mut Vec<String>, services: &mut V
 fn messages(flag: &str, texts: &[String]) -> anyhow::Result<Vec<FlowFilter>> {
     let mut messages = Vec::new();
     for text in texts {
-        for message in serde_json::Deserializer::from_str(text).into_iter::<FlowFilter>() {
-            messages.push(message.map_err(|error| {
-                usage(format!(
-                    "--{flag}: {text:?} is no filter in JSON, as in {{\"verdict\":[\"DROPPED\"]}}: {error}"
-                ))
-            })?);
-        }
+        messages.extend(read_filters(text).map_err(|what| usage(format!("--{flag}: {what}")))?);
     }
     for message in &messages {
         Filter::new(std::slice::from_ref(message), &[]).map_err(|error| match error {
@@ -263,5 +257,5 @@ fn messages(flag: &str, texts: &[String]) -> anyhow::Result<Vec<FlowFilter>> {
 }
 
 pub fn usage(message: String) -> anyhow::Error {
-    Failure::new(Code::Usage, message).into()
+    Failure::new(Code::Usage, shortened(&message)).into()
 }

@@ -153,6 +153,26 @@ fn wrong_flags_are_named_with_what_would_be_right() {
         (&["--http-status", "404", "--type", "drop"], "http_status_code: only requests have this"),
         (&["--allowlist", "{\"verdict\":[\"X\"]}"], "--allowlist: "),
         (&["--denylist", "{\"source_ip\":[\"x\"]}"], "--denylist: source_ip: \"x\" is neither"),
+        (&["--allowlist", "{\"verdicts\":[]}"], "--allowlist: a filter has no field \"verdicts\": it has "),
+        (
+            &["--denylist", "[{}]"],
+            "--denylist: this is no filter in JSON, as in {\"verdict\":[\"DROPPED\"]}: ",
+        ),
+        (&["--drop-reason-desc", "BAD"], "--drop-reason-desc: \"BAD\" is no reason"),
+        (&["--port", "70000"], "--port: \"70000\" is neither a port (0 to 65535) nor a range"),
+        (&["--snat-ip", "10.0.0.0/99"], "--snat-ip: \"10.0.0.0/99\" is neither an address nor a prefix"),
+        (&["--protocol", "quic"], "--protocol: \"quic\" is no protocol: write one of tcp"),
+        (&["--traffic-direction", "up"], "--traffic-direction: \"up\" is no direction"),
+        (&["--ip-version", "7"], "--ip-version: \"7\" is no version of IP"),
+        (&["--http-status", "99x"], "--http-status: \"99x\" is no status code"),
+        (&["--http-url", "[a"], "--http-url: \"[a\" is no regular expression"),
+        (&["--http-header", "x"], "--http-header: \"x\" has no colon"),
+        (&["--fqdn", "a b"], "--fqdn: \"a b\" has the character ' '"),
+        (&["--node-name", "[x"], "--node-name: \"[x\" has the character '['"),
+        (&["--node-label", "a in ("], "--node-label: \"a in (\" has a parenthesis"),
+        (&["--uuid", "x"], "--uuid: \"x\" is no UUID"),
+        (&["--ip-trace-id", "x"], "--ip-trace-id: \"x\" is no number above 0"),
+        (&["--cel-expression", "_flow.uuid"], "--cel-expression: \"_flow.uuid\" is of type string, not bool"),
     ] {
         let error = parse(line).unwrap_err();
         assert!(error.to_string().contains(expected), "{line:?}: {error}");
@@ -167,6 +187,30 @@ fn wrong_flags_are_named_with_what_would_be_right() {
     }
     let masked = parse(&["-o", "json", "--experimental-field-mask", "time,source.pod"]).unwrap().1;
     assert!(masked.mask().unwrap_err().to_string().contains("Endpoint has no \"pod\""));
+}
+
+/// As much as a command line can hold: the error comes soon, says which and why, and fits a screen.
+#[test]
+fn filters_of_megabytes_are_refused_in_a_few_lines() {
+    let big = "x".repeat(120_000);
+    let braces = "(".repeat(120_000);
+    let json = format!("{{\"http_path\":[{braces:?}]}}");
+    let many = ["--pod", big.as_str()].repeat(12);
+    let expressions = ["--http-path", "a.*b"].repeat(300);
+    for (line, expected) in [
+        (&["--http-path", braces.as_str()][..], &["--http-path: \"((", "is no regular expression"][..]),
+        (&["--uuid", &big], &["--uuid: \"xx", "\" is no UUID"]),
+        (&["--cel-expression", &big], &["--cel-expression: the expression is longer than 4096"]),
+        (&["--label", &braces], &["--label: \"((", "has a parenthesis without its other half"]),
+        (&["--denylist", &json], &["--denylist: http_path: \"((", "is no regular expression"]),
+        (&["--fqdn", &big], &["the filters take 240", "more than the 131072 that are taken"]),
+        (&many, &["the filters take 288", "more than the 131072 that are taken"]),
+        (&expressions, &["300 regular expressions, more than the 256"]),
+    ] {
+        let error = parse(line).unwrap_err().to_string();
+        assert!(error.len() < 4000, "{}: {} bytes", line[0], error.len());
+        assert!(expected.iter().all(|part| error.contains(part)), "{}: {error}", line[0]);
+    }
 }
 
 #[test]

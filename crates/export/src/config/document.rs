@@ -2,7 +2,6 @@
 
 use super::{
     ConfigError,
-    keys::Keys,
     target::{RawFluentd, RawOtlp, RawSyslog, Targets},
 };
 use crate::{
@@ -11,7 +10,7 @@ use crate::{
     spec::{Spec, Target},
 };
 use ciliate_config_file::{YamlError, parse};
-use ciliate_flow::{FilterError, Mask, Time};
+use ciliate_flow::{FilterError, Keys, Mask, Time};
 use ciliate_hubble::flow::FlowFilter;
 use serde::Deserialize;
 use serde_saphyr::Spanned;

@@ -127,22 +127,6 @@ fn mistakes_name_file_line_key_and_what_is_right() {
 }
 
 #[test]
-fn filters_of_settings_are_json_one_after_the_other() {
-    let filters = read_filters(r#"{"verdict":["DROPPED"]} {"source_pod":["demo/"]}"#).expect("two");
-    assert_eq!((filters.len(), filters[1].source_pod.as_slice()), (2, &["demo/".to_owned()][..]));
-    assert_eq!(read_filters(""), Ok(Vec::new()));
-    for (text, message) in [
-        ("{", "this is no filter in JSON, as in {\"verdict\":[\"DROPPED\"]}: EOF"),
-        ("[{}]", "this is no filter in JSON, as in {\"verdict\":[\"DROPPED\"]}: write each filter in braces"),
-        ("{\"verdicts\":[]}", "a filter has no field \"verdicts\": it has destination_cluster_name, "),
-        ("{\"verdict\":[\"X\"]}", "this is no filter in JSON"),
-    ] {
-        let error = read_filters(text).expect_err(text);
-        assert!(error.starts_with(message), "{error}");
-    }
-}
-
-#[test]
 fn receivers_of_syslog() {
     let one = |rest: &str| format!("flowLogs:\n- name: s\n  syslog:\n{rest}");
     let text = one(

@@ -1,6 +1,6 @@
 //! Which flows a client wants, and what of them.
 
-use ciliate_flow::{Filter, Flow, Judge, Mask};
+use ciliate_flow::{Filter, Flow, Judge, Mask, shortened};
 use ciliate_hubble::{flow, observer::GetFlowsRequest};
 use std::sync::Arc;
 use tonic::Status;
@@ -15,7 +15,7 @@ impl Selection {
     /// `INVALID_ARGUMENT`: what is wrong in which filter or mask.
     pub fn new(request: &GetFlowsRequest) -> Result<Self, Status> {
         let filter = Filter::new(&request.whitelist, &request.blacklist)
-            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+            .map_err(|error| Status::invalid_argument(shortened(&error.to_string())))?;
         let paths = request.field_mask.as_ref().map_or(&[][..], |mask| &mask.paths);
         let mask =
             Mask::new(paths).map_err(|error| Status::invalid_argument(format!("field_mask: {error}")))?;

@@ -138,6 +138,12 @@ async fn requests_that_are_too_large_are_named_and_cost_nobody_else() {
         assert!(error.message().contains(said), "{error}");
         assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     }
+    // What it quotes of that fits the header that gRPC has for it.
+    let long = FlowFilter { http_path: vec!["(".repeat(100_000)], ..FlowFilter::default() };
+    let error = place.client().get_flows(GetFlowsRequest { whitelist: vec![long], ..request() }).await;
+    let error = error.expect_err("a wrong one");
+    assert_eq!(error.code(), Code::InvalidArgument, "{error}");
+    assert!(error.message().len() < 4000 && error.message().contains("is no regular expression"), "{error}");
     let paths = vec!["a".to_owned(); 300];
     let many = FlowFilter { http_path: paths, ..FlowFilter::default() };
     let error = place.client().get_flows(GetFlowsRequest { blacklist: vec![many], ..request() }).await;

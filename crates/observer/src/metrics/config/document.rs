@@ -1,6 +1,7 @@
 //! Cilium's `hubble-dynamic-metrics-config`.
 
 use super::{ConfigError, Raw};
+use ciliate_flow::Keys;
 use ciliate_hubble::flow::FlowFilter;
 use serde::Deserialize;
 
@@ -23,6 +24,23 @@ struct Metric {
     exclude_filters: Vec<FlowFilter>,
 }
 
+/// The same, as far as filters have names in it that may be wrong.
+#[derive(Default, Deserialize)]
+struct Loose {
+    #[serde(default)]
+    metrics: Vec<LooseMetric>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LooseMetric {
+    name: String,
+    #[serde(default)]
+    include_filters: Vec<Keys<String>>,
+    #[serde(default)]
+    exclude_filters: Vec<Keys<String>>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ContextOption {
@@ -33,6 +51,16 @@ struct ContextOption {
 
 pub(super) fn read(text: &str) -> Result<Vec<Raw>, ConfigError> {
     let document: Document = ciliate_config_file::parse(text)?.unwrap_or_default();
+    let loose: Loose = ciliate_config_file::parse(text)?.unwrap_or_default();
+    for metric in &loose.metrics {
+        for keys in metric.include_filters.iter().chain(&metric.exclude_filters) {
+            keys.check_filter(&String::as_str).map_err(|unknown| ConfigError::FilterField {
+                metric: metric.name.clone(),
+                field: unknown.key.clone(),
+                known: unknown.known,
+            })?;
+        }
+    }
     Ok(document.metrics.into_iter().map(raw).collect())
 }
 

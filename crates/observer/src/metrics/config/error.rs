@@ -22,6 +22,8 @@ pub enum ConfigError {
     NoValue { metric: &'static str, option: String, right: String },
     #[error("metric {metric}: {}", renamed(filter))]
     Filter { metric: &'static str, filter: FilterError },
+    #[error("metric {metric}: a filter has no field {field:?}: it has {known}")]
+    FilterField { metric: String, field: String, known: String },
     #[error("this is no list of metrics: {0}")]
     Document(#[from] YamlError),
 }

@@ -40,6 +40,10 @@ fn errors_say_what_would_be_right() {
         ("metrics: 5", "this is no list of metrics: "),
         ("metrics: [{name: dns, filters: []}]", "unknown field `filters`"),
         (
+            "metrics: [{name: dns, excludeFilters: [{verdicts: [DROPPED]}]}]",
+            "metric dns: a filter has no field \"verdicts\": it has destination_cluster_name, ",
+        ),
+        (
             "metrics: [{name: dns, includeFilters: [{verdict: [DROPPED]}, {source_ip: [x]}]}]",
             "metric dns: includeFilters[1].source_ip: \"x\" is neither an address nor a prefix",
         ),

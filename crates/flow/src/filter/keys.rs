@@ -1,17 +1,12 @@
 //! Names of fields in filters that people write. A filter with a name that nobody knows would be one without it, which matches more.
 
-use ciliate_hubble::DESCRIPTORS;
-use prost_reflect::{DescriptorPool, Kind, MessageDescriptor};
+use crate::mask::POOL;
+use prost_reflect::{Kind, MessageDescriptor};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor},
 };
-use std::{fmt, marker::PhantomData, sync::LazyLock};
-
-/// None never happens: the descriptors are built with the program, and tests read them.
-static FILTER: LazyLock<Option<MessageDescriptor>> = LazyLock::new(|| {
-    DescriptorPool::decode(DESCRIPTORS).ok().and_then(|pool| pool.get_message_by_name("flow.FlowFilter"))
-});
+use std::{fmt, marker::PhantomData};
 
 /// The names in a value, however they are nested.
 #[derive(Debug)]
@@ -34,7 +29,9 @@ impl<K> Keys<K> {
     /// # Errors
     /// Returns the first that is not.
     pub fn check_filter<'a>(&'a self, text: &impl Fn(&'a K) -> &'a str) -> Result<(), Unknown<'a, K>> {
-        FILTER.as_ref().map_or(Ok(()), |filter| self.check(filter, text))
+        // It is there: descriptors are built with the program, and tests read them.
+        let filter = POOL.as_ref().and_then(|pool| pool.get_message_by_name("flow.FlowFilter"));
+        filter.map_or(Ok(()), |filter| self.check(&filter, text))
     }
 
     fn check<'a>(

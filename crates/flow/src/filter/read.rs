@@ -1,4 +1,4 @@
-//! Filters in settings: JSON, one after the other.
+//! Filters as people write them in flags and settings: JSON, one after the other.
 
 use super::keys::Keys;
 use ciliate_hubble::flow::FlowFilter;
@@ -22,4 +22,28 @@ pub fn read_filters(text: &str) -> Result<Vec<FlowFilter>, String> {
     }
     let filters = serde_json::Deserializer::from_str(text).into_iter::<FlowFilter>();
     filters.collect::<Result<_, _>>().map_err(|error| wrong(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_json_one_after_the_other() {
+        let filters = read_filters(r#"{"verdict":["DROPPED"]} {"source_pod":["demo/"]}"#).expect("two");
+        assert_eq!((filters.len(), filters[1].source_pod.as_slice()), (2, &["demo/".to_owned()][..]));
+        assert_eq!(read_filters(""), Ok(Vec::new()));
+        for (text, message) in [
+            ("{", "this is no filter in JSON, as in {\"verdict\":[\"DROPPED\"]}: EOF"),
+            (
+                "[{}]",
+                "this is no filter in JSON, as in {\"verdict\":[\"DROPPED\"]}: write each filter in braces",
+            ),
+            ("{\"verdicts\":[]}", "a filter has no field \"verdicts\": it has destination_cluster_name, "),
+            ("{\"verdict\":[\"X\"]}", "this is no filter in JSON"),
+        ] {
+            let error = read_filters(text).expect_err(text);
+            assert!(error.starts_with(message), "{error}");
+        }
+    }
 }
