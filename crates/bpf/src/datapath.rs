@@ -1,10 +1,11 @@
 //! Opening, adopting and leaving the node's programs and maps.
 
 use crate::{
-    Error, EventReader, EventWatch, Events, MapSizes, MapUsage, NodeSettings, Records, batch,
+    Error, EventReader, EventWatch, Events, MapSizes, MapUsage, NodeSettings, Records,
     census::Census,
     grace::Expedited,
     maps::{self, Maps, operation},
+    outgrown,
     pins::{self, Found, Pins},
     programs::{Programs, Reuse},
     release::{self, Attachment},
@@ -13,10 +14,7 @@ use crate::{
 };
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Array, MapData, RingBuf},
-};
-use ciliate_abi::{
-    Address, Connection, ConnectionKey, Endpoint, FragmentKey, FragmentPorts, PolicyEntry, PolicyKey,
+    maps::{Array, RingBuf},
 };
 use ciliate_types::Identity;
 use ipnet::IpNet;
@@ -77,14 +75,14 @@ impl Datapath {
     }
 
     fn open_pinned(settings: &Settings, pins: Pins, attachment: Attachment) -> Result<Self, Error> {
-        let outgrown = pins::set_aside_outgrown(&pins, &settings.sizes)?;
+        let outgrown = outgrown::set_aside(&pins, &settings.sizes)?;
         Expedited::recover(pins.expedited());
         // All is there unless this is the first start, another build, or one with other sizes; reading the object and
         // the running kernel's types would cost a restart more than everything else.
         if !(outgrown.is_empty() && maps::pinned(&pins) && Programs::pinned(OBJECT, &pins)) {
             let mut ebpf = load(&pins, &settings.sizes)?;
             for name in &outgrown {
-                carry_over(&pins, name, &settings.sizes)?;
+                outgrown::carry_over(&pins, name, &settings.sizes)?;
             }
             let reuse = if outgrown.is_empty() { Reuse::SameObject } else { Reuse::Never };
             Programs::verify(&mut ebpf, OBJECT, &pins, reuse)?;
@@ -241,39 +239,4 @@ fn permission(error: &(dyn std::error::Error + 'static)) -> bool {
         next = error.source();
     }
     false
-}
-
-/// Copies the entries of a map that has another size now.
-fn carry_over(pins: &Pins, name: &'static str, sizes: &MapSizes) -> Result<(), Error> {
-    let old = pins.outgrown(name);
-    let new = pins.map(name);
-    match name {
-        "ENDPOINTS" => copy::<Address, Endpoint>(&old, &new, name, sizes.endpoints),
-        "RULE_SETS" => copy::<u32, ciliate_abi::RuleSet>(&old, &new, name, sizes.rule_sets),
-        "POLICY" => copy::<PolicyKey, PolicyEntry>(&old, &new, name, sizes.policy),
-        "CONNECTIONS" => copy::<ConnectionKey, Connection>(&old, &new, name, u32::MAX),
-        "FRAGMENTS" => copy::<FragmentKey, FragmentPorts>(&old, &new, name, u32::MAX),
-        "IPCACHE" => copy::<[u8; 24], u32>(&old, &new, name, sizes.ipcache),
-        "PREFIXES" => copy::<[u8; 28], u32>(&old, &new, name, sizes.prefixes),
-        // Events that nobody has read yet are not worth more than a note.
-        _ => Ok(()),
-    }
-}
-
-/// `max` = [`u32::MAX`] for maps that evict what does not fit.
-fn copy<K: aya::Pod, V: aya::Pod>(old: &Path, new: &Path, name: &'static str, max: u32) -> Result<(), Error> {
-    let from = MapData::from_pin(old).map_err(operation("open", name))?;
-    let into = MapData::from_pin(new).map_err(operation("open", name))?;
-    let entries: Vec<(K, V)> = batch::entries(&from).map_err(maps::call("read", name))?;
-    if u32::try_from(entries.len()).is_ok_and(|count| count > max) {
-        fs::remove_file(new).and_then(|()| fs::rename(old, new)).map_err(|source| Error::Pin {
-            what: "put back",
-            path: new.to_owned(),
-            source,
-        })?;
-        let setting = maps::setting(name);
-        return Err(Error::TooSmall { map: name, setting, entries: entries.len(), max });
-    }
-    let (keys, values): (Vec<K>, Vec<V>) = entries.into_iter().unzip();
-    batch::update(&into, &keys, &values).map_err(|(_, source)| maps::call("write", name)(source))
 }

@@ -17,6 +17,7 @@ mod links;
 mod maps;
 mod metrics;
 mod node;
+mod outgrown;
 mod pins;
 mod programs;
 mod reader;

@@ -1,7 +1,6 @@
 //! Where things are pinned, and whether this machine can do it at all.
 
-use crate::{Error, grace::Expedited, maps};
-use aya::maps::{MapInfo, MapType};
+use crate::{Error, grace::Expedited};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -96,31 +95,6 @@ pub fn check_bpffs(root: &Path) -> Result<(), Error> {
         }
     };
     if magic == BPF_FS_MAGIC { Ok(()) } else { Err(Error::NoBpffs(root.to_owned())) }
-}
-
-/// Sets aside pinned maps whose size is not what the settings say. Returns their names.
-pub fn set_aside_outgrown(pins: &Pins, sizes: &maps::MapSizes) -> Result<Vec<&'static str>, Error> {
-    let mut outgrown = Vec::new();
-    for (name, max) in sizes.by_name() {
-        let (path, aside) = (pins.map(name), pins.outgrown(name));
-        if aside.exists() {
-            outgrown.push(name);
-            continue;
-        }
-        if !path.exists() {
-            continue;
-        }
-        let info = MapInfo::from_pin(&path).map_err(maps::operation("inspect", name))?;
-        let round = match info.map_type() {
-            // The kernel rounds the size of LRU maps up to its per-processor lists only in its accounting.
-            Ok(MapType::RingBuf | MapType::LruHash) | Ok(_) | Err(_) => info.max_entries(),
-        };
-        if round != max {
-            fs::rename(&path, &aside).map_err(|source| Error::Pin { what: "set aside", path, source })?;
-            outgrown.push(name);
-        }
-    }
-    Ok(outgrown)
 }
 
 /// Removes everything below a root, of all versions.
