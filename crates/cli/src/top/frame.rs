@@ -158,8 +158,8 @@ impl Frame<'_> {
             .map(|(at, column)| {
                 let mark = match (at == self.sort.column, self.sort.order) {
                     (false, _) => "",
-                    (true, Order::LargestFirst) => "v",
-                    (true, Order::SmallestFirst) => "^",
+                    (true, Order::LargestFirst) => "↓",
+                    (true, Order::SmallestFirst) => "↑",
                 };
                 let texts = rows.iter().map(|(_, tally)| column.kind.text((column.value)(tally)));
                 Cells::new(format!("{}{mark}", column.title), texts)

@@ -115,7 +115,7 @@ fn a_terminal_shows_each_view_and_is_as_before_in_the_end() {
     let talkers = session.until_says("demo/curl");
     assert!(session.screen().alternate_screen() && session.screen().hide_cursor());
     assert!(talkers.starts_with("talkers   unix://"), "{talkers}");
-    assert!(talkers.contains("FLOWS/Sv  FLOWS  DROPPED"), "{talkers}");
+    assert!(talkers.contains("FLOWS/S↓  FLOWS  DROPPED"), "{talkers}");
     assert!(talkers.contains("LOST"), "{talkers}");
     assert!(talkers.ends_with("q quit  tab,1-5 view  s sort  r reverse  p pause"), "{talkers}");
     // The line of drops is red.
@@ -136,9 +136,9 @@ fn a_terminal_shows_each_view_and_is_as_before_in_the_end() {
     session.press(b"5");
     session.until_says("web/v1");
     session.press(b"s");
-    session.until_says("REQUESTSv");
+    session.until_says("REQUESTS↓");
     session.press(b"r");
-    session.until_says("REQUESTS^");
+    session.until_says("REQUESTS↑");
     session.press(b"p");
     session.until_says("held: p goes on");
     session.press(b"q");
@@ -189,7 +189,7 @@ fn programs_ask_once() {
     // What comes, in an interval, without any escape.
     let table = top(&["dns", "--interval", "1s"]);
     let shown = lines(&table);
-    assert!(shown[1].starts_with("QUERIES/Sv") && shown[2].ends_with("api.example.com  A"), "{shown:?}");
+    assert!(shown[1].starts_with("QUERIES/S↓") && shown[2].ends_with("api.example.com  A"), "{shown:?}");
     assert!(!text(&table.stdout).contains('\u{1b}'));
     let wrong = top(&["drops", "--sort", "queries"]);
     assert_eq!(wrong.status.code(), Some(2));

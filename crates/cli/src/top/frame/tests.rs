@@ -44,14 +44,14 @@ fn rows_are_in_order() {
         lines,
         [
             "drops   unix:///x   3.0 flows/s   9 flows",
-            "DROPS/Sv  DROPS      LAST  REASON         SOURCE     DESTINATION                               PORT     DIRECTION",
+            "DROPS/S↓  DROPS      LAST  REASON         SOURCE     DESTINATION                               PORT     DIRECTION",
             "     2.0      6  10:00:00  Policy denied  demo/web   a-very-long-name.of-a-server.example.com  80/TCP   egress",
             "     1.0      3  10:00:00  Policy denied  demo/curl  a-very-long-name.of-a-server.example.com  443/TCP  egress",
         ]
     );
     let sort = Sort { column: 1, order: Order::SmallestFirst };
     let turned = Frame { sort, rows: 1, ..frame(&board, None) }.lines();
-    assert!(turned[1].contains("DROPS^") && turned[2].contains("demo/curl"), "{turned:?}");
+    assert!(turned[1].contains("DROPS↑") && turned[2].contains("demo/curl"), "{turned:?}");
 }
 
 #[test]
@@ -66,11 +66,11 @@ fn no_picture_is_larger_than_its_terminal() {
     }
     let narrow = frame(&board, Some((40, 6))).lines();
     // The column that rows are ordered by, and something of each name.
-    assert_eq!(narrow[1], "DROPS/Sv  REAS…  SOUR…  DES…  PORT  DIR…", "{narrow:#?}");
+    assert_eq!(narrow[1], "DROPS/S↓  REAS…  SOUR…  DES…  PORT  DIR…", "{narrow:#?}");
     assert_eq!(narrow[5], "q quit");
     let sort = Sort { column: 2, order: Order::LargestFirst };
     let other = Frame { sort, ..frame(&board, Some((40, 6))) }.lines();
-    assert!(other[1].starts_with("   LASTv") || other[1].starts_with("LASTv"), "{other:#?}");
+    assert!(other[1].starts_with("   LAST↓") || other[1].starts_with("LASTv"), "{other:#?}");
 }
 
 #[test]
