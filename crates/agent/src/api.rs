@@ -13,10 +13,10 @@ use crate::{
     engine::{Engine, Requests, inspect},
     failure::{Failure, Result},
     kernel::MapReader,
+    node::Node,
     notice::Notices,
     shutdown::Shutdown,
     state::State,
-    status::Node,
 };
 use answer::{Body, Json, answer};
 use axum::{

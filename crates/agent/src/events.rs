@@ -7,7 +7,7 @@ pub mod waiting;
 
 use crate::{
     engine::Requests,
-    flows::{self, Flows},
+    flows::{self, Known, Observed},
     notice::Notices,
     shutdown::Shutdown,
     state::State,
@@ -15,8 +15,8 @@ use crate::{
 use anyhow::Context as _;
 use ciliate_api::EventBody;
 use ciliate_bpf::{Batch, EventReader, LostEvents};
-use ciliate_flow::{Flow, Time};
-use ciliate_observer::{Loss, LossSource, LossWriter, log::Writer};
+use ciliate_flow::Time;
+use ciliate_observer::{Loss, LossSource};
 use ciliate_proxy::message::{Access, CachedName};
 use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
@@ -50,14 +50,6 @@ pub struct Sources {
     /// Where flows are kept, if they are.
     pub observed: Option<Observed>,
     pub shutdown: Shutdown,
-}
-
-/// Where flows are kept, and what makes them.
-pub struct Observed {
-    pub flows: Flows,
-    pub log: Writer<Flow>,
-    /// What never became a flow; none where nobody reads it.
-    pub losses: Option<LossWriter>,
 }
 
 /// Decodes and passes on until the agent ends, and then once more what is there; sleeps while nobody wants events, for then
@@ -208,7 +200,7 @@ impl Decoder {
                 flows.of(&state, seen, Time(time), known, |flow| log.append(flow));
             }
             if watched {
-                let view = |known: Option<&rules::Known>| known.map(|known| known.view.clone());
+                let view = |known: Option<&Known>| known.map(|known| known.view.clone());
                 let rules = Pair { egress: view(known.egress), ingress: view(known.ingress) };
                 let time = Timestamp::from_nanosecond(time.into()).unwrap_or_default();
                 for body in bodies(&state, seen, bytes, &rules) {
@@ -270,7 +262,7 @@ impl Decoder {
             notices.send(time, EventBody::L7(Box::new(event)));
         }
         if let Some(Observed { flows, log, .. }) = &mut self.observed {
-            flows.of_access(state, access, &self.rules, |flow| log.append(flow));
+            flows.of_access(state, access, |number| self.rules.get(number), |flow| log.append(flow));
         }
     }
 }

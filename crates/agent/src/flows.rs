@@ -2,20 +2,22 @@
 
 mod cast;
 mod devices;
+mod known;
 mod names;
 mod request;
 mod workload;
 
-pub use cast::reference;
+pub use known::Known;
 pub use names::Names;
 
-use crate::{events::rules::Known, state::State};
+use crate::state::State;
 use cast::Cast;
 use ciliate_abi::{Direction, Event as Seen, EventKind, Outcome, TracePoint, event_flags};
 use ciliate_flow::{
     Answer, DropReason, End, Event, EventType, Flow, FlowId, Judgement, MatchType, Node, TcpFlags, Time,
     TraceObservationPoint, TraceReason, TrafficDirection, Transport, Verdict,
 };
+use ciliate_observer::{LossWriter, log::Writer};
 use ciliate_types::Protocol;
 use devices::Devices;
 use std::{net::Ipv6Addr, sync::Arc};
@@ -27,6 +29,14 @@ pub struct Flows {
     devices: Devices,
     /// What addresses were resolved from.
     pub names: Names,
+}
+
+/// Where flows are kept, and what makes them.
+pub struct Observed {
+    pub flows: Flows,
+    pub log: Writer<Flow>,
+    /// What never became a flow; none where nobody reads it.
+    pub losses: Option<LossWriter>,
 }
 
 /// The rules that an event names.

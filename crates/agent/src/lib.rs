@@ -23,6 +23,7 @@ pub mod measure;
 mod metrics;
 mod name;
 mod news;
+mod node;
 mod notice;
 mod observer;
 mod proxy;
@@ -112,7 +113,7 @@ pub fn run(settings: Vec<Resolved>, config: Config) -> anyhow::Result<()> {
 
     let shutdown = Shutdown::default();
     let exports = observer.as_ref().map(observer::Server::exports).unwrap_or_default();
-    let node = status::Node::new(&config);
+    let node = node::Node::new(&config);
     let app = api::App { requests, state, maps, notices, recorder, node, shutdown, exports };
     let engine = start_engine(engine, inbox)?;
     let runtime =

@@ -2,11 +2,8 @@
 
 use crate::{
     engine::{self, Inbox},
-    events::{
-        Decoder, Observed,
-        rules::{Known, Rules},
-    },
-    flows::Flows,
+    events::{Decoder, rules::Rules},
+    flows::{Flows, Known, Observed},
     notice::Notices,
     proxy::Attention,
     state::{EndpointRow, IdentityRow, State},

@@ -10,12 +10,11 @@ pub use metrics::check;
 
 use crate::{
     beside::Beside,
-    events::Observed,
-    flows::Flows,
+    flows::{Flows, Observed},
     news::News,
+    node::Node,
     notice::{Notices, Wanted},
     shutdown::Shutdown,
-    status::Node,
 };
 use anyhow::Context as _;
 use ciliate_api::settings::{Config, Switch};

@@ -1,28 +1,9 @@
 //! How the agent and its parts are.
 
-use crate::{engine::Engine, failure::Result, state::source};
-use ciliate_api::{Health, MapPressure, Status, Subsystem, settings::Config};
+use crate::{engine::Engine, failure::Result, node::Node, state::source};
+use ciliate_api::{Health, MapPressure, Status, Subsystem};
 use ciliate_bpf::MapUsage;
 use std::{collections::BTreeMap, fs};
-
-/// What no request can change.
-#[derive(Clone, Debug)]
-pub struct Node {
-    pub name: String,
-    pub kernel: String,
-}
-
-impl Node {
-    pub fn new(config: &Config) -> Self {
-        let read =
-            |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
-        let name = match config.node_name.as_str() {
-            "" => read("/proc/sys/kernel/hostname"),
-            name => name.to_owned(),
-        };
-        Self { name, kernel: read("/proc/sys/kernel/osrelease") }
-    }
-}
 
 /// Of this process, in bytes.
 pub fn resident_bytes() -> u64 {

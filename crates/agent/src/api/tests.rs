@@ -4,10 +4,10 @@ use super::{App, routes};
 use crate::{
     engine,
     kernel::{KernelError, MapReader},
+    node::Node,
     notice::Notices,
     shutdown::Shutdown,
     state::State,
-    status::Node,
 };
 use ciliate_api::{ROUTES, Route};
 use ciliate_bpf::{ConnectionRow, PolicyDump};

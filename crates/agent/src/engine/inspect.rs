@@ -2,8 +2,8 @@
 
 use super::Engine;
 use crate::{
-    events::rules::Known,
     failure::{Failure, Result},
+    flows::Known,
     kernel::MapReader,
     state::{EndpointRow, State},
 };

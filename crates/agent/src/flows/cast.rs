@@ -1,10 +1,9 @@
 //! Who takes part in flows, made once for as long as the state stays.
 
-use super::workload::workload;
+use super::{known::reference, workload::workload};
 use crate::state::{Isolation, State};
 use ciliate_abi::Direction;
 use ciliate_flow::{End, Judgement, Outcome, Party, PolicyRef};
-use ciliate_policy::ObjectKey;
 use ciliate_types::{EndpointId, Identity, NAMESPACE_KEY, source};
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
@@ -118,17 +117,5 @@ impl Cast {
             Some((key, row)) => reference(&key.0, row.revision),
             None => PolicyRef { name: name.to_owned(), ..PolicyRef::default() },
         }
-    }
-}
-
-/// What Hubble's clients are told of an object.
-pub fn reference(key: &ObjectKey, revision: u64) -> PolicyRef {
-    PolicyRef {
-        kind: key.kind.name().to_owned(),
-        namespace: key.namespace.clone().unwrap_or_default(),
-        name: key.name.clone(),
-        labels: Vec::new(),
-        revision,
-        section: String::new(),
     }
 }

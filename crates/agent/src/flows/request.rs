@@ -1,10 +1,7 @@
 //! From what the proxy read to flows.
 
-use super::Flows;
-use crate::{
-    events::rules::{Known, Rules},
-    state::State,
-};
+use super::{Flows, Known};
+use crate::state::State;
 use ciliate_abi::Direction;
 use ciliate_flow::{
     Answer, Content, Dns, End, Event, Flow, FlowId, Header, Http, Judgement, Kafka, MatchType, Outcome,
@@ -19,11 +16,11 @@ const OBSERVER: &str = "proxy";
 
 impl Flows {
     /// An access is one flow; a request of Kafka is one for each topic.
-    pub fn of_access(
+    pub fn of_access<'k>(
         &mut self,
         state: &Arc<State>,
         access: Access,
-        rules: &Rules,
+        rule: impl Fn(u32) -> Option<&'k Known>,
         mut put: impl FnMut(Flow),
     ) {
         self.cast.renew(state);
@@ -34,8 +31,8 @@ impl Flows {
             Message::Request => (Stage::Request, Answer::No, client, server),
             Message::Response => (Stage::Response, Answer::Yes, server, client),
         };
-        let known = rules.get(access.rule);
-        let judgement = self.judged(&access, known, rules);
+        let known = rule(access.rule);
+        let judgement = self.judged(&access, known, rule);
         let (direction, egress, ingress) = match access.direction {
             Side::Egress => (TrafficDirection::Egress, judgement, None),
             Side::Ingress => (TrafficDirection::Ingress, None, judgement),
@@ -98,14 +95,19 @@ impl Flows {
     }
 
     /// Who said so: the rule that matched, or the policies of which no rule did.
-    fn judged(&mut self, access: &Access, known: Option<&Known>, rules: &Rules) -> Option<Arc<Judgement>> {
+    fn judged<'k>(
+        &mut self,
+        access: &Access,
+        known: Option<&Known>,
+        rule: impl Fn(u32) -> Option<&'k Known>,
+    ) -> Option<Arc<Judgement>> {
         match access.verdict {
             message::Verdict::Refused => None,
             message::Verdict::Forwarded => known.map(|known| Arc::clone(&known.allowed)),
             message::Verdict::Denied | message::Verdict::Audited => {
                 let mut by: Vec<PolicyRef> = Vec::new();
                 for policy in
-                    access.closed_by.iter().filter_map(|number| rules.get(*number)).flat_map(|k| &k.denied.by)
+                    access.closed_by.iter().filter_map(|number| rule(*number)).flat_map(|k| &k.denied.by)
                 {
                     if !by.contains(policy) {
                         by.push(policy.clone());

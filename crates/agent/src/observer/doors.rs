@@ -1,6 +1,6 @@
 //! Where clients of flows come in: the socket, and TCP if that is wanted.
 
-use crate::{socket, status::Node};
+use crate::{node::Node, socket};
 use anyhow::Context as _;
 use ciliate_api::settings::Config;
 use ciliate_net::{Netlink, Scope};

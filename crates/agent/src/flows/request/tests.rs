@@ -33,11 +33,12 @@ fn known(name: &str) -> Known {
 }
 
 fn flows(accesses: &[Access]) -> Vec<Flow> {
-    let rules = Rules::of([(5, known("one")), (6, known("two")), (7, known("two"))]);
+    let rules = [(5, known("one")), (6, known("two")), (7, known("two"))];
+    let rule = |wanted| rules.iter().find(|(number, _)| *number == wanted).map(|(_, known)| known);
     let mut made = Flows::new(Arc::default(), "default");
     let (state, mut flows) = (Arc::new(State::new()), Vec::new());
     for access in accesses {
-        made.of_access(&state, access.clone(), &rules, |flow| flows.push(flow));
+        made.of_access(&state, access.clone(), rule, |flow| flows.push(flow));
     }
     flows
 }
