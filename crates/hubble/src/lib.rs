@@ -4,6 +4,7 @@
 //! 64-bit numbers as text (the protobuf project's JSON mapping); fields that are not known are skipped when reading, so that a newer
 //! tool's output can be read.
 
+mod reflection;
 mod timestamp;
 
 macro_rules! package {
@@ -32,6 +33,7 @@ package! {
 }
 
 pub use pbjson_types::{Any, BoolValue, Duration, FieldMask, Int32Value, UInt32Value};
+pub use reflection::describe;
 pub use timestamp::Timestamp;
 
 /// All files of the interface as a `FileDescriptorSet`, for reflection.

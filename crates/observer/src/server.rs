@@ -13,7 +13,7 @@ pub use peer::Peer;
 
 use crate::Observer;
 use ciliate_hubble::{
-    DESCRIPTORS,
+    describe,
     observer::{
         GetAgentEventsRequest, GetAgentEventsResponse, GetDebugEventsRequest, GetDebugEventsResponse,
         GetFlowsRequest, GetFlowsResponse, GetNamespacesRequest, GetNamespacesResponse, GetNodesRequest,
@@ -55,22 +55,17 @@ pub async fn serve(
         health.set_service_status(name, tonic_health::ServingStatus::Serving).await;
     }
     health.set_serving::<ObserverServer<Service>>().await;
-    let reflection =
-        || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
+    health.set_serving::<PeerServer<Peer>>().await;
     let service = Service { observer, places: Arc::new(Semaphore::new(ANSWERS)) };
     let mut routes = Routes::new(health_service)
         .add_service(ObserverServer::new(service).max_decoding_message_size(LONGEST_REQUEST))
         .add_service(PeerServer::new(peer));
+    let mut names = vec!["observer.Observer", "peer.Peer"];
     if let Some(recordings) = recordings {
         routes = routes.add_service(RecorderServer::with_interceptor(recordings, on_the_node));
+        names.push("recorder.Recorder");
     }
-    // Clients know one or the other.
-    if let Ok(service) = reflection().build_v1() {
-        routes = routes.add_service(service);
-    }
-    if let Ok(service) = reflection().build_v1alpha() {
-        routes = routes.add_service(service);
-    }
+    let routes = describe(routes, &names);
     ciliate_transport::serve(routes, incoming, Bounds::default(), end).await;
 }
 

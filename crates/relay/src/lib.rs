@@ -27,7 +27,7 @@ pub use peer::{NODE_PORT, Peer, PeerError, listed};
 pub use question::Question;
 pub use sources::Source;
 
-use ciliate_hubble::DESCRIPTORS;
+use ciliate_hubble::describe;
 use ciliate_transport::{Bounds, Incoming};
 use nodes::Nodes;
 use roster::Upkeep;
@@ -80,16 +80,8 @@ pub async fn serve(settings: Settings, incoming: Incoming, end: impl Future<Outp
     tasks.spawn(tell_health(health, nodes.clone()));
 
     let service = Service { nodes, collecting, patience, places: Arc::new(Semaphore::new(streams)) };
-    let mut routes = Routes::new(health_service).add_service(Passing::new(service));
-    let reflection =
-        || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
-    // Clients know one or the other.
-    if let Ok(service) = reflection().build_v1() {
-        routes = routes.add_service(service);
-    }
-    if let Ok(service) = reflection().build_v1alpha() {
-        routes = routes.add_service(service);
-    }
+    let routes =
+        describe(Routes::new(health_service).add_service(Passing::new(service)), &["observer.Observer"]);
     let (ending, ended) = tokio::sync::oneshot::channel::<()>();
     let closing = async move {
         // Its sender is dropped, used or not, when the end has begun.

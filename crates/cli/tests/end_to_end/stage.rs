@@ -4,10 +4,9 @@ use serde_json::Value;
 use std::{
     collections::BTreeMap,
     env, fs,
-    os::unix::process::CommandExt,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -28,11 +27,10 @@ pub fn inside(test: &str, body: impl FnOnce(&Stage)) {
         eprintln!("{test}: not run, it needs root");
         return;
     }
-    // Another run of the same tests may be under way.
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let folder = env::temp_dir().join(format!("ciliate-{}-{number}", std::process::id()));
-    fs::create_dir(&folder).unwrap();
+    // Another run of the same tests may be under way, or may have been killed.
+    let seen_by_all = fs::Permissions::from_mode(0o755);
+    let folder =
+        tempfile::Builder::new().prefix("ciliate-").permissions(seen_by_all).tempdir().unwrap().keep();
     let mut command = Command::new("unshare");
     command
         .args(["--mount", "--net", "--pid", "--uts", "--fork", "--kill-child", "--mount-proc"])

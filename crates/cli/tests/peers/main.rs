@@ -1,4 +1,4 @@
-//! Rules about requests, with clients and servers that other people wrote: Kafka, gRPC, WebSocket, TLS. Needs root.
+//! Clients and servers that other people wrote: rules about requests of Kafka, gRPC, WebSocket and TLS, and the interface for flows. Needs root.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,6 +13,7 @@
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod stage;
 
+mod discovery;
 mod grpc;
 mod kafka;
 mod secrets;
