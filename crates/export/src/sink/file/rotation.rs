@@ -2,7 +2,7 @@
 
 use crate::spec::{Compression, FileTarget};
 use flate2::write::GzEncoder;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use std::{
     ffi::OsString,
     fs::{self, OpenOptions},
@@ -39,13 +39,10 @@ impl Rotation {
     /// Gives the file its other name. Compressing and removing are done beside.
     pub fn put_aside(&mut self) -> io::Result<()> {
         self.wait();
-        let mut moment = Timestamp::now();
-        let mut aside = self.name(moment);
-        // Two in one millisecond.
-        while aside.exists() || with(&aside, GZIP).exists() {
-            moment = moment.saturating_add(jiff::SignedDuration::from_millis(1)).unwrap_or(moment);
-            aside = self.name(moment);
-        }
+        // Behind all others, also where two are put aside in one millisecond or the clock was set back: the oldest name goes first.
+        let newest = put_aside(&self.path)?.into_iter().map(|(moment, _)| moment).max();
+        let behind = newest.and_then(|newest| newest.checked_add(SignedDuration::from_millis(1)).ok());
+        let aside = self.name(behind.map_or_else(Timestamp::now, |behind| behind.max(Timestamp::now())));
         fs::rename(&self.path, &aside)?;
         let (path, backups, compression) = (self.path.clone(), self.backups, self.compression);
         let tidy = move || {
@@ -92,23 +89,23 @@ fn with(path: &Path, ending: &str) -> PathBuf {
 /// Removes what is too old, compresses the rest.
 fn tidy(path: &Path, backups: usize, compression: Compression) -> io::Result<()> {
     let mut aside = put_aside(path)?;
-    // Names are in order of time.
     aside.sort();
     let excess = if backups == 0 { 0 } else { aside.len().saturating_sub(backups) };
-    for old in aside.drain(..excess) {
+    for (_, old) in aside.drain(..excess) {
         fs::remove_file(old)?;
     }
     match compression {
         Compression::None => Ok(()),
         Compression::Gzip => {
-            let plain = aside.iter().filter(|path| !path.as_os_str().as_bytes().ends_with(GZIP.as_bytes()));
-            plain.into_iter().try_for_each(|path| compress(path))
+            let files = aside.iter().map(|(_, path)| path);
+            let mut plain = files.filter(|path| !path.as_os_str().as_bytes().ends_with(GZIP.as_bytes()));
+            plain.try_for_each(|path| compress(path))
         }
     }
 }
 
-/// Those of this file, whatever their order.
-fn put_aside(path: &Path) -> io::Result<Vec<PathBuf>> {
+/// Those of this file with their moments, whatever their order.
+fn put_aside(path: &Path) -> io::Result<Vec<(Timestamp, PathBuf)>> {
     let Some(folder) = path.parent() else { return Ok(Vec::new()) };
     let (stem, extension) = (path.file_stem().unwrap_or_default(), path.extension());
     let mut found = Vec::new();
@@ -122,18 +119,18 @@ fn put_aside(path: &Path) -> io::Result<Vec<PathBuf>> {
             Some(extension) => rest.strip_suffix(extension).and_then(|rest| rest.strip_suffix('.')),
         };
         let moment = rest.and_then(|rest| rest.strip_prefix(stem.to_str()?)?.strip_prefix('-'));
-        if moment.is_some_and(is_moment) {
-            found.push(entry.path());
+        if let Some(moment) = moment.and_then(moment_of) {
+            found.push((moment, entry.path()));
         }
     }
     Ok(found)
 }
 
-/// Whether it is of the form of a name's time.
-fn is_moment(text: &str) -> bool {
-    const LIKE: &str = "0000-00-00T00-00-00.000";
-    let digit = |c: char| if c.is_ascii_digit() { '0' } else { c };
-    text.len() == LIKE.len() && text.chars().map(digit).eq(LIKE.chars())
+/// Of a name's time; none of what has another form.
+fn moment_of(text: &str) -> Option<Timestamp> {
+    const LENGTH: usize = "0000-00-00T00-00-00.000".len();
+    let moment = DateTime::strptime(FORM, text).ok().filter(|_| text.len() == LENGTH)?;
+    Some(moment.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
 /// The file disappears only when the other one is whole.

@@ -110,3 +110,20 @@ fn what_cannot_be_written_is_said() {
         FileTarget { path: folder.path().to_owned(), ..target(Path::new("/"), Compression::None) };
     assert!(write(&mut File::new(directory), &flows(0..1)).is_err());
 }
+
+/// What is put aside last has the last name, whatever the clock says.
+#[test]
+fn a_clock_that_was_set_back_costs_no_new_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for ahead in ["flows-2199-01-01T00-00-00.000.json", "flows-2199-01-01T00-00-00.001.json"] {
+        fs::create_dir_all(folder.path().join("sub")).unwrap();
+        fs::write(folder.path().join("sub").join(ahead), "").unwrap();
+    }
+    let mut file = File::new(target(folder.path(), Compression::None));
+    for first in (0..40).step_by(5) {
+        write(&mut file, &flows(first..first + 5)).unwrap();
+    }
+    drop(file);
+    let found = contents(folder.path());
+    assert!(found.contains_key("flows-2199-01-01T00-00-00.002.json"), "{:?}", found.keys());
+}
