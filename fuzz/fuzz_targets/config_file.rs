@@ -1,8 +1,8 @@
 //! Any text as a file of exporters, of filters, of metrics or of nodes: what is read can be used, an error is one line, no panic.
 #![no_main]
 
-use ciliate_export::config::{read, read_filters};
-use ciliate_flow::Filter;
+use ciliate_export::config::read;
+use ciliate_flow::{Filter, read_filters};
 use ciliate_observer::metrics::{Bounds, Config};
 use libfuzzer_sys::fuzz_target;
 use std::path::Path;
