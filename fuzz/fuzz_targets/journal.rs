@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use std::{fs, ops::ControlFlow, sync::LazyLock, time::SystemTime};
 use tempfile::TempDir;
 
-const MAGIC: &[u8] = b"CILFLOW1";
+const MAGIC: &[u8] = b"CILFLOW2";
 /// Length and CRC-32.
 const HEADER: usize = 8;
 /// First and last moment, and whether the frame can be read alone.
