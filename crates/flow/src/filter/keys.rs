@@ -29,9 +29,14 @@ impl<K> Keys<K> {
     /// # Errors
     /// Returns the first that is not.
     pub fn check_filter<'a>(&'a self, text: &impl Fn(&'a K) -> &'a str) -> Result<(), Unknown<'a, K>> {
-        // It is there: descriptors are built with the program, and tests read them.
-        let filter = POOL.as_ref().and_then(|pool| pool.get_message_by_name("flow.FlowFilter"));
-        filter.map_or(Ok(()), |filter| self.check(&filter, text))
+        match (POOL.as_ref().and_then(|pool| pool.get_message_by_name("flow.FlowFilter")), self) {
+            (Some(filter), _) => self.check(&filter, text),
+            // Never: descriptors are built with the program. Without them no name is known.
+            (None, Self::Map(map)) => map.first().map_or(Ok(()), |(key, _)| {
+                Err(Unknown { key, known: "none that this program knows".to_owned() })
+            }),
+            (None, Self::List(_) | Self::Scalar) => Ok(()),
+        }
     }
 
     fn check<'a>(

@@ -90,8 +90,13 @@ impl Names {
     }
 }
 
-/// That the message of a flow has such a field.
+/// That the message of a flow has such a field, and that nothing on the way is a list or a wrapped value, of which only a mask
+/// can have fields.
 fn check(fields: &[&str]) -> Result<(), String> {
+    let way = fields.split_last().map_or(&[][..], |(_, way)| way);
+    if let Some(value) = whole::without_fields(way) {
+        return Err(format!("asks for a field of {FLOW}.{value}, which is a list or a value"));
+    }
     mask::walk(&fields.join("."))
         .map(drop)
         .map_err(|error| format!("asks for a field that no flow has: {error}"))

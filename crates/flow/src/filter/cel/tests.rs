@@ -160,7 +160,10 @@ fn names_that_nothing_has_are_refused_with_those_that_there_are() {
         ("_flow.verdct == 1", "flow.Flow has no \"verdct\", it has time, "),
         ("[1].exists(x, x == _flow.source.lables[0])", "flow.Endpoint has no \"lables\", it has ID, "),
         ("has(_flow.l7.htp)", "flow.Layer7 has no \"htp\", it has type, "),
-        ("_flow.source.identity.more == 1", "goes into \"identity\", which has no fields"),
+        ("_flow.source.identity.more == 1", "a field of _flow.source.identity, which is a list or a value"),
+        ("_flow.is_reply.value", "a field of _flow.is_reply, which is a list or a value"),
+        ("_flow.egress_denied_by.name == 'x'", "a field of _flow.egress_denied_by, which is a list"),
+        ("has(_flow.source.labels.x)", "a field of _flow.source.labels, which is a list"),
         ("_flow.flow.verdict == 1", "flow.Flow has no \"flow\""),
         (
             "_flow.verdict == Verdict.DROPED",

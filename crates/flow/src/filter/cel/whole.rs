@@ -7,7 +7,8 @@ use cel::{
 };
 use prost::Message as _;
 use prost_reflect::{
-    Cardinality, DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, ReflectMessage as _, Value as Field,
+    Cardinality, DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor,
+    ReflectMessage as _, Value as Field,
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -74,10 +75,27 @@ fn is_there(message: &DynamicMessage, field: &FieldDescriptor) -> bool {
         || message.has_field(field)
 }
 
+/// The path to the first field on the way that is a list or no message, if there is one; fields that are not there are not looked at.
+pub fn without_fields(way: &[&str]) -> Option<String> {
+    let mut message = POOL.as_ref()?.get_message_by_name("flow.Flow")?;
+    for (at, name) in way.iter().enumerate() {
+        let field = message.get_field_by_name(name)?;
+        match field.kind() {
+            Kind::Message(inner) if !field.is_list() && !is_wrapper(&inner) => message = inner,
+            _ => return way.get(..=at).map(|path| path.join(".")),
+        }
+    }
+    None
+}
+
+fn is_wrapper(message: &MessageDescriptor) -> bool {
+    message.full_name().starts_with("google.protobuf.") && message.fields().len() == 1
+}
+
 /// Wrapped numbers as what they wrap; messages that are absent are left out.
 fn of_message(message: &DynamicMessage) -> Value {
     let descriptor = message.descriptor();
-    if descriptor.full_name().starts_with("google.protobuf.") && descriptor.fields().len() == 1 {
+    if is_wrapper(&descriptor) {
         return message.get_field_by_name("value").map_or(Value::Null, |field| of_field(&field));
     }
     let fields = descriptor.fields().filter(|field| is_there(message, field));
